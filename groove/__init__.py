@@ -1,0 +1,1 @@
+"""The experiment: configuration, evolution strategies, the meta-training loop and its run folders."""

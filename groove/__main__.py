@@ -1,0 +1,7 @@
+"""`python -m groove`, the same as `groove`."""
+
+import sys
+
+from groove.cli import main
+
+sys.exit(main())

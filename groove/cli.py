@@ -1,0 +1,87 @@
+"""The command line: `groove COMMAND`. Imports of JAX wait until a command needs them."""
+
+import difflib
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+COMMANDS = {
+    "train": ("groove.train_command", "train", "meta-train a rule: groove train EXPERIMENT [--flags]"),
+    "resume": ("groove.train_command", "resume", "go on with a run that was stopped: groove resume RUN"),
+    "rules": ("groove.rule_command", "rules", "list update rules and rule files: groove rules [FILE ...]"),
+    "levels": ("groove.level_command", "levels", "sample, show and solve levels: groove levels sample|show|solve"),
+}
+
+
+class UsageError(ValueError):
+    """A mistake on the command line, told in one line."""
+
+
+def usage() -> str:
+    """What `groove --help` prints.
+
+    Returns:
+        A few lines.
+    """
+    lines = ["usage: groove COMMAND [...]", "", "Discover reinforcement-learning algorithms.", ""]
+    lines += [f"  {name:8s} {text}" for name, (_, _, text) in COMMANDS.items()]
+    return "\n".join([*lines, "", "groove COMMAND --help says more."])
+
+
+def choose(kind: str, name: str, known: dict[str, object]) -> None:
+    """Refuse a name that is not known.
+
+    Args:
+        kind: what it names, for the message.
+        name: as given.
+        known: by name.
+
+    Raises:
+        UsageError: it is not known; says what is.
+    """
+    if name not in known:
+        raise UsageError(f"unknown {kind} {name!r}; known: {', '.join(known)}")
+
+
+def refuse_unknown_flags(arguments: list[str], known: list[str]) -> None:
+    """Refuse a flag that a command does not have.
+
+    Args:
+        arguments: of the command.
+        known: its flags, with dashes.
+
+    Raises:
+        UsageError: one is not known; says which is near, and which are known.
+    """
+    for argument in arguments:
+        flag = argument.split("=", 1)[0].replace("_", "-")
+        if flag.startswith("--") and flag not in known and flag != "--help":
+            near = difflib.get_close_matches(flag, known, n=1)
+            hint = f"; perhaps {near[0]}" if near else ""
+            raise UsageError(f"unknown flag {flag}{hint}; known: {' '.join(known)}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: of the process by default.
+
+    Returns:
+        Exit status: 0, 1 where a run failed, 2 for a mistake of the user's, 130 where a run was interrupted.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if arguments else 2
+    try:
+        choose("command", arguments[0], {**COMMANDS})
+        module, function, _ = COMMANDS[arguments[0]]
+        command: Callable[[list[str]], int] = getattr(import_module(module), function)
+        return command(arguments[1:])
+    except UsageError as error:
+        print(f"groove: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("groove: interrupted", file=sys.stderr)
+        return 130

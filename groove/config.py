@@ -1,0 +1,175 @@
+"""What a run is made of. Imports no JAX, so that the command line answers at once."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Numbers of one meta-training run; every field is a flag of `groove train`."""
+
+    levels: str = "small"
+    """Level distribution, named world or maze to discover the rule on (see `groove levels`)."""
+    solvable: bool = False
+    """Redraw training levels in which no object of positive reward can be reached."""
+    lifetime: tuple[int, int] | None = None
+    """Updates an agent lives, log-uniform between two bounds; the distribution's own by default."""
+
+    rule: Literal["lpg", "ta-lpg"] = "lpg"
+    """Learned rule: lpg, or ta-lpg which also reads the lifetime."""
+    cell: Literal["gru", "lstm"] = "gru"
+    """Recurrent cell of the rule."""
+    hidden_size: int = 256
+    """Units of the recurrent cell."""
+    embedding_size: int = 16
+    """Width of the net that embeds predictions."""
+    prediction_size: int = 8
+    """Classes of the agent's prediction."""
+
+    workers: int = 64
+    """Environments each agent acts in side by side."""
+    rollout_length: int = 20
+    """Steps between two updates of an agent."""
+    agent_learning_rate: float | None = None
+    """Agent's step size: 40 on integer observations (SGD), 1e-3 on images, 5e-4 on vectors (Adam) by default."""
+    agent_prediction_learning_rate: float | None = None
+    """Agent's step size for a table of predictions, a tenth of --agent-learning-rate by default; others ignore it."""
+    prediction_cost: float = 0.5
+    """Weight of the prediction's divergence in an agent's loss, alpha_y."""
+
+    es: str = "Open_ES"
+    """Evolution strategy: any distribution-based strategy of evosax."""
+    population: int = 1024
+    """Candidate rules per generation; antithetic strategies form pairs of them."""
+    sigma: float = 0.1
+    """Deviation of the noise on the mean rule."""
+    es_learning_rate: float = 1e-2
+    """Adam's step size on the mean rule, at the start."""
+    es_learning_rate_decay: float = 0.999
+    """Factor of that step size per generation."""
+    es_min_learning_rate: float = 1e-5
+    """Floor of that step size."""
+    levels_per_candidate: int = 1
+    """Lifetimes that make up a candidate's fitness, each on a level of its own. Pairs share their levels;
+    where a strategy has no pairs, all candidates share the same ones."""
+
+    generations: int = 2500
+    """Generations to run."""
+    seed: int = 0
+    """Seed of everything the run draws, but for the held-out levels, which are the same in all runs."""
+    heldout_every: int = 25
+    """Generations between two scores on the held-out levels."""
+    heldout_levels: int = 128
+    """Held-out levels, solvable, from a seed range of their own."""
+    checkpoint_every: int = 25
+    """Generations between two checkpoints."""
+    keep_checkpoints: int = 3
+    """Checkpoints kept, newest first."""
+    tune_configurations: int = 16
+    """Configurations in the random search that tunes A2C for the closing table, on 3 seeds each."""
+    devices: int | None = None
+    """Local devices to spread the population over; all by default, on CPU one per core."""
+    chunk: int | None = None
+    """Lifetimes side by side on a device; bounds the memory. 64 on CPU and 1024 elsewhere by default."""
+
+    def __post_init__(self) -> None:
+        for name in _COUNTS:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{_flag(name)} must be >= 1, got {getattr(self, name)}")
+        for name in ("devices", "chunk"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{_flag(name)} must be >= 1, got {value}")
+        for name in ("agent_learning_rate", "agent_prediction_learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{_flag(name)} must be > 0, got {value}")
+        if not self.prediction_cost >= 0:
+            raise ValueError(f"{_flag('prediction_cost')} must be >= 0, got {self.prediction_cost}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"{_flag('seed')} must be in 0..{2**32 - 1}, got {self.seed}")
+        if self.lifetime is not None and not 1 <= self.lifetime[0] <= self.lifetime[1]:
+            low, high = self.lifetime
+            raise ValueError(f"{_flag('lifetime')} must be two numbers 1 <= LOW <= HIGH, got {low} {high}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values.
+
+        Returns:
+            A dict that `from_json` reads.
+        """
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    @staticmethod
+    def from_json(fields: Any) -> "TrainConfig":
+        """A config from what `to_json` wrote.
+
+        Args:
+            fields: JSON object of values by name.
+
+        Returns:
+            The config.
+
+        Raises:
+            ValueError: a field is missing, unknown or out of range.
+        """
+        known = {field.name for field in dataclasses.fields(TrainConfig)}
+        if not isinstance(fields, dict) or set(fields) != known:
+            odd = ", ".join(sorted(set(fields or ()) ^ known))
+            raise ValueError(f"config: fields missing or unknown: {odd}")
+        lifetime = fields["lifetime"]
+        return TrainConfig(**{**fields, "lifetime": None if lifetime is None else tuple(lifetime)})
+
+
+_COUNTS = (
+    "hidden_size",
+    "embedding_size",
+    "workers",
+    "rollout_length",
+    "levels_per_candidate",
+    "generations",
+    "heldout_every",
+    "heldout_levels",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "tune_configurations",
+)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+EXPERIMENTS: dict[str, TrainConfig] = {
+    # Minutes on two cores: a small rule on small levels, cut short.
+    "tiny": TrainConfig(
+        lifetime=(100, 100), hidden_size=32, workers=16, population=64, generations=150, es_learning_rate=2e-2
+    ),
+    # Under an hour on two cores.
+    "laptop": TrainConfig(hidden_size=32, workers=16, population=64, generations=1000),
+    # LPG (arXiv:2007.08794) on its five tabular worlds' densest, with its own rule; evolution in place of
+    # the meta-gradient.
+    "lpg": TrainConfig(levels="all", cell="lstm", prediction_size=30),
+    # TA-LPG (arXiv:2402.05828): lifetimes log-uniform from 10 to 250 updates, read by the rule.
+    "ta-lpg": TrainConfig(levels="all", rule="ta-lpg", lifetime=(10, 250)),
+}
+"""Named starting points; flags change single numbers."""
+
+
+def experiment(name: str) -> TrainConfig:
+    """The config of a named experiment.
+
+    Args:
+        name: key of EXPERIMENTS.
+
+    Returns:
+        The config.
+
+    Raises:
+        ValueError: no such experiment.
+    """
+    if name not in EXPERIMENTS:
+        raise ValueError(f"unknown experiment {name!r}; known: {', '.join(EXPERIMENTS)}")
+    return EXPERIMENTS[name]

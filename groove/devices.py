@@ -1,0 +1,49 @@
+"""Devices and compilation cache: settled before anything asks JAX for a backend."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jax.sharding import Mesh
+
+
+def configure(num_devices: int | None) -> None:
+    """Set the number of CPU devices and the persistent compilation cache.
+
+    One CPU device uses barely more than one core on element-wise work, so by default there is one
+    per core. The cache lies where JAX_COMPILATION_CACHE_DIR says, else under the user's cache folder.
+    Call it before gymnax or evosax is imported: both start JAX's backend.
+
+    Args:
+        num_devices: CPU devices to make, ≥ 1; one per core if None.
+    """
+    import jax
+
+    jax.config.update("jax_num_cpu_devices", num_devices or len(os.sched_getaffinity(0)))
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "groove" / "jax"
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def lives_mesh(num_devices: int | None) -> "Mesh":
+    """A mesh with one axis, "lives", over local devices.
+
+    Args:
+        num_devices: how many, ≥ 1; all if None.
+
+    Returns:
+        The mesh.
+
+    Raises:
+        ValueError: there are fewer devices.
+    """
+    import jax
+    from jax.sharding import AxisType
+
+    devices = jax.local_devices()
+    if num_devices is not None and num_devices > len(devices):
+        raise ValueError(f"--devices must be at most {len(devices)} on this machine, got {num_devices}")
+    count = num_devices or len(devices)
+    return jax.make_mesh((count,), ("lives",), axis_types=(AxisType.Auto,), devices=devices[:count])

@@ -1,0 +1,202 @@
+"""Evolution strategies over meta-parameters, through evosax."""
+
+import inspect
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+ANTITHETIC = ("Open_ES", "PGPE")
+"""Strategies whose populations are pairs: candidate i and i + P/2 are mean ± the same noise."""
+
+NATURAL_GRADIENT = ("SNES", "xNES")
+"""Strategies whose own step size of 1 is part of their derivation."""
+
+
+def strategies() -> dict[str, Any]:
+    """evosax's distribution-based strategies that can be run as `Evolution` runs them.
+
+    Returns:
+        Classes by name, in alphabetical order. Left out are those whose constructor asks for more
+        than a population size and a solution, or that do not hold one mean.
+    """
+    from evosax import algorithms
+    from evosax.algorithms.distribution_based.base import DistributionBasedAlgorithm
+
+    def usable(strategy: Any) -> bool:
+        if not (inspect.isclass(strategy) and issubclass(strategy, DistributionBasedAlgorithm)):
+            return False
+        parameters = list(inspect.signature(strategy).parameters.values())
+        return all(p.name in ("population_size", "solution") or p.default is not p.empty for p in parameters)
+
+    found = {name: getattr(algorithms, name) for name in sorted(dir(algorithms))}
+    return {name: strategy for name, strategy in found.items() if usable(strategy)}
+
+
+def pairwise_ranks(population: Array, fitness: Float[Array, "P"], state: Any, params: Any) -> Float[Array, "P"]:
+    """Shape fitness within antithetic pairs, as evosax expects it (smaller is better).
+
+    Of candidates i and i + P/2 the winner gets 0, the loser 1, both ½ in a tie (GROOVE,
+    arXiv:2310.02782, as corrected by its authors).
+
+    Args:
+        population: not read.
+        fitness: [P], smaller is better, finite or +∞.
+        state: not read.
+        params: not read.
+
+    Returns:
+        [P] in {0, ½, 1}.
+    """
+    del population, state, params
+    first, second = jnp.split(fitness, 2)
+    loses = jnp.where(first == second, 0.5, (first > second).astype(jnp.float32))
+    return jnp.concatenate([loses, 1.0 - loses])
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """One evosax strategy, maximising the return of agents.
+
+    Attributes:
+        strategy: name of an evosax distribution-based strategy.
+        population_size: candidates P per generation, even and ≥ 2.
+        sigma: deviation of the noise on the mean rule at the start, > 0.
+        learning_rate: Adam's step size at the start, > 0 (strategies that follow
+            a gradient estimate; the others set their own step).
+        learning_rate_decay: its factor per generation, in (0, 1].
+        min_learning_rate: its floor, ≥ 0.
+    """
+
+    strategy: str = "Open_ES"
+    population_size: int = 64
+    sigma: float = 0.1
+    learning_rate: float = 1e-2
+    learning_rate_decay: float = 0.999
+    min_learning_rate: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.population_size < 2 or self.population_size % 2:
+            raise ValueError(f"population must be even and >= 2, got {self.population_size}")
+        for name in ("sigma", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+        if not 0 < self.learning_rate_decay <= 1:
+            raise ValueError(f"learning_rate_decay must be in (0, 1], got {self.learning_rate_decay}")
+        if not self.min_learning_rate >= 0:
+            raise ValueError(f"min_learning_rate must be >= 0, got {self.min_learning_rate}")
+
+    @property
+    def antithetic(self) -> bool:
+        """Whether candidates i and i + P/2 are a pair."""
+        return self.strategy in ANTITHETIC
+
+    def search(self, solution: PyTree) -> "Search":
+        """The strategy for solutions shaped like `solution`; make it once per run.
+
+        Args:
+            solution: meta-parameters.
+
+        Returns:
+            The search.
+
+        Raises:
+            ValueError: no such strategy.
+        """
+        known = strategies()
+        if self.strategy not in known:
+            raise ValueError(f"unknown evolution strategy {self.strategy!r}; known: {', '.join(known)}")
+        return Search(self, solution)
+
+
+class Search:
+    """An evolution strategy on meta-parameters of one shape."""
+
+    def __init__(self, config: Evolution, solution: PyTree) -> None:
+        """Build the evosax object; evosax hashes it by identity, so it is made once.
+
+        Args:
+            config: strategy and its numbers.
+            solution: meta-parameters, for their shape alone.
+        """
+        self.config = config
+        strategy = strategies()[config.strategy]
+        accepted = inspect.signature(strategy).parameters
+        options: dict[str, Any] = {"metrics_fn": lambda *_: {}}
+        if config.antithetic:
+            options["fitness_shaping_fn"] = pairwise_ranks
+        if "optimizer" in accepted and config.strategy not in NATURAL_GRADIENT:
+            options["optimizer"] = optax.chain(optax.scale_by_adam(), optax.scale_by_learning_rate(self._rate))
+        if "std_schedule" in accepted:
+            options["std_schedule"] = optax.constant_schedule(config.sigma)
+        self._strategy = strategy(config.population_size, solution, **options)
+
+    def _rate(self, step: Int[Array, ""]) -> Float[Array, ""]:
+        rate = self.config.learning_rate * self.config.learning_rate_decay**step
+        return jnp.maximum(rate, self.config.min_learning_rate)
+
+    @cached_property
+    def _params(self) -> Any:
+        params = self._strategy.default_params
+        return params.replace(std_init=self.config.sigma) if hasattr(params, "std_init") else params
+
+    def init(self, key: Key[Array, ""], mean: PyTree) -> PyTree:
+        """State of the search around a rule.
+
+        Args:
+            key: consumed.
+            mean: meta-parameters.
+
+        Returns:
+            The state, a pytree of arrays.
+        """
+        return _strongly_typed(self._strategy.init(key, mean, self._params))
+
+    def ask(self, key: Key[Array, ""], state: PyTree) -> tuple[PyTree, PyTree]:
+        """Candidates of one generation.
+
+        Args:
+            key: consumed.
+            state: of the search.
+
+        Returns:
+            [P, …] meta-parameters and the new state.
+        """
+        return self._strategy.ask(key, state, self._params)
+
+    def tell(self, key: Key[Array, ""], population: PyTree, returns: Float[Array, "P"], state: PyTree) -> PyTree:
+        """Move the search by the candidates' returns; returns that are not finite lose to all others.
+
+        Args:
+            key: consumed.
+            population: [P, …] as asked.
+            returns: [P], larger is better.
+            state: of the search.
+
+        Returns:
+            The new state.
+        """
+        finite = jnp.isfinite(returns)
+        lost = 1.0 + jnp.max(jnp.where(finite, -returns, -jnp.inf), initial=0.0)
+        fitness = jnp.where(finite, -returns, lost)
+        return _strongly_typed(self._strategy.tell(key, population, fitness, state, self._params)[0])
+
+    def mean(self, state: PyTree) -> PyTree:
+        """The rule at the centre of the search.
+
+        Args:
+            state: of the search.
+
+        Returns:
+            Meta-parameters.
+        """
+        return self._strategy.get_mean(state)
+
+
+def _strongly_typed(tree: PyTree) -> PyTree:
+    """The same arrays without weak types, which a checkpoint cannot hold and which would compile anew."""
+    return jax.tree.map(lambda x: jax.lax.convert_element_type(x, jnp.asarray(x).dtype), tree)

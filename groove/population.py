@@ -1,0 +1,117 @@
+"""Whole lifetimes of many agents: sorted by length, in chunks, over the local devices."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from lpg.learner import Learner
+from lpg.update_rule import Hyperparameters
+
+
+@struct.dataclass
+class Lifetimes:
+    """N lives to live. Lives with the same key see the same random numbers."""
+
+    keys: Key[Array, "N"]  # [N] typed keys
+    candidates: Int[Array, "N"] | None  # [N] int32, row of the meta-parameters that rule each life; None = one rule
+    levels: PyTree  # [N, …] levels
+    lengths: Int[Array, "N"]  # [N] int32, updates of each life, ≥ 1
+    hyper: Hyperparameters  # [N] float32 each
+
+
+@struct.dataclass
+class Outcomes:
+    """What became of N lives."""
+
+    returns: Float[Array, "N"]  # [N] float32, mean return of B first episodes at the end of the life
+    num_updates: Int[Array, "N"]  # [N] int32, updates the agent made
+    updates_run: Int[Array, ""]  # [] int32, updates computed for all lives, those beyond an agent's end included
+
+
+@dataclass(frozen=True)
+class Population:
+    """Runs lifetimes on every device of a mesh.
+
+    Lives are sorted by length and dealt to the devices in turn; each device runs its share in
+    chunks, and a chunk is only as long as its longest life. The chunk also bounds the memory.
+
+    Attributes:
+        learner: trains one agent.
+        mesh: one-axis mesh of the devices, axis "lives".
+        chunk_size: lives side by side on a device, ≥ 1.
+    """
+
+    learner: Learner
+    mesh: Mesh
+    chunk_size: int
+
+    def __post_init__(self) -> None:
+        if self.chunk_size < 1:
+            raise ValueError(f"Population.chunk_size must be >= 1, got {self.chunk_size}")
+
+    def live(self, meta_params: PyTree, lives: Lifetimes) -> Outcomes:
+        """Train every agent for its lifetime and evaluate it.
+
+        Args:
+            meta_params: [P, …] meta-parameters, without an axis where one rule governs all lives.
+            lives: N lives.
+
+        Returns:
+            Outcomes in the order of `lives`.
+        """
+        num_lives, num_devices = lives.lengths.shape[0], self.mesh.size
+        chunk = min(self.chunk_size, -(-num_lives // num_devices))
+        num_chunks = -(-num_lives // (num_devices * chunk))
+        order = jnp.argsort(-lives.lengths, stable=True)
+        # Places beyond the last life repeat it; they are cut off again below.
+        places = jnp.minimum(jnp.arange(num_chunks * chunk * num_devices), num_lives - 1)
+        dealt = order[places].reshape(num_chunks * chunk, num_devices).T.reshape(-1)
+        dealt_lives = jax.tree.map(lambda x: x[dealt], lives)
+        shared = lives.candidates is None
+        weights = meta_params if shared else jax.tree.map(lambda x: x[dealt_lives.candidates], meta_params)
+
+        def on_device(weights: PyTree, lives: Lifetimes) -> tuple[Array, Array, Array]:
+            def in_chunks(tree: PyTree) -> PyTree:
+                return jax.tree.map(lambda x: x.reshape(num_chunks, chunk, *x.shape[1:]), tree)
+
+            def run(part: tuple[PyTree, Lifetimes]) -> tuple[Array, Array, Array]:
+                return self._run_chunk(weights if shared else part[0], part[1], 0 if not shared else None)
+
+            parts = (() if shared else in_chunks(weights), in_chunks(lives))
+            returns, num_updates, updates_run = jax.lax.map(run, parts)
+            return returns.reshape(-1), num_updates.reshape(-1), updates_run.sum()[None]
+
+        spec = PartitionSpec("lives")
+        returns, num_updates, updates_run = jax.shard_map(
+            on_device,
+            mesh=self.mesh,
+            in_specs=(PartitionSpec() if shared else spec, spec),
+            out_specs=spec,
+            check_vma=False,
+        )(weights, dealt_lives)
+
+        def in_order(x: Array) -> Array:
+            in_turn = x.reshape(num_devices, num_chunks * chunk).T.reshape(-1)[:num_lives]
+            return jnp.zeros_like(in_turn).at[order].set(in_turn)
+
+        return Outcomes(returns=in_order(returns), num_updates=in_order(num_updates), updates_run=jnp.sum(updates_run))
+
+    def _run_chunk(self, weights: PyTree, lives: Lifetimes, weights_axis: int | None) -> tuple[Array, Array, Array]:
+        longest = jnp.max(lives.lengths)
+
+        def live(
+            key: Array, weights: PyTree, level: PyTree, length: Array, hyper: Hyperparameters
+        ) -> tuple[Array, Array]:
+            init_key, train_key, evaluation_key = jax.random.split(key, 3)
+            agent = self.learner.init(init_key, level, length, hyper)
+            agent = self.learner.train(train_key, weights, agent, level, longest)
+            return jnp.mean(self.learner.evaluate(evaluation_key, agent.params, level)), agent.num_updates
+
+        returns, num_updates = jax.vmap(live, in_axes=(0, weights_axis, 0, 0, 0))(
+            lives.keys, weights, lives.levels, lives.lengths, lives.hyper
+        )
+        return returns, num_updates, longest * lives.lengths.shape[0]

@@ -1,0 +1,56 @@
+"""What a person sees of a run while it goes."""
+
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class RunProgress:
+    """A progress bar on a terminal; elsewhere, a line at each held-out score."""
+
+    def __init__(self, console: Console, num_generations: int, first_generation: int) -> None:
+        """Prepare the bar; it shows from `with` on.
+
+        Args:
+            console: where it goes.
+            num_generations: of the whole run.
+            first_generation: where this process begins.
+        """
+        self._console = console
+        self._heldout: float | None = None
+        self._bar = Progress(
+            TextColumn("generation"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[shown]}"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=num_generations, completed=first_generation, shown="compiling …")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def advance(self, row: dict[str, Any], timing: dict[str, Any]) -> None:
+        """Show a generation that is done.
+
+        Args:
+            row: its metrics.
+            timing: its `env_steps_per_second`.
+        """
+        scored = "heldout_score" in row
+        if scored:
+            self._heldout = row["heldout_score"]
+        heldout = "" if self._heldout is None else f"  held-out {self._heldout:.3f}"
+        shown = f"fitness {row['fitness_mean']:.3f}{heldout}  {timing['env_steps_per_second'] / 1e6:.2f}M steps/s"
+        self._bar.update(self._task, advance=1, shown=shown)
+        if scored:
+            self._console.print(f"generation {row['generation'] + 1}: {shown}", highlight=False)

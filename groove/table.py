@@ -1,0 +1,150 @@
+"""The closing table of a run: the rule between a random policy, A2C and the optimum."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PyTree
+
+from groove.heldout import Evaluation, LevelSet
+from lpg.update_rule import Hyperparameters
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+TUNING_SEEDS = 3
+"""Lives of each configuration on each validation level."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one way of learning is worth on a set of levels.
+
+    Attributes:
+        name: of the rule or policy.
+        mean: mean over levels, normalised where the set is.
+        standard_error: of that mean, over levels.
+        mean_return: mean return over levels.
+    """
+
+    name: str
+    mean: float
+    standard_error: float
+    mean_return: float
+
+
+def score(name: str, level_set: LevelSet, returns: Float[np.ndarray, "n"]) -> Score:
+    """Summarise returns on a set of levels.
+
+    Args:
+        name: of the rule or policy.
+        level_set: n levels.
+        returns: [n].
+
+    Returns:
+        The score; the standard error is NaN for one level.
+    """
+    scores = level_set.normalised(returns)
+    error = np.std(scores, ddof=1) / np.sqrt(scores.size) if scores.size > 1 else np.nan
+    return Score(name, float(np.mean(scores)), float(error), float(np.mean(returns)))
+
+
+def search_space(default: Hyperparameters, num_configurations: int, seed: int) -> list[Hyperparameters]:
+    """Configurations of a random search: the default first, then draws around it.
+
+    Learning rates are log-uniform within a factor of 10 of the default, the prediction cost and the
+    entropy cost within a factor of 10 as well.
+
+    Args:
+        default: centre of the search.
+        num_configurations: ≥ 1.
+        seed: of the draws.
+
+    Returns:
+        As many configurations.
+    """
+    draws = np.random.default_rng(seed)
+
+    def around(value: Any) -> Any:
+        return jnp.float32(value * 10 ** draws.uniform(-1, 1))
+
+    return [default] + [jax.tree.map(around, default) for _ in range(num_configurations - 1)]
+
+
+def tune(
+    evaluation: Evaluation, validation: LevelSet, default: Hyperparameters, num_configurations: int
+) -> Hyperparameters:
+    """The configuration of hand-written rules that is best on validation levels.
+
+    Args:
+        evaluation: of the rule to tune.
+        validation: levels that are not held out.
+        default: centre of the search.
+        num_configurations: configurations tried, each with 3 seeds.
+
+    Returns:
+        The best one.
+    """
+
+    def worth(hyper: Hyperparameters) -> float:
+        lives = [evaluation.returns((), validation, hyper, seed) for seed in range(TUNING_SEEDS)]
+        value = float(np.mean(validation.normalised(np.mean(lives, axis=0))))
+        return value if np.isfinite(value) else -np.inf
+
+    return max(search_space(default, num_configurations, seed=0), key=worth)
+
+
+def closing_scores(
+    learned: Evaluation,
+    baseline: Evaluation,
+    rules: dict[str, PyTree],
+    hyper: Hyperparameters,
+    heldout: LevelSet,
+    validation: LevelSet,
+    num_configurations: int,
+) -> list[Score]:
+    """Score rules and A2C on held-out levels, worst known first.
+
+    Args:
+        learned: evaluates the learned rule.
+        baseline: evaluates A2C.
+        rules: meta-parameters of the learned rule by the name to print.
+        hyper: the agents' step sizes and costs.
+        heldout: levels to score on.
+        validation: levels to tune on.
+        num_configurations: configurations tried for tuned A2C.
+
+    Returns:
+        Random policy, the rules, A2C with the default and with tuned step sizes, optimum.
+    """
+    tuned = tune(baseline, validation, hyper, num_configurations)
+    rows = [score(name, heldout, learned.returns(params, heldout, hyper)) for name, params in rules.items()]
+    rows.append(score("A2C (default)", heldout, baseline.returns((), heldout, hyper)))
+    rows.append(score("A2C (tuned)", heldout, baseline.returns((), heldout, tuned)))
+    if heldout.random is not None and heldout.optimum is not None:
+        rows.insert(0, score("random policy", heldout, heldout.random))
+        rows.append(score("optimum", heldout, heldout.optimum))
+    return rows
+
+
+def render(scores: list[Score], title: str) -> "Table":
+    """The table for a terminal.
+
+    Args:
+        scores: its rows.
+        title: above it.
+
+    Returns:
+        A rich table.
+    """
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("rule")
+    for column in ("score", "± s.e.", "return"):
+        table.add_column(column, justify="right")
+    for row in scores:
+        table.add_row(row.name, f"{row.mean:.3f}", f"{row.standard_error:.3f}", f"{row.mean_return:.3f}")
+    return table

@@ -1,0 +1,187 @@
+"""The run: generations one after another, reported and saved as they come."""
+
+import dataclasses
+import json
+import time
+from importlib.metadata import version
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import PyTree
+from rich.console import Console
+
+from groove.building import build_evolution, build_generator, build_hyperparameters, build_learner, build_rule
+from groove.checkpoints import Checkpoints
+from groove.config import TrainConfig
+from groove.devices import lives_mesh
+from groove.heldout import (
+    HELDOUT_STREAM,
+    TRAINING_STREAM,
+    VALIDATION_STREAM,
+    Evaluation,
+    LevelSet,
+    draw_level_set,
+    stream_key,
+)
+from groove.meta_training import MetaTraining, RunState
+from groove.population import Population
+from groove.run_folder import RunFolder
+from groove.run_logs import RunLogs
+from groove.stop_requests import stop_requests
+from groove.table import closing_scores, render
+from lpg.actor_critic import A2C
+from lpg.atomic_file import replacing
+from lpg.rule_file import save_rule
+from lpg.update_rule import UpdateRule
+from ued.curriculum import DomainRandomization
+
+VALIDATION_LEVELS = 32
+PACKAGES = ("groove", "jax", "jaxlib", "flax", "optax", "evosax", "gymnax", "numpy")
+
+
+class RunStopped(Exception):
+    """The run ended before its last generation; the message says why and how to go on."""
+
+
+class RunInterrupted(RunStopped):
+    """A person or the system asked the run to stop."""
+
+
+class Run:
+    """One meta-training run."""
+
+    def __init__(self, config: TrainConfig, console: Console) -> None:
+        """Build everything that may refuse the config, before anything is compiled or written.
+
+        Args:
+            config: of the run.
+            console: where progress goes.
+
+        Raises:
+            ValueError: the config names something unknown or asks for the impossible.
+        """
+        self.config, self.console = config, console
+        self._mesh = lives_mesh(config.devices)
+        self._generator = build_generator(config)
+        self._hyper = build_hyperparameters(config, self._generator.world)
+        self._rule = build_rule(config)
+        self._run_key = stream_key(TRAINING_STREAM, config.seed)
+        self._population = self._population_of(self._rule)
+        self._training = MetaTraining(
+            population=self._population,
+            search=build_evolution(config).search(self._rule.init(self._run_key)),
+            curriculum=DomainRandomization(),
+            generator=self._generator,
+            hyper=self._hyper,
+            levels_per_candidate=config.levels_per_candidate,
+        )
+        self._evaluation = Evaluation(self._population)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What `config.json` and a rule's provenance say of the run: config, versions, devices."""
+        return {
+            "config": self.config.to_json(),
+            "versions": {package: version(package) for package in PACKAGES},
+            "devices": [device.device_kind for device in self._mesh.devices.flat],
+        }
+
+    def _population_of(self, rule: UpdateRule) -> Population:
+        learner = build_learner(self.config, self._generator.world, rule)
+        default = 64 if jax.default_backend() == "cpu" else 1024
+        return Population(learner, self._mesh, self.config.chunk or default)
+
+    def start(self, folder: RunFolder) -> None:
+        """Run from the first generation to the last.
+
+        Args:
+            folder: of the run, locked.
+
+        Raises:
+            RunStopped: the run ended early, with a checkpoint.
+            RunFolderError, CheckpointError, RuleFileError: something could not be written.
+        """
+        self._run(folder, self._initial_state(), env_steps=0)
+
+    def resume(self, folder: RunFolder) -> None:
+        """Run on from the newest checkpoint that is whole; raises as `start`.
+
+        Args:
+            folder: of the run, locked.
+        """
+        checkpoints = Checkpoints(folder.checkpoints_path, keep=self.config.keep_checkpoints)
+        if not checkpoints.generations():
+            self.console.print("no checkpoint yet: starting from the first generation")
+            self.start(folder)
+            return
+        restored = checkpoints.restore(jax.eval_shape(self._initial_state))
+        for reason in restored.skipped:
+            self.console.print(f"skipped {reason}", soft_wrap=True, highlight=False)
+        self.console.print(f"resuming at generation {restored.generation} of {self.config.generations}")
+        self._run(folder, restored.state, restored.extra["env_steps"])
+
+    def _initial_state(self) -> RunState:
+        # Generation numbers fold into the same key; 2**31 is beyond the last of them.
+        return self._training.init(jax.random.fold_in(self._run_key, 2**31))
+
+    def _run(self, folder: RunFolder, state: RunState, env_steps: int) -> None:
+        logs = RunLogs(folder, self.console, int(state.generation), self.config.generations)
+        heldout = draw_level_set(self._generator, HELDOUT_STREAM, self.config.heldout_levels)
+        # Placed as the generation returns it, so that the first call compiles for all.
+        state = jax.device_put(state, NamedSharding(self._mesh, PartitionSpec()))
+        advance = jax.jit(self._training.generation, donate_argnums=1)
+        with stop_requests(self.console) as stop, logs:
+            for generation in range(int(state.generation), self.config.generations):
+                begin = time.perf_counter()
+                state, metrics = advance(self._run_key, state)
+                row = {name: np.asarray(value).item() for name, value in metrics.items()}
+                seconds = time.perf_counter() - begin
+                steps = row["updates_lived"] * self.config.workers * self.config.rollout_length
+                env_steps += steps
+                row["env_steps"] = env_steps
+                last = generation + 1 == self.config.generations
+                if last or (generation + 1) % self.config.heldout_every == 0:
+                    mean = self._training.search.mean(state.search)
+                    returns = self._evaluation.returns(mean, heldout, self._hyper)
+                    row["heldout_score"] = float(np.mean(heldout.normalised(returns)))
+                logs.append(row, seconds, steps)
+                failed = row["failed_candidates"] == self.config.population
+                if last or failed or stop or (generation + 1) % self.config.checkpoint_every == 0:
+                    self._save(folder, state, env_steps)
+                if failed:
+                    raise RunStopped(
+                        f"generation {generation}: no candidate had a finite fitness, a smaller --sigma or "
+                        f"--agent-learning-rate may help; the state is saved in {folder.checkpoints_path}"
+                    )
+                if stop and not last:
+                    raise RunInterrupted(
+                        f"stopped after generation {generation}, go on with: groove resume {folder.path}"
+                    )
+            self._close(folder, self._training.search.mean(state.search), heldout)
+
+    def _save(self, folder: RunFolder, state: RunState, env_steps: int) -> None:
+        generation = int(state.generation)
+        checkpoints = Checkpoints(folder.checkpoints_path, keep=self.config.keep_checkpoints)
+        checkpoints.save(generation, state, {"env_steps": env_steps})
+        provenance = self.record | {"generations": generation, "env_steps": env_steps}
+        mean = self._training.search.mean(state.search)
+        save_rule(folder.rule_path, dataclasses.asdict(self._rule), mean, provenance)
+
+    def _close(self, folder: RunFolder, trained: PyTree, heldout: LevelSet) -> None:
+        self.console.print("scoring the rule and its baselines on the held-out levels …")
+        untrained = self._training.search.mean(self._initial_state().search)
+        scores = closing_scores(
+            learned=self._evaluation,
+            baseline=Evaluation(self._population_of(A2C())),
+            rules={"untrained rule": untrained, "trained rule": trained},
+            hyper=self._hyper,
+            heldout=heldout,
+            validation=draw_level_set(self._generator, VALIDATION_STREAM, VALIDATION_LEVELS),
+            num_configurations=self.config.tune_configurations,
+        )
+        with replacing(folder.results_path) as temporary:
+            temporary.write_text(json.dumps([dataclasses.asdict(score) for score in scores], indent=2) + "\n")
+        self.console.print(render(scores, f"{self.config.heldout_levels} held-out levels of {self.config.levels}"))
+        self.console.print(f"rule: {folder.rule_path}", soft_wrap=True, highlight=False)

@@ -1,0 +1,124 @@
+"""`groove train` and `groove resume`."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from rich.console import Console
+
+from groove.checkpoints import CheckpointError
+from groove.cli import UsageError, choose, refuse_unknown_flags
+from groove.config import EXPERIMENTS, TrainConfig
+from groove.devices import configure
+from groove.run_folder import RunFolder, RunFolderError
+from lpg.rule_file import RuleFileError
+
+if TYPE_CHECKING:
+    from groove.train import Run
+
+
+@dataclass(frozen=True)
+class TrainFlags:
+    """Meta-train a rule; flags change single numbers of the experiment."""
+
+    config: Annotated[TrainConfig, tyro.conf.OmitArgPrefixes]
+    run: Path | None = None
+    """Folder of the run, new or empty; runs/EXPERIMENT-DATE-TIME by default."""
+
+
+@dataclass(frozen=True)
+class ResumeFlags:
+    """Go on with a run that was stopped, from its newest whole checkpoint."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+
+
+def train(arguments: list[str]) -> int:
+    """`groove train EXPERIMENT [--flags]`.
+
+    Args:
+        arguments: after the command.
+
+    Returns:
+        Exit status.
+    """
+    if not arguments or arguments[0].startswith("-"):
+        experiments = ", ".join(EXPERIMENTS)
+        if "--help" in arguments or "-h" in arguments:
+            print(f"usage: groove train EXPERIMENT [--flags]\n\nexperiments: {experiments}")
+            print("\ngroove train EXPERIMENT --help lists the flags with the experiment's numbers.")
+            return 0
+        raise UsageError(f"train: name an experiment first; known: {experiments}")
+    name, rest = arguments[0], arguments[1:]
+    choose("experiment", name, {**EXPERIMENTS})
+    flags = [field.name for field in dataclasses.fields(TrainConfig)] + ["run"]
+    # A switch has a negation too: --no-solvable.
+    refuse_unknown_flags(rest, ["--" + flag.replace("_", "-") for flag in [*flags, "no_solvable"]])
+    with _one_line(ValueError):
+        chosen = tyro.cli(
+            TrainFlags, default=TrainFlags(config=EXPERIMENTS[name]), prog=f"groove train {name}", args=rest
+        )
+    path = chosen.run or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    run = _build(chosen.config)
+    with _one_line(RunFolderError), RunFolder.create(path) as folder:
+        folder.write_config(run.record)
+        print(f"run: {path}")
+        return _finish(partial(run.start, folder))
+
+
+def resume(arguments: list[str]) -> int:
+    """`groove resume RUN`.
+
+    Args:
+        arguments: after the command.
+
+    Returns:
+        Exit status.
+    """
+    refuse_unknown_flags(arguments, [])
+    chosen = tyro.cli(ResumeFlags, prog="groove resume", args=arguments)
+    with _one_line(RunFolderError), RunFolder.open(chosen.run) as folder:
+        with _one_line(ValueError, f"{folder.config_path}: "):
+            config = TrainConfig.from_json(folder.read_config().get("config"))
+        return _finish(partial(_build(config).resume, folder))
+
+
+def _build(config: TrainConfig) -> "Run":
+    configure(config.devices)
+    from groove.train import Run
+
+    with _one_line(ValueError):
+        return Run(config, Console())
+
+
+def _finish(action: Callable[[], None]) -> int:
+    from groove.train import RunInterrupted, RunStopped
+
+    try:
+        action()
+    except RunStopped as stopped:
+        print(f"groove: {stopped}", file=sys.stderr)
+        return 130 if isinstance(stopped, RunInterrupted) else 1
+    except (RunFolderError, CheckpointError, RuleFileError) as error:
+        print(f"groove: {error}; earlier checkpoints are intact", file=sys.stderr)
+        return 1
+    return 0
+
+
+@contextmanager
+def _one_line(kind: type[ValueError], prefix: str = "") -> Iterator[None]:
+    """Tell errors of a kind as mistakes on the command line."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except kind as error:
+        raise UsageError(f"{prefix}{error}") from error

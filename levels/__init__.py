@@ -1,0 +1,1 @@
+"""The worlds that agents learn in: grid levels, chains, generators, mazes, the exact solver."""

@@ -1,0 +1,21 @@
+"""What a curriculum needs of a source of levels."""
+
+from typing import Protocol
+
+from jaxtyping import Array, Key
+
+from levels.level import Level
+from levels.world import World
+
+
+class LevelGenerator(Protocol):
+    """A source of levels of one world; every level has the same array shapes."""
+
+    @property
+    def world(self) -> World:
+        """The world that the levels belong to."""
+        ...
+
+    def sample(self, key: Key[Array, ""]) -> Level:
+        """One level; pure, so that it may be jitted and vmapped over keys."""
+        ...

@@ -1,0 +1,70 @@
+"""Every source of levels by name. Importing this loads no JAX; a generator's module loads on use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from levels.generator import LevelGenerator
+
+
+def _distribution(name: str) -> LevelGenerator:
+    from levels.distributions import DISTRIBUTIONS
+
+    return DISTRIBUTIONS[name]
+
+
+def _named(name: str) -> LevelGenerator:
+    from levels.named import NAMED_WORLDS
+
+    return NAMED_WORLDS[name]
+
+
+def _chain(name: str) -> LevelGenerator:
+    from levels.chains import CHAINS
+
+    return CHAINS[name.removeprefix("chain_")]
+
+
+def _maze(name: str) -> LevelGenerator:
+    from levels.mazes import maze
+
+    return maze(name.removeprefix("maze_"))
+
+
+def _rows(build: Callable[[str], LevelGenerator], *names: str) -> dict[str, Callable[[], LevelGenerator]]:
+    return {name: partial(build, name) for name in names}
+
+
+GENERATORS: dict[str, Callable[[], LevelGenerator]] = {
+    **_rows(_distribution, "small", "medium", "large", "all"),
+    **_rows(_named, "tabular_dense", "tabular_sparse", "tabular_long_horizon"),
+    **_rows(_named, "tabular_longer_horizon", "tabular_long_dense"),
+    **_rows(_named, "random_dense", "random_long_horizon", "random_small"),
+    **_rows(_named, "random_small_sparse", "random_very_dense"),
+    **_rows(_chain, "chain_short", "chain_short_noisy", "chain_long", "chain_long_noisy", "chain_distractor"),
+    **_rows(_maze, "maze_sixteen_rooms", "maze_sixteen_rooms_snake", "maze_four_rooms"),
+    **_rows(_maze, "maze_spiral", "maze_spiral_mirrored", "maze_double_spiral"),
+    **_rows(_maze, "maze_perfect_winding", "maze_perfect_branching", "maze_perfect_uniform"),
+    **_rows(_maze, "maze_comb_short", "maze_comb_long"),
+}
+"""Name -> what builds its generator."""
+
+
+def generator(name: str) -> LevelGenerator:
+    """The source of levels of a name.
+
+    Args:
+        name: a key of GENERATORS.
+
+    Returns:
+        Its generator; two of one name are equal.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if name not in GENERATORS:
+        raise ValueError(f"unknown level distribution {name!r}; known: {', '.join(GENERATORS)}")
+    return GENERATORS[name]()

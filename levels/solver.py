@@ -1,0 +1,205 @@
+"""Exact values of tabular grid levels by finite-horizon dynamic programming: oracle, score and regret.
+
+The state is (steps left, objects present, position). Objects come back independently, so the
+expectation over the 2^M sets present next is taken one object at a time. Letters: S = H·W cells,
+M objects, R arrivals; returns are undiscounted sums of rewards over one episode.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float, Int, Int8
+
+from levels.level import Level
+from levels.tabular_grid import GridPlan, TabularGrid
+
+
+@struct.dataclass
+class Arrivals:
+    """Outcomes of actions as arrivals: a cell, and the object collected on the way to it.
+
+    Arrival r stands on cell r mod S. With auto-collect the cell settles what is collected and R = S;
+    otherwise there is a layer of S arrivals for each object and one for none.
+    """
+
+    slot: Int[Array, "R"]  # [R] int32, object collected if it is there, M = none
+    of_action: Int[Array, "A S"]  # [A, S] int32, arrival that an action leads to
+
+
+@struct.dataclass
+class ObjectTable:
+    """The objects by slot."""
+
+    rewards: Float[Array, "M"]  # [M] float32
+    terminate_probs: Float[Array, "M"]  # [M] float32
+    respawn_probs: Float[Array, "M"]  # [M] float32, 0 for unused slots
+
+
+def arrivals(grid: TabularGrid, plan: GridPlan) -> Arrivals:
+    """Arrivals of all actions from all cells.
+
+    Args:
+        grid: the world.
+        plan: tables of one level.
+
+    Returns:
+        Arrivals with R = S (auto-collect) or (M + 1)·S.
+    """
+    slots = jnp.arange(grid.num_objects, dtype=jnp.int32)
+    is_slot = plan.bit[:, None] == 2**slots
+    slot_on_cell = jnp.where(jnp.any(is_slot, 1), jnp.sum(is_slot * slots, 1), grid.num_objects)
+    if grid.auto_collect:
+        return Arrivals(slot=slot_on_cell[: grid.num_cells], of_action=plan.next_cell.T)
+    layer = slot_on_cell[plan.target_cell]
+    return Arrivals(
+        slot=jnp.repeat(jnp.arange(grid.num_objects + 1), grid.num_cells),
+        of_action=(layer * grid.num_cells + plan.next_cell).T,
+    )
+
+
+def arrival_values(table: ObjectTable, slot: Int[Array, "R"], values: Float[Array, "2^M S"]) -> Float[Array, "2^M R"]:
+    """Expected reward and later value of each arrival, given the objects present before the step.
+
+    For object m, with v₀ and v₁ the values without and with it afterwards: an absent one gives
+    (1 - p)·v₀ + p·v₁, a present one v₁, a collected one reward + (1 - p_terminate)·v₀.
+
+    Args:
+        table: the objects.
+        slot: [R] object that an arrival collects, M = none.
+        values: [2^M, S] values after the step.
+
+    Returns:
+        [2^M, R] float32.
+    """
+    num_objects, num_arrivals = table.rewards.shape[0], slot.shape[0]
+    values = jnp.tile(values, (1, num_arrivals // values.shape[1]))
+    for m in range(num_objects):
+        by_presence = values.reshape(2 ** (num_objects - 1 - m), 2, 2**m, num_arrivals)
+        gone, there = by_presence[:, 0], by_presence[:, 1]
+        may_return = gone + table.respawn_probs[m] * (there - gone)
+        collected = table.rewards[m] + (1 - table.terminate_probs[m]) * gone
+        by_presence = jnp.stack([may_return, jnp.where(slot == m, collected, there)], axis=1)
+        values = by_presence.reshape(2**num_objects, num_arrivals)
+    return values
+
+
+def backup(grid: TabularGrid, level: Level) -> Callable[[Array], Array]:
+    """The one-step backup of a level.
+
+    Args:
+        grid: the world.
+        level: one level.
+
+    Returns:
+        A function from state values [2^M, S] with k steps left to action values [2^M, A, S] with
+        k + 1 steps left.
+    """
+    plan = grid.plan(level)
+    ways = arrivals(grid, plan)
+    table = ObjectTable(
+        rewards=level.object_rewards,
+        terminate_probs=level.object_terminate_probs,
+        respawn_probs=plan.respawn_probs,
+    )
+    return lambda values: arrival_values(table, ways.slot, values)[:, ways.of_action]
+
+
+def backed_up(
+    step: Callable[[Array], Array], values: Float[Array, "2^M S"], num_backups: Int[Array, ""]
+) -> Float[Array, "2^M S"]:
+    """`values` after `num_backups` steps of value iteration; runs no longer than that many."""
+
+    def body(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        count, current = state
+        return count + 1, step(current)
+
+    return jax.lax.while_loop(lambda state: state[0] < num_backups, body, (jnp.int32(0), values))[1]
+
+
+def no_values(grid: TabularGrid) -> Float[Array, "2^M S"]:
+    """Values with no step left."""
+    return jnp.zeros((2**grid.num_objects, grid.num_cells), jnp.float32)
+
+
+def episode_return(grid: TabularGrid, level: Level, value_of: Callable[[Array], Array]) -> Float[Array, ""]:
+    """Expected return from the start, V_{k+1} = value_of(E[r + (1 - terminated)·V_k]), V_0 = 0.
+
+    Args:
+        grid: the world.
+        level: one valid level.
+        value_of: state values [2^M, S] from action values [2^M, A, S].
+
+    Returns:
+        [] float32.
+    """
+    action_values = backup(grid, level)
+    values = backed_up(lambda v: value_of(action_values(v)), no_values(grid), level.max_steps_in_episode)
+    return values[grid.plan(level).all_present, level.start]
+
+
+def optimal_return(grid: TabularGrid, level: Level) -> Float[Array, ""]:
+    """Expected return of the best policy, which may count steps.
+
+    Args:
+        grid: the world.
+        level: one valid level.
+
+    Returns:
+        [] float32.
+    """
+    return episode_return(grid, level, lambda scores: jnp.max(scores, axis=1))
+
+
+def random_return(grid: TabularGrid, level: Level) -> Float[Array, ""]:
+    """Expected return of uniformly random actions.
+
+    Args:
+        grid: the world.
+        level: one valid level.
+
+    Returns:
+        [] float32.
+    """
+    return episode_return(grid, level, lambda scores: jnp.mean(scores, axis=1))
+
+
+def policy_return(grid: TabularGrid, level: Level, probs: Float[Array, "O A"]) -> Float[Array, ""]:
+    """Expected return of a fixed policy.
+
+    Args:
+        grid: the world.
+        level: one valid level.
+        probs: [O, A] action probabilities by observation, O = grid.num_observations.
+
+    Returns:
+        [] float32.
+    """
+    by_state = jnp.swapaxes(probs.reshape(-1, grid.num_cells, grid.num_actions), 1, 2)
+    return episode_return(grid, level, lambda scores: jnp.sum(by_state * scores, axis=1))
+
+
+def optimal_policy(grid: TabularGrid, level: Level, num_steps: int) -> Int8[Array, "T O"]:
+    """Best action at each of the first steps of an episode, by observation.
+
+    Args:
+        grid: the world.
+        level: one valid level.
+        num_steps: T, rows of the answer; the level's max_steps or more give the whole policy.
+
+    Returns:
+        [T, O] int8, O = grid.num_observations; action 0 (stay) at steps past the time limit, and the
+        lowest of equally good actions.
+    """
+    action_values = backup(grid, level)
+    later = jnp.maximum(level.max_steps_in_episode - num_steps, 0)
+    values = backed_up(lambda v: jnp.max(action_values(v), axis=1), no_values(grid), later)
+
+    def earlier(values: Array, step: Array) -> tuple[Array, Array]:
+        scores = action_values(values)
+        within = step < level.max_steps_in_episode
+        actions = jnp.where(within, jnp.argmax(scores, axis=1), 0).astype(jnp.int8)
+        return jnp.where(within, jnp.max(scores, axis=1), values), actions.ravel()
+
+    return jax.lax.scan(earlier, values, jnp.arange(num_steps), reverse=True)[1]

@@ -1,0 +1,112 @@
+"""Hand-written actor-critic rules: A2C and REINFORCE with a baseline."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float, Key, PyTree
+
+from lpg.networks import Outputs
+from lpg.returns import generalised_advantage
+from lpg.rollout import Rollout
+from lpg.update_rule import Hyperparameters, Metrics, Progress, action_log_prob, entropy
+
+
+@struct.dataclass
+class ActorCriticTargets:
+    """What the critic is moved to and the actor is weighted by."""
+
+    advantage: Float[Array, "T B"]  # [T, B] float32
+    value: Float[Array, "T B"]  # [T, B] float32, return that the critic predicts
+
+
+def critic_value(prediction: Float[Array, "... 1"]) -> Float[Array, "..."]:
+    """The scalar value held by a prediction of size 1.
+
+    The last axis is dropped: kept, [T, B, 1] against [T, B] broadcasts to [T, T, B] and per-step
+    credit is lost without an error.
+
+    Args:
+        prediction: [..., 1].
+
+    Returns:
+        [...].
+    """
+    if prediction.shape[-1] != 1:
+        raise ValueError(f"prediction_size must be 1 for a value, got {prediction.shape[-1]}")
+    return prediction[..., 0]
+
+
+@dataclass(frozen=True)
+class A2C:
+    """Advantage actor-critic (Mnih et al. 2016, arXiv:1602.01783) with generalised advantages.
+
+    Loss: −E[log π(a|s)·A] + c_v·½E[(V − R)²] − c_e·H(π), A normalised over the rollout.
+
+    Attributes:
+        discount: γ in [0, 1].
+        trace: λ of the advantage estimate in [0, 1].
+        normalise: divide advantages by their deviation over the rollout, less their mean.
+    """
+
+    discount: float = 0.99
+    trace: float = 0.95
+    normalise: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("discount", "trace"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"A2C.{name} must be in [0, 1], got {getattr(self, name)}")
+
+    @property
+    def prediction_size(self) -> int:
+        return 1
+
+    def init(self, key: Key[Array, ""]) -> PyTree:
+        del key
+        return ()
+
+    def targets(
+        self,
+        meta_params: PyTree,
+        outputs: Outputs,
+        next_prediction: Float[Array, "T B Y"],
+        rollout: Rollout,
+        progress: Progress,
+    ) -> ActorCriticTargets:
+        del meta_params, progress
+        value = critic_value(outputs.prediction)
+        advantage = generalised_advantage(
+            rollout.reward,
+            value,
+            critic_value(next_prediction),
+            rollout.terminated,
+            rollout.truncated,
+            self.discount,
+            self.trace,
+        )
+        returns = value + advantage
+        if self.normalise:
+            advantage = (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8)
+        return ActorCriticTargets(advantage=advantage, value=returns)
+
+    def loss(
+        self, outputs: Outputs, rollout: Rollout, targets: ActorCriticTargets, hyper: Hyperparameters
+    ) -> tuple[Float[Array, ""], Metrics]:
+        log_prob = action_log_prob(outputs.logits, rollout.action)
+        policy_loss = -jnp.mean(log_prob * targets.advantage)
+        value_loss = 0.5 * jnp.mean((critic_value(outputs.prediction) - targets.value) ** 2)
+        policy_entropy = jnp.mean(entropy(outputs.logits))
+        loss = policy_loss + hyper.prediction_cost * value_loss - hyper.entropy_cost * policy_entropy
+        return loss, {"policy_loss": policy_loss, "prediction_loss": value_loss, "entropy": policy_entropy}
+
+
+@dataclass(frozen=True)
+class REINFORCE(A2C):
+    """REINFORCE with a learned baseline (Williams 1992): Monte-Carlo returns, raw advantages.
+
+    Differs: where a rollout ends before the episode does, the baseline stands for the rest.
+    """
+
+    trace: float = 1.0
+    normalise: bool = False

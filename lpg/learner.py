@@ -1,0 +1,197 @@
+"""The learner: how agents of any rule are made, trained and evaluated."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from levels.world import World
+from lpg.networks import Network
+from lpg.optimizer import Optimizer
+from lpg.rollout import Rollout, collect, reset_workers
+from lpg.update_rule import Hyperparameters, Metrics, Progress, UpdateRule
+
+
+@struct.dataclass
+class Agent:
+    """One agent in its life."""
+
+    params: PyTree  # network parameters
+    optimizer_state: PyTree
+    states: PyTree  # [B, …] world states of the workers
+    num_updates: Int[Array, ""]  # [] int32, updates done, n
+    lifetime: Int[Array, ""]  # [] int32, updates to live, N
+    hyper: Hyperparameters
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Trains one agent on one level by one update rule; batch over agents with `jax.vmap`.
+
+    Attributes:
+        world: the environment.
+        network: the agent's function approximator; its prediction size is the rule's.
+        rule: the update rule.
+        optimizer: the agent's optimizer.
+        num_workers: environments B acted in side by side, ≥ 1.
+        rollout_length: steps T between updates, ≥ 1.
+    """
+
+    world: World
+    network: Network
+    rule: UpdateRule
+    optimizer: Optimizer
+    num_workers: int = 64
+    rollout_length: int = 20
+
+    def __post_init__(self) -> None:
+        for name in ("num_workers", "rollout_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Learner.{name} must be >= 1, got {getattr(self, name)}")
+
+    def init(self, key: Key[Array, ""], level: PyTree, lifetime: Int[Array, ""], hyper: Hyperparameters) -> Agent:
+        """A new agent at the start of its life.
+
+        Args:
+            key: consumed.
+            level: the level it will live on.
+            lifetime: [] int32, updates it is to live.
+            hyper: its step sizes and costs.
+
+        Returns:
+            The agent.
+        """
+        network_key, worker_key = jax.random.split(key)
+        plan = self.world.plan(level)
+        states = reset_workers(worker_key, self.world, plan, self.num_workers)
+        observation = jax.vmap(self.world.observe, in_axes=(None, 0))(plan, states)
+        params = self.network.init(network_key, observation)
+        return Agent(
+            params=params,
+            optimizer_state=self.optimizer.init(params, self.network.labels(params)),
+            states=states,
+            num_updates=jnp.int32(0),
+            lifetime=jnp.asarray(lifetime, jnp.int32),
+            hyper=hyper,
+        )
+
+    def update(
+        self, key: Key[Array, ""], meta_params: PyTree, agent: Agent, plan: PyTree
+    ) -> tuple[Agent, Rollout, Metrics]:
+        """One rollout and one step of learning from it.
+
+        Args:
+            key: consumed.
+            meta_params: the rule's meta-parameters.
+            agent: the agent.
+            plan: `world.plan(level)`.
+
+        Returns:
+            The agent after the update, the rollout [T, B], metrics of the loss.
+        """
+        states, rollout = collect(
+            key,
+            self.world,
+            plan,
+            lambda observation: self.network.apply(agent.params, observation).logits,
+            agent.states,
+            self.rollout_length,
+        )
+        progress = Progress(
+            fraction=agent.num_updates / agent.lifetime,
+            log_lifetime=jnp.log10(agent.lifetime.astype(jnp.float32)),
+        )
+        targets = self.rule.targets(
+            meta_params,
+            self.network.apply(agent.params, rollout.observation),
+            self.network.apply(agent.params, rollout.next_observation).prediction,
+            rollout,
+            progress,
+        )
+
+        def loss(params: PyTree) -> tuple[Array, Metrics]:
+            return self.rule.loss(self.network.apply(params, rollout.observation), rollout, targets, agent.hyper)
+
+        grads, metrics = jax.grad(loss, has_aux=True)(agent.params)
+        params, optimizer_state = self.optimizer.step(
+            grads, agent.optimizer_state, agent.params, self.network.labels(agent.params), agent.hyper
+        )
+        agent = agent.replace(
+            params=params, optimizer_state=optimizer_state, states=states, num_updates=agent.num_updates + 1
+        )
+        return agent, rollout, metrics
+
+    def train(
+        self,
+        key: Key[Array, ""],
+        meta_params: PyTree,
+        agent: Agent,
+        level: PyTree,
+        num_updates: int | Int[Array, ""],
+    ) -> Agent:
+        """Train until the end of the agent's life, but for at most a number of updates.
+
+        The number is a loop bound: batched over agents with one number for all, each pays for that
+        many updates and those past their end stand still.
+
+        Args:
+            key: consumed.
+            meta_params: the rule's meta-parameters.
+            agent: the agent.
+            level: the level it lives on.
+            num_updates: updates to make at most.
+
+        Returns:
+            The agent after them.
+        """
+        plan = self.world.plan(level)
+
+        def update(n: Array, agent: Agent) -> Agent:
+            updated = self.update(jax.random.fold_in(key, n), meta_params, agent, plan)[0]
+            alive = agent.num_updates < agent.lifetime
+            return jax.tree.map(lambda new, old: jnp.where(alive, new, old), updated, agent)
+
+        return jax.lax.fori_loop(0, num_updates, update, agent)
+
+    def evaluate(
+        self, key: Key[Array, ""], params: PyTree, level: PyTree, max_steps: int = 100_000
+    ) -> Float[Array, "B"]:
+        """Undiscounted return of the first episode of B fresh workers under the stochastic policy.
+
+        Args:
+            key: consumed.
+            params: the agent's network parameters.
+            level: the level.
+            max_steps: steps after which an unfinished episode is counted as it stands.
+
+        Returns:
+            [B] float32.
+        """
+        reset_key, rollout_key = jax.random.split(key)
+        plan = self.world.plan(level)
+
+        def unfinished(carry: tuple[Array, Any, Array, Array]) -> Array:
+            n, _, alive, _ = carry
+            return jnp.any(alive) & (n * self.rollout_length < max_steps)
+
+        def advance(carry: tuple[Array, Any, Array, Array]) -> tuple[Array, Any, Array, Array]:
+            n, states, alive, returns = carry
+            states, rollout = collect(
+                jax.random.fold_in(rollout_key, n),
+                self.world,
+                plan,
+                lambda observation: self.network.apply(params, observation).logits,
+                states,
+                self.rollout_length,
+            )
+            ended = jnp.cumsum(rollout.done, axis=0)
+            counted = alive & (ended - rollout.done == 0)
+            return n + 1, states, alive & (ended[-1] == 0), returns + jnp.sum(rollout.reward * counted, axis=0)
+
+        states = reset_workers(reset_key, self.world, plan, self.num_workers)
+        alive = jnp.ones(self.num_workers, bool)
+        start = (jnp.int32(0), states, alive, jnp.zeros(self.num_workers))
+        return jax.lax.while_loop(unfinished, advance, start)[3]

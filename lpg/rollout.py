@@ -1,0 +1,114 @@
+"""The one rollout: every agent, antagonist, baseline and evaluation acts through it."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+
+from levels.world import World
+
+
+@struct.dataclass
+class Rollout:
+    """T steps of B workers."""
+
+    observation: Array  # [T, B, …], seen before the step
+    action: Int[Array, "T B"]  # [T, B] int32
+    reward: Float[Array, "T B"]  # [T, B] float32, reward of the step
+    terminated: Bool[Array, "T B"]  # [T, B] bool, the world ended the episode
+    truncated: Bool[Array, "T B"]  # [T, B] bool, the time limit ended it
+    next_observation: Array  # [T, B, …], seen after the step, before any reset
+
+    @property
+    def done(self) -> Bool[Array, "T B"]:
+        """[T, B] bool, the episode ended with this step, for either reason."""
+        return self.terminated | self.truncated
+
+
+def reset_workers(key: Key[Array, ""], world: World, plan: PyTree, num_workers: int) -> PyTree:
+    """States of B workers at the start of an episode.
+
+    Args:
+        key: consumed.
+        world: the environment.
+        plan: its tables of one level.
+        num_workers: B.
+
+    Returns:
+        World states with a leading axis [B].
+    """
+    noise = world.noise(key, plan, (num_workers,))
+    return jax.vmap(world.reset, in_axes=(0, None))(noise, plan)
+
+
+def sample_action(draw: Float[Array, "B"], logits: Float[Array, "B A"]) -> Int[Array, "B"]:
+    """Action of a stochastic policy by inversion of its distribution function.
+
+    Args:
+        draw: [B] uniform in [0, 1).
+        logits: [B, A] unnormalised log-policy.
+
+    Returns:
+        [B] int32 in 0..A - 1.
+    """
+    weights = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
+    cumulative = jnp.cumsum(weights, axis=-1)
+    threshold = draw[:, None] * cumulative[:, -1:]
+    return jnp.sum(threshold >= cumulative[:, :-1], axis=-1, dtype=jnp.int32)
+
+
+def collect(
+    key: Key[Array, ""],
+    world: World,
+    plan: PyTree,
+    policy: Callable[[Array], Float[Array, "B A"]],
+    states: PyTree,
+    num_steps: int,
+) -> tuple[PyTree, Rollout]:
+    """Let B workers act for T steps, starting a new episode wherever one ends.
+
+    All random numbers are drawn before the first step.
+
+    Args:
+        key: consumed.
+        world: the environment.
+        plan: its tables of one level.
+        policy: observations [B, …] to logits [B, A].
+        states: world states [B, …].
+        num_steps: T.
+
+    Returns:
+        States after the last step (reset where it ended an episode), and the rollout.
+    """
+    action_key, noise_key = jax.random.split(key)
+    num_workers = jax.tree.leaves(states)[0].shape[0]
+    noise = world.noise(noise_key, plan, (num_steps, num_workers))
+    draws = jax.random.uniform(action_key, (num_steps, num_workers))
+    observe = jax.vmap(world.observe, in_axes=(None, 0))
+
+    def step(states: PyTree, step_noise: PyTree) -> tuple[PyTree, Rollout]:
+        draw, noise = step_noise
+        observation = observe(plan, states)
+        action = sample_action(draw, policy(observation))
+        stepped, reward, terminated, truncated = jax.vmap(world.step, in_axes=(0, None, 0, 0))(
+            noise, plan, states, action
+        )
+        fresh = jax.vmap(world.reset, in_axes=(0, None))(noise, plan)
+        done = terminated | truncated
+
+        def restart(new: Array, old: Array) -> Array:
+            return jnp.where(done.reshape(done.shape + (1,) * (old.ndim - 1)), new, old)
+
+        seen = Rollout(
+            observation=observation,
+            action=action,
+            reward=reward,
+            terminated=terminated,
+            truncated=truncated,
+            next_observation=observe(plan, stepped),
+        )
+        return jax.tree.map(restart, fresh, stepped), seen
+
+    return jax.lax.scan(step, states, (draws, noise))

@@ -1,0 +1,108 @@
+"""Shareable update rules: weights, architecture and provenance in one safetensors file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+from lpg.tensor_file import TensorFileError, TensorFormat, named_leaves
+
+RULE_FORMAT = TensorFormat(kind="groove rule", version=1, max_bytes=2**30)
+"""Version 1: content `{"architecture": …, "provenance": …}`, a tensor for each leaf of the meta-parameters."""
+
+
+class RuleFileError(ValueError):
+    """One line that names the rule file and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class RuleHeader:
+    """What a rule file says of itself.
+
+    Attributes:
+        architecture: JSON object from which the rule can be built again.
+        provenance: JSON object, where the rule comes from.
+        format_version: of the file, ≥ 1.
+        sha256: hexadecimal digest over architecture, provenance and tensors; equal rules have equal ones.
+    """
+
+    architecture: dict[str, Any]
+    provenance: dict[str, Any]
+    format_version: int
+    sha256: str
+
+
+def save_rule(path: Path, architecture: dict[str, Any], meta_params: PyTree, provenance: dict[str, Any]) -> None:
+    """Write a rule atomically. Equal input gives equal bytes: nothing is added, no time, no host.
+
+    Args:
+        path: the file to make or to replace.
+        architecture: JSON object from which the caller can build the rule again.
+        meta_params: nested dict of finite arrays; () for a rule without any.
+        provenance: JSON object, where the rule comes from.
+
+    Raises:
+        RuleFileError: a meta-parameter is not finite, or the file cannot be written.
+    """
+    tensors = {name: np.asarray(leaf) for name, leaf in named_leaves(meta_params).items()}
+    _check_finite(path, tensors)
+    try:
+        RULE_FORMAT.write(path, {"architecture": architecture, "provenance": provenance}, tensors)
+    except TensorFileError as error:
+        raise RuleFileError(str(error)) from error
+
+
+def read_rule_header(path: Path) -> RuleHeader:
+    """What a rule file says of itself, without reading its weights (their digest is checked by `load_rule`).
+
+    Raises:
+        RuleFileError: missing, too large, truncated, foreign or of a newer format.
+    """
+    try:
+        header = RULE_FORMAT.read_header(path)
+    except TensorFileError as error:
+        raise RuleFileError(str(error)) from error
+    architecture, provenance = header.content.get("architecture"), header.content.get("provenance")
+    if not isinstance(architecture, dict) or not isinstance(provenance, dict):
+        raise RuleFileError(f"{path}: corrupt: its header lacks architecture or provenance")
+    return RuleHeader(architecture, provenance, header.format_version, header.sha256)
+
+
+def load_rule(
+    path: Path, template_for: Callable[[dict[str, Any]], PyTree]
+) -> tuple[dict[str, Any], PyTree, dict[str, Any]]:
+    """Read a rule and check every tensor against the architecture that the file states.
+
+    Args:
+        path: the rule file.
+        template_for: validates an architecture (a ValueError refuses it) and returns the tree of
+            `jax.ShapeDtypeStruct` that its meta-parameters have.
+
+    Returns:
+        Architecture; meta-parameters, a tree like the template's of finite NumPy arrays; provenance.
+
+    Raises:
+        RuleFileError: as `read_rule_header`, or the architecture is refused, or a tensor is missing,
+            unknown, of a wrong shape or dtype, not finite, or not what was written.
+    """
+    header = read_rule_header(path)
+    try:
+        template = template_for(header.architecture)
+    except ValueError as error:
+        raise RuleFileError(f"{path}: unknown architecture: {error}") from error
+    try:
+        tensors = RULE_FORMAT.read(path, named_leaves(template))
+    except TensorFileError as error:
+        raise RuleFileError(str(error)) from error
+    _check_finite(path, tensors)
+    return header.architecture, jax.tree.unflatten(jax.tree.structure(template), tensors.values()), header.provenance
+
+
+def _check_finite(path: Path, tensors: dict[str, np.ndarray]) -> None:
+    for name, tensor in tensors.items():
+        if not np.all(np.isfinite(tensor)):
+            raise RuleFileError(f"{path}: tensor {name} is not finite")

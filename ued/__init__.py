@@ -1,0 +1,1 @@
+"""The curriculum: which levels train the rule. A level is an opaque pytree here."""

@@ -2,7 +2,8 @@
 
 import difflib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 COMMANDS = {
@@ -59,6 +60,25 @@ def refuse_unknown_flags(arguments: list[str], known: list[str]) -> None:
             near = difflib.get_close_matches(flag, known, n=1)
             hint = f"; perhaps {near[0]}" if near else ""
             raise UsageError(f"unknown flag {flag}{hint}; known: {' '.join(known)}")
+
+
+@contextmanager
+def one_line(*kinds: type[Exception], prefix: str = "") -> Iterator[None]:
+    """Tell errors of some kinds as mistakes on the command line.
+
+    Args:
+        kinds: of the errors.
+        prefix: put before the message.
+
+    Raises:
+        UsageError: in place of such an error.
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except kinds as error:
+        raise UsageError(f"{prefix}{error}") from error
 
 
 def main(arguments: list[str] | None = None) -> int:

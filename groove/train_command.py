@@ -2,8 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,12 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from rich.console import Console
 
-from groove.checkpoints import CheckpointError
-from groove.cli import UsageError, choose, refuse_unknown_flags
+from groove.cli import UsageError, choose, one_line, refuse_unknown_flags
 from groove.config import EXPERIMENTS, TrainConfig
 from groove.devices import configure
 from groove.run_folder import RunFolder, RunFolderError
-from lpg.rule_file import RuleFileError
 
 if TYPE_CHECKING:
     from groove.train import Run
@@ -62,13 +59,13 @@ def train(arguments: list[str]) -> int:
     flags = [field.name for field in dataclasses.fields(TrainConfig)] + ["run"]
     # A switch has a negation too: --no-solvable.
     refuse_unknown_flags(rest, ["--" + flag.replace("_", "-") for flag in [*flags, "no_solvable"]])
-    with _one_line(ValueError):
+    with one_line(ValueError):
         chosen = tyro.cli(
             TrainFlags, default=TrainFlags(config=EXPERIMENTS[name]), prog=f"groove train {name}", args=rest
         )
     path = chosen.run or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     run = _build(chosen.config)
-    with _one_line(RunFolderError), RunFolder.create(path) as folder:
+    with one_line(RunFolderError), RunFolder.create(path) as folder:
         folder.write_config(run.record)
         print(f"run: {path}")
         return _finish(partial(run.start, folder))
@@ -85,8 +82,8 @@ def resume(arguments: list[str]) -> int:
     """
     refuse_unknown_flags(arguments, [])
     chosen = tyro.cli(ResumeFlags, prog="groove resume", args=arguments)
-    with _one_line(RunFolderError), RunFolder.open(chosen.run) as folder:
-        with _one_line(ValueError, f"{folder.config_path}: "):
+    with one_line(RunFolderError), RunFolder.open(chosen.run) as folder:
+        with one_line(ValueError, prefix=f"{folder.config_path}: "):
             config = TrainConfig.from_json(folder.read_config().get("config"))
         return _finish(partial(_build(config).resume, folder))
 
@@ -95,12 +92,14 @@ def _build(config: TrainConfig) -> "Run":
     configure(config.devices)
     from groove.train import Run
 
-    with _one_line(ValueError):
+    with one_line(ValueError):
         return Run(config, Console())
 
 
 def _finish(action: Callable[[], None]) -> int:
+    from groove.checkpoints import CheckpointError
     from groove.train import RunInterrupted, RunStopped
+    from lpg.rule_file import RuleFileError
 
     try:
         action()
@@ -111,14 +110,3 @@ def _finish(action: Callable[[], None]) -> int:
         print(f"groove: {error}; earlier checkpoints are intact", file=sys.stderr)
         return 1
     return 0
-
-
-@contextmanager
-def _one_line(kind: type[ValueError], prefix: str = "") -> Iterator[None]:
-    """Tell errors of a kind as mistakes on the command line."""
-    try:
-        yield
-    except UsageError:
-        raise
-    except kind as error:
-        raise UsageError(f"{prefix}{error}") from error

@@ -102,8 +102,14 @@ def _text(level: Any) -> str:
 def _shortest(value: np.float32) -> str:
     """Decimal of the fewest digits that reads back as the same float32; nine are always enough."""
     texts = (f"{value:.{digits}g}" for digits in range(1, 10))
-    text = next(text for text in texts if np.float32(text) == value)
+    text = next(text for text in texts if _single(text) == value)
     return text if "." in text or "e" in text else f"{text}.0"
+
+
+def _single(text: str) -> np.float32:
+    """The float32 nearest to a decimal, infinite beyond the largest."""
+    with np.errstate(over="ignore"):
+        return np.float32(text)
 
 
 @dataclass(frozen=True)
@@ -154,9 +160,11 @@ class _Table:
     def number(self, field: str, low: float, high: float) -> np.float32:
         """A number field in low..high."""
         value = self.get(field, (int, float), "a number")
-        if not low <= value <= high:
+        # Compared as the float32 that it becomes: the decimal of the largest one lies above it.
+        single = _single(str(value))
+        if not low <= single <= high:
             self.fail(field, f"must be in {low:g}..{high:g}, got {value}")
-        return np.float32(value)
+        return single
 
     def refuse_others(self, *known: str) -> None:
         """Fail on a field that nobody reads."""

@@ -119,10 +119,15 @@ class Learner:
         params, optimizer_state = self.optimizer.step(
             grads, agent.optimizer_state, agent.params, self.network.labels(agent.params), agent.hyper
         )
-        agent = agent.replace(
-            params=params, optimizer_state=optimizer_state, states=states, num_updates=agent.num_updates + 1
+        next_agent = Agent(
+            params=params,
+            optimizer_state=optimizer_state,
+            states=states,
+            num_updates=agent.num_updates + 1,
+            lifetime=agent.lifetime,
+            hyper=agent.hyper,
         )
-        return agent, rollout, metrics
+        return next_agent, rollout, metrics
 
     def train(
         self,

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from levels.distributions import DISTRIBUTIONS
@@ -80,8 +80,26 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("levels") / "level.toml"
 
 
+EXTREMES = np.float32([np.finfo(np.float32).max, -np.finfo(np.float32).smallest_subnormal, -0.0])
+
+
 @settings(max_examples=100, deadline=None)
 @given(level=level_arrays())
+@example(
+    level=Level(
+        max_steps_in_episode=np.int32(2**31 - 1),
+        walls=np.zeros((1, 4), bool),
+        height=np.int32(1),
+        width=np.int32(4),
+        start=np.int32(3),
+        object_cells=np.int32([2, 1, 0]),
+        object_types=np.int32([0, 0, 2]),
+        object_rewards=EXTREMES,
+        object_terminate_probs=np.float32([0, 1, 0.5]),
+        object_respawn_probs=np.float32([0, 1, 1e-45]),
+        lifetime=np.int32(1),
+    )
+)
 def test_level_round_trips_bit_for_bit(path, level):
     save_level(path, level)
     assert_same(load_level(path), level)
@@ -153,6 +171,8 @@ def test_load_level_defaults_to_the_maps_size_and_last_letter(path):
             "reward = nan",
             r"line 12: objects\[0\].reward must be in -3.40282e\+38..3.40282e\+38, got n",
         ),
+        ("reward = -0.25", "reward = 1e39", r"line 12: objects\[0\].reward must be in .*, got 1e\+39$"),
+        ("reward = -0.25", "reward = -1" + 400 * "0", r"line 12: objects\[0\].reward must be in .*, got -10+$"),
         ("reward = -0.25", 'reward = "high"', r"line 12: objects\[0\].reward must be a number, got 'high'$"),
         ("reward = -0.25\n", "", r"line 9: objects\[0\].reward is missing$"),
         (

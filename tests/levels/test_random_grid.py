@@ -118,7 +118,7 @@ def test_free_rank_by_hand():
 @functools.cache
 def outcomes(grid, on_object):
     """20,000 resets, and 20,000 steps of staying while object 0 is away and 1 and 2 are not."""
-    level = BUSY.sample(jax.random.key(2)).replace(
+    level = jax.jit(BUSY.sample)(jax.random.key(2)).replace(
         object_types=jnp.arange(3), object_respawn_probs=jnp.asarray([0.5, 0.0, 0.0])
     )
 

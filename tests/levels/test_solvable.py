@@ -67,9 +67,14 @@ def test_reachable_agrees_with_a_breadth_first_search(seed, share):
     assert {tuple(cell) for cell in np.argwhere(np.asarray(fill(walls, start)))} == expected
 
 
+@functools.cache
+def blank_level():
+    return jax.jit(LevelDistribution(2, 2, 0, 1, 2, 5, 5).sample)(jax.random.key(0))
+
+
 def corridor(rewards, types, walls=(False, False, True, False)):
     """A level of one row of four cells: start 0, objects on cells 1 and 3."""
-    level = LevelDistribution(2, 2, 0, 1, 2, 5, 5).sample(jax.random.key(0))
+    level = blank_level()
     return level.replace(
         walls=jnp.asarray([walls]),
         start=jnp.int32(0),

@@ -1,0 +1,161 @@
+"""`groove levels`: sample levels into files, show them, solve them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from groove.cli import UsageError, choose, one_line, refuse_unknown_flags
+from groove.devices import configure
+from levels.registry import GENERATORS, generator
+
+if TYPE_CHECKING:
+    from levels.level import Level
+
+
+@dataclass(frozen=True)
+class SampleFlags:
+    """Draw levels of a distribution, a named grid world or a maze and write each to a level file."""
+
+    distribution: tyro.conf.Positional[str]
+    """Where the levels come from."""
+    count: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 1
+    """Number of levels."""
+    seed: int = 0
+    """Seed of the draws."""
+    solvable: bool = False
+    """Draw again where no object of positive reward can be reached."""
+    out: Path = Path(".")
+    """Folder of the files, DISTRIBUTION-SEED-NUMBER.toml; made if it is not there."""
+
+
+@dataclass(frozen=True)
+class ShowFlags:
+    """Print levels as text, or draw them into one picture."""
+
+    levels: tyro.conf.Positional[tuple[str, ...]]
+    """Level files, or names of distributions to draw one level from each."""
+    seed: int = 0
+    """Seed of the draws from distributions."""
+    png: Path | None = None
+    """Picture to write in place of printing."""
+
+
+@dataclass(frozen=True)
+class SolveFlags:
+    """Print what the best and the uniformly random policy are worth on levels, exactly."""
+
+    levels: tyro.conf.Positional[tuple[str, ...]]
+    """Level files, or names of distributions to draw one level from each."""
+    seed: int = 0
+    """Seed of the draws from distributions."""
+
+
+def levels(arguments: list[str]) -> int:
+    """`groove levels sample|show|solve`, and without more the names of all distributions.
+
+    Args:
+        arguments: after the command.
+
+    Returns:
+        Exit status.
+    """
+    if not arguments:
+        print("\n".join(GENERATORS))
+        return 0
+    if arguments[0] in ("-h", "--help"):
+        print("usage: groove levels [sample|show|solve]\n\ngroove levels lists the names of all distributions.")
+        print("groove levels sample|show|solve --help says more.")
+        return 0
+    actions: dict[str, Callable[[list[str]], int]] = {"sample": _sample, "show": _show, "solve": _solve}
+    choose("levels action", arguments[0], {**actions})
+    return actions[arguments[0]](arguments[1:])
+
+
+def _sample(arguments: list[str]) -> int:
+    refuse_unknown_flags(arguments, ["--count", "--seed", "--solvable", "--no-solvable", "--out"])
+    flags = tyro.cli(SampleFlags, prog="groove levels sample", args=arguments)
+    if flags.count < 1:
+        raise UsageError(f"--count must be >= 1, got {flags.count}")
+    for number in range(flags.count):
+        path = flags.out / f"{flags.distribution}-{flags.seed}-{number}.toml"
+        level = _draw(flags.distribution, flags.seed, number, flags.solvable)
+        with one_line(ValueError, OSError):
+            from levels.level_file import save_level
+
+            flags.out.mkdir(parents=True, exist_ok=True)
+            save_level(path, level)
+        print(path)
+    return 0
+
+
+def _show(arguments: list[str]) -> int:
+    refuse_unknown_flags(arguments, ["--seed", "--png"])
+    flags = tyro.cli(ShowFlags, prog="groove levels show", args=arguments)
+    chosen = _read(flags.levels, flags.seed)
+    if flags.png is not None:
+        from matplotlib.image import imsave
+
+        from levels.renderer import render_gallery
+
+        with one_line(ValueError, OSError):
+            columns = min(len(chosen), 8)
+            imsave(flags.png, render_gallery(list(chosen.values()), columns, titles=list(chosen)))
+        print(flags.png)
+        return 0
+    from levels.renderer import render_text
+
+    for name, level in chosen.items():
+        print(f"{name}\n{render_text(level)}")
+    return 0
+
+
+def _solve(arguments: list[str]) -> int:
+    refuse_unknown_flags(arguments, ["--seed"])
+    flags = tyro.cli(SolveFlags, prog="groove levels solve", args=arguments)
+    chosen = _read(flags.levels, flags.seed)
+    from levels.solver import optimal_return, random_return
+    from levels.tabular_grid import TabularGrid
+
+    print(f"{'optimum':>9} {'random':>9}  level")
+    for name, level in chosen.items():
+        height, width = level.walls.shape
+        if name in GENERATORS and not isinstance(generator(name).world, TabularGrid):
+            raise UsageError(f"{name}: no exact solver, its layout is drawn anew in every episode")
+        with one_line(ValueError):
+            grid = TabularGrid(height, width, num_objects=level.object_types.shape[0])
+        print(f"{float(optimal_return(grid, level)):9.4f} {float(random_return(grid, level)):9.4f}  {name}")
+    return 0
+
+
+def _read(names: tuple[str, ...], seed: int) -> "dict[str, Level]":
+    """Levels by the name or file they were asked for."""
+    if not names:
+        raise UsageError("name a level file or a distribution; known: " + ", ".join(GENERATORS))
+    return {name: _draw(name, seed, 0) if name in GENERATORS else _load(name) for name in names}
+
+
+def _load(name: str) -> "Level":
+    if not Path(name).is_file():
+        raise UsageError(f"{name}: no such level file, and no distribution; known: {', '.join(GENERATORS)}")
+    configure(None)
+    from levels.level_file import load_level
+
+    with one_line(ValueError, OSError):
+        return load_level(name)
+
+
+def _draw(name: str, seed: int, number: int, solvable: bool = False) -> "Level":
+    choose("level distribution", name, {**GENERATORS})
+    configure(None)
+    import jax
+
+    from levels.solvable import Solvable
+
+    source = Solvable(generator(name)) if solvable else generator(name)
+    if name.startswith("chain_"):
+        raise UsageError(f"{name}: a chain is no grid level")
+    level = source.sample(jax.random.fold_in(jax.random.key(seed), number))
+    return level

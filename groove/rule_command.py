@@ -1,0 +1,76 @@
+"""`groove rules`: the update rules there are, and what rule files say of themselves."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from groove.cli import one_line, refuse_unknown_flags
+
+if TYPE_CHECKING:
+    from lpg.rule_file import RuleHeader
+
+RULES = {
+    "lpg": "learned policy gradient, LPG (arXiv:2007.08794)",
+    "ta-lpg": "LPG that reads the lifetime, TA-LPG (arXiv:2402.05828)",
+    "a2c": "advantage actor-critic (arXiv:1602.01783)",
+    "reinforce": "REINFORCE with a learned baseline (Williams 1992)",
+}
+
+
+@dataclass(frozen=True)
+class RulesFlags:
+    """List the update rules, and the rule files given or found under runs/."""
+
+    files: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Rule files; those under runs/ by default."""
+
+
+def rules(arguments: list[str]) -> int:
+    """`groove rules [FILE ...]`.
+
+    Args:
+        arguments: after the command.
+
+    Returns:
+        Exit status.
+    """
+    refuse_unknown_flags(arguments, [])
+    flags = tyro.cli(RulesFlags, prog="groove rules", args=arguments)
+    console = Console()
+    if not flags.files:
+        for name, text in RULES.items():
+            console.print(f"{name:10s} {text}", highlight=False)
+    files = flags.files or tuple(sorted(Path("runs").rglob("*.safetensors")))
+    rule_files = [path for path in files if flags.files or path.parent.name != "checkpoints"]
+    if rule_files:
+        console.print(_table(rule_files))
+    return 0
+
+
+def _table(files: list[Path]) -> Table:
+    from lpg.rule_file import RuleFileError, read_rule_header
+
+    table = Table()
+    for column in ("file", "rule", "discovered on", "generations"):
+        table.add_column(column, overflow="fold")
+    for path in files:
+        with one_line(RuleFileError):
+            header = read_rule_header(path)
+        table.add_row(str(path), _architecture(header), *_provenance(header))
+    return table
+
+
+def _architecture(header: "RuleHeader") -> str:
+    fields = header.architecture
+    name = "ta-lpg" if fields.get("lifetime_inputs") else "lpg"
+    return f"{name} {fields.get('cell')} {fields.get('hidden_size')}, Y = {fields.get('prediction_size')}"
+
+
+def _provenance(header: "RuleHeader") -> tuple[str, str]:
+    config = header.provenance.get("config")
+    levels = config.get("levels") if isinstance(config, dict) else None
+    return str(levels or "?"), str(header.provenance.get("generations", "?"))

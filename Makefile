@@ -50,8 +50,9 @@ types: $(STAMP)
 	@$(BIN)/mypy
 
 bench: $(STAMP)
-	@echo "==> benchmarks.generation"
+	@echo "==> benchmarks.generation, benchmarks.solver"
 	@$(BIN)/python -m benchmarks.generation
+	@$(BIN)/python -m benchmarks.solver
 
 lock:
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }

@@ -1,12 +1,13 @@
 """From a config to the objects of a run."""
 
-import dataclasses
-from typing import Any
-
+import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from groove.config import TrainConfig
 from groove.evolution import Evolution
+from groove.meta_training import MetaTraining
+from groove.population import Population
 from levels.generator import LevelGenerator
 from levels.registry import generator
 from levels.solvable import Solvable
@@ -17,6 +18,7 @@ from lpg.learner import Learner
 from lpg.networks import network_for
 from lpg.optimizer import Optimizer
 from lpg.update_rule import Hyperparameters, UpdateRule
+from ued.curriculum import DomainRandomization
 
 
 def build_generator(config: TrainConfig) -> LevelGenerator:
@@ -53,30 +55,6 @@ def build_rule(config: TrainConfig) -> LPG:
         cell=config.cell,
         lifetime_inputs=config.rule == "ta-lpg",
     )
-
-
-def rule_from_architecture(architecture: dict[str, Any]) -> LPG:
-    """The rule that a rule file describes.
-
-    Args:
-        architecture: fields of LPG by name.
-
-    Returns:
-        The rule, without meta-parameters.
-
-    Raises:
-        ValueError: fields are missing, unknown, or out of range.
-    """
-    known = {field.name: field.type for field in dataclasses.fields(LPG)}
-    if set(architecture) != set(known):
-        raise ValueError(f"must have the fields {', '.join(known)}, got {', '.join(sorted(architecture)) or 'none'}")
-    for name in ("prediction_size", "hidden_size", "embedding_size"):
-        value = architecture[name]
-        if type(value) is not int or value > 2**16:
-            raise ValueError(f"{name} must be an integer up to {2**16}, got {value!r}")
-    if type(architecture["lifetime_inputs"]) is not bool:
-        raise ValueError(f"lifetime_inputs must be true or false, got {architecture['lifetime_inputs']!r}")
-    return LPG(**architecture)
 
 
 def build_learner(config: TrainConfig, world: World, rule: UpdateRule) -> Learner:
@@ -119,6 +97,46 @@ def build_hyperparameters(config: TrainConfig, world: World) -> Hyperparameters:
         prediction_learning_rate=jnp.float32(rate / 10 if prediction_rate is None else prediction_rate),
         prediction_cost=jnp.float32(config.prediction_cost),
         entropy_cost=jnp.float32(0.01),
+    )
+
+
+def build_population(config: TrainConfig, mesh: Mesh, learner: Learner) -> Population:
+    """What runs lifetimes on the devices.
+
+    Args:
+        config: its chunk is read.
+        mesh: of the devices.
+        learner: trains one agent.
+
+    Returns:
+        The population.
+    """
+    default = 64 if jax.default_backend() == "cpu" else 1024
+    return Population(learner, mesh, config.chunk or default)
+
+
+def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
+    """Everything that a generation is made of.
+
+    Args:
+        config: of the run.
+        mesh: of the devices.
+
+    Returns:
+        The meta-training.
+
+    Raises:
+        ValueError: the config names something unknown or asks for the impossible.
+    """
+    levels = build_generator(config)
+    rule = build_rule(config)
+    return MetaTraining(
+        population=build_population(config, mesh, build_learner(config, levels.world, rule)),
+        search=build_evolution(config).search(rule.init(jax.random.key(0))),
+        curriculum=DomainRandomization(),
+        generator=levels,
+        hyper=build_hyperparameters(config, levels.world),
+        levels_per_candidate=config.levels_per_candidate,
     )
 
 

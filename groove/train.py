@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 from rich.console import Console
 
-from groove.building import build_evolution, build_generator, build_hyperparameters, build_learner, build_rule
+from groove.building import build_learner, build_population, build_rule, build_training
 from groove.checkpoints import Checkpoints
 from groove.config import TrainConfig
 from groove.devices import lives_mesh
@@ -25,8 +25,7 @@ from groove.heldout import (
     draw_level_set,
     stream_key,
 )
-from groove.meta_training import MetaTraining, RunState
-from groove.population import Population
+from groove.meta_training import RunState
 from groove.run_folder import RunFolder
 from groove.run_logs import RunLogs
 from groove.stop_requests import stop_requests
@@ -34,8 +33,6 @@ from groove.table import closing_scores, render
 from lpg.actor_critic import A2C
 from lpg.atomic_file import replacing
 from lpg.rule_file import save_rule
-from lpg.update_rule import UpdateRule
-from ued.curriculum import DomainRandomization
 
 VALIDATION_LEVELS = 32
 PACKAGES = ("groove", "jax", "jaxlib", "flax", "optax", "evosax", "gymnax", "numpy")
@@ -64,20 +61,9 @@ class Run:
         """
         self.config, self.console = config, console
         self._mesh = lives_mesh(config.devices)
-        self._generator = build_generator(config)
-        self._hyper = build_hyperparameters(config, self._generator.world)
-        self._rule = build_rule(config)
+        self._training = build_training(config, self._mesh)
         self._run_key = stream_key(TRAINING_STREAM, config.seed)
-        self._population = self._population_of(self._rule)
-        self._training = MetaTraining(
-            population=self._population,
-            search=build_evolution(config).search(self._rule.init(self._run_key)),
-            curriculum=DomainRandomization(),
-            generator=self._generator,
-            hyper=self._hyper,
-            levels_per_candidate=config.levels_per_candidate,
-        )
-        self._evaluation = Evaluation(self._population)
+        self._evaluation = Evaluation(self._training.population)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -87,11 +73,6 @@ class Run:
             "versions": {package: version(package) for package in PACKAGES},
             "devices": [device.device_kind for device in self._mesh.devices.flat],
         }
-
-    def _population_of(self, rule: UpdateRule) -> Population:
-        learner = build_learner(self.config, self._generator.world, rule)
-        default = 64 if jax.default_backend() == "cpu" else 1024
-        return Population(learner, self._mesh, self.config.chunk or default)
 
     def start(self, folder: RunFolder) -> None:
         """Run from the first generation to the last.
@@ -128,7 +109,7 @@ class Run:
 
     def _run(self, folder: RunFolder, state: RunState, env_steps: int) -> None:
         logs = RunLogs(folder, self.console, int(state.generation), self.config.generations)
-        heldout = draw_level_set(self._generator, HELDOUT_STREAM, self.config.heldout_levels)
+        heldout = draw_level_set(self._training.generator, HELDOUT_STREAM, self.config.heldout_levels)
         # Placed as the generation returns it, so that the first call compiles for all.
         state = jax.device_put(state, NamedSharding(self._mesh, PartitionSpec()))
         advance = jax.jit(self._training.generation, donate_argnums=1)
@@ -144,7 +125,7 @@ class Run:
                 last = generation + 1 == self.config.generations
                 if last or (generation + 1) % self.config.heldout_every == 0:
                     mean = self._training.search.mean(state.search)
-                    returns = self._evaluation.returns(mean, heldout, self._hyper)
+                    returns = self._evaluation.returns(mean, heldout, self._training.hyper)
                     row["heldout_score"] = float(np.mean(heldout.normalised(returns)))
                 logs.append(row, seconds, steps)
                 failed = row["failed_candidates"] == self.config.population
@@ -167,18 +148,19 @@ class Run:
         checkpoints.save(generation, state, {"env_steps": env_steps})
         provenance = self.record | {"generations": generation, "env_steps": env_steps}
         mean = self._training.search.mean(state.search)
-        save_rule(folder.rule_path, dataclasses.asdict(self._rule), mean, provenance)
+        save_rule(folder.rule_path, dataclasses.asdict(build_rule(self.config)), mean, provenance)
 
     def _close(self, folder: RunFolder, trained: PyTree, heldout: LevelSet) -> None:
         self.console.print("scoring the rule and its baselines on the held-out levels …")
         untrained = self._training.search.mean(self._initial_state().search)
+        a2c = build_learner(self.config, self._training.generator.world, A2C())
         scores = closing_scores(
             learned=self._evaluation,
-            baseline=Evaluation(self._population_of(A2C())),
+            baseline=Evaluation(build_population(self.config, self._mesh, a2c)),
             rules={"untrained rule": untrained, "trained rule": trained},
-            hyper=self._hyper,
+            hyper=self._training.hyper,
             heldout=heldout,
-            validation=draw_level_set(self._generator, VALIDATION_STREAM, VALIDATION_LEVELS),
+            validation=draw_level_set(self._training.generator, VALIDATION_STREAM, VALIDATION_LEVELS),
             num_configurations=self.config.tune_configurations,
         )
         with replacing(folder.results_path) as temporary:

@@ -28,7 +28,7 @@ def log_uniform(draw: Float[Array, "..."], low: float, high: float) -> Float[Arr
 
 def log_uniform_int(draw: Float[Array, "..."], low: int, high: int) -> Int[Array, "..."]:
     """Log-uniform int32 in low..high, both included, from a draw uniform in [0, 1)."""
-    return jnp.minimum(log_uniform(draw, low, high + 1).astype(jnp.int32), high)
+    return jnp.minimum(log_uniform(draw, float(low), float(high + 1)).astype(jnp.int32), high)
 
 
 @dataclass(frozen=True)

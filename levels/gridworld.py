@@ -23,13 +23,13 @@ class GridWorld(Environment[Any, Level]):
     programs.
     """
 
-    def __init__(self, grid: TabularGrid | RandomGrid = TabularGrid()) -> None:
+    def __init__(self, grid: TabularGrid | RandomGrid | None = None) -> None:
         """Make the environment of a grid.
 
         Args:
-            grid: the world's fixed sizes and actions.
+            grid: the world's fixed sizes and actions; a tabular 6×6 world with 3 objects by default.
         """
-        self.grid = grid
+        self.grid = TabularGrid() if grid is None else grid
 
     def __eq__(self, other: object) -> bool:
         return type(other) is GridWorld and other.grid == self.grid

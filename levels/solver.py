@@ -59,7 +59,7 @@ def arrivals(grid: TabularGrid, plan: GridPlan) -> Arrivals:
     )
 
 
-def arrival_values(table: ObjectTable, slot: Int[Array, "R"], values: Float[Array, "2^M S"]) -> Float[Array, "2^M R"]:
+def arrival_values(table: ObjectTable, slot: Int[Array, "R"], values: Float[Array, "sets S"]) -> Float[Array, "sets R"]:
     """Expected reward and later value of each arrival, given the objects present before the step.
 
     For object m, with v₀ and v₁ the values without and with it afterwards: an absent one gives
@@ -107,8 +107,8 @@ def backup(grid: TabularGrid, level: Level) -> Callable[[Array], Array]:
 
 
 def backed_up(
-    step: Callable[[Array], Array], values: Float[Array, "2^M S"], num_backups: Int[Array, ""]
-) -> Float[Array, "2^M S"]:
+    step: Callable[[Array], Array], values: Float[Array, "sets S"], num_backups: Int[Array, ""]
+) -> Float[Array, "sets S"]:
     """`values` after `num_backups` steps of value iteration; runs no longer than that many."""
 
     def body(state: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -118,7 +118,7 @@ def backed_up(
     return jax.lax.while_loop(lambda state: state[0] < num_backups, body, (jnp.int32(0), values))[1]
 
 
-def no_values(grid: TabularGrid) -> Float[Array, "2^M S"]:
+def no_values(grid: TabularGrid) -> Float[Array, "sets S"]:
     """Values with no step left."""
     return jnp.zeros((2**grid.num_objects, grid.num_cells), jnp.float32)
 

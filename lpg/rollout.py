@@ -85,7 +85,8 @@ def collect(
     action_key, noise_key = jax.random.split(key)
     num_workers = jax.tree.leaves(states)[0].shape[0]
     noise = world.noise(noise_key, plan, (num_steps, num_workers))
-    draws = jax.random.uniform(action_key, (num_steps, num_workers))
+    # Drawn flat: a draw of several axes compiles and runs slower once it is batched over agents.
+    draws = jax.random.uniform(action_key, (num_steps * num_workers,)).reshape(num_steps, num_workers)
     observe = jax.vmap(world.observe, in_axes=(None, 0))
 
     def step(states: PyTree, step_noise: PyTree) -> tuple[PyTree, Rollout]:

@@ -55,7 +55,7 @@ def test_step_resets_by_itself_and_keeps_to_its_spaces(name, seed):
     levels, first, (observations, states, _, terminated, truncated, final) = jax.tree.map(
         np.asarray, episodes(name)(jax.random.key(seed))
     )
-    space = env.observation_space(LEVELS)
+    space = env.observation_space()
     assert first.shape[1:] == space.shape and observations.shape[2:] == space.shape
     assert np.all(space.contains(first)) and np.all(space.contains(observations)) and np.all(space.contains(final))
     for k in range(8):

@@ -1,0 +1,55 @@
+"""The update rules there are, and rules read from their files."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+from jaxtyping import PyTree
+
+from lpg.learned import LPG
+from lpg.rule_file import load_rule
+
+
+def rule_from_architecture(architecture: dict[str, Any]) -> LPG:
+    """The rule that a rule file describes.
+
+    Args:
+        architecture: fields of LPG by name.
+
+    Returns:
+        The rule, without meta-parameters.
+
+    Raises:
+        ValueError: fields are missing, unknown, or out of range.
+    """
+    known = {field.name: field.type for field in dataclasses.fields(LPG)}
+    if set(architecture) != set(known):
+        raise ValueError(f"must have the fields {', '.join(known)}, got {', '.join(sorted(architecture)) or 'none'}")
+    for name in ("prediction_size", "hidden_size", "embedding_size"):
+        value = architecture[name]
+        if type(value) is not int or value > 2**16:
+            raise ValueError(f"{name} must be an integer up to {2**16}, got {value!r}")
+    if type(architecture["lifetime_inputs"]) is not bool:
+        raise ValueError(f"lifetime_inputs must be true or false, got {architecture['lifetime_inputs']!r}")
+    return LPG(**architecture)
+
+
+def read_rule(path: Path) -> tuple[LPG, PyTree, dict[str, Any]]:
+    """A rule to train agents with.
+
+    Args:
+        path: a rule file.
+
+    Returns:
+        The rule, its meta-parameters, and where it comes from.
+
+    Raises:
+        RuleFileError: the file is missing, corrupt, foreign or describes no rule.
+    """
+
+    def template(architecture: dict[str, Any]) -> PyTree:
+        return jax.eval_shape(rule_from_architecture(architecture).init, jax.random.key(0))
+
+    architecture, meta_params, provenance = load_rule(path, template)
+    return rule_from_architecture(architecture), meta_params, provenance

@@ -1,0 +1,21 @@
+"""Settles JAX before any test module imports it, and has the shapes of public functions checked."""
+
+import os
+from pathlib import Path
+
+import jaxtyping
+
+import tests.shape_checks
+
+ROOT = Path(__file__).parent.parent
+
+# The variable reaches the commands that tests start as processes of their own, too.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "jax")
+jaxtyping.install_import_hook(["levels", "lpg", "ued"], f"{tests.shape_checks.__name__}.check_calls")
+
+import jax  # noqa: E402
+
+from groove.devices import configure  # noqa: E402
+
+configure(num_devices=2)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

@@ -11,6 +11,7 @@ from groove.population import Population
 from levels.generator import LevelGenerator
 from levels.registry import generator
 from levels.solvable import Solvable
+from levels.tabular_grid import TabularGrid
 from levels.with_lifetime import WithLifetime
 from levels.world import World
 from lpg.learned import LPG
@@ -31,9 +32,11 @@ def build_generator(config: TrainConfig) -> LevelGenerator:
         The generator.
 
     Raises:
-        ValueError: unknown levels, or a solvable filter on a world that is no grid.
+        ValueError: unknown levels, or a solvable filter on a world whose objects the level does not place.
     """
     levels = generator(config.levels)
+    if config.solvable and not isinstance(levels.world, TabularGrid):
+        raise ValueError(f"--solvable needs a grid whose objects the level places, {config.levels} is none")
     if config.lifetime is not None:
         levels = WithLifetime(levels, *config.lifetime)
     return Solvable(levels) if config.solvable else levels
@@ -130,9 +133,10 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     """
     levels = build_generator(config)
     rule = build_rule(config)
+    shapes = jax.eval_shape(rule.init, jax.random.key(0))
     return MetaTraining(
         population=build_population(config, mesh, build_learner(config, levels.world, rule)),
-        search=build_evolution(config).search(rule.init(jax.random.key(0))),
+        search=build_evolution(config).search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)),
         curriculum=DomainRandomization(),
         generator=levels,
         hyper=build_hyperparameters(config, levels.world),

@@ -1,6 +1,7 @@
 """The command line: `groove COMMAND`. Imports of JAX wait until a command needs them."""
 
 import difflib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,9 +55,11 @@ def refuse_unknown_flags(arguments: list[str], known: list[str]) -> None:
     Raises:
         UsageError: one is not known; says which is near, and which are known.
     """
+    known = [*known, "--help", "-h"]
     for argument in arguments:
         flag = argument.split("=", 1)[0].replace("_", "-")
-        if flag.startswith("--") and flag not in known and flag != "--help":
+        # A dash and a digit begin a negative number.
+        if re.match(r"--|-[^\d.]", flag) and flag not in known:
             near = difflib.get_close_matches(flag, known, n=1)
             hint = f"; perhaps {near[0]}" if near else ""
             raise UsageError(f"unknown flag {flag}{hint}; known: {' '.join(known)}")

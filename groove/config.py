@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,9 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{_flag(name)} must be >= 1, got {value}")
+        for name, value in dataclasses.asdict(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{_flag(name)} must be finite, got {value}")
         for name in ("agent_learning_rate", "agent_prediction_learning_rate"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -90,9 +95,9 @@ class TrainConfig:
             raise ValueError(f"{_flag('prediction_cost')} must be >= 0, got {self.prediction_cost}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"{_flag('seed')} must be in 0..{2**32 - 1}, got {self.seed}")
-        if self.lifetime is not None and not 1 <= self.lifetime[0] <= self.lifetime[1]:
+        if self.lifetime is not None and not 1 <= self.lifetime[0] <= self.lifetime[1] < 2**31:
             low, high = self.lifetime
-            raise ValueError(f"{_flag('lifetime')} must be two numbers 1 <= LOW <= HIGH, got {low} {high}")
+            raise ValueError(f"{_flag('lifetime')} must be two numbers 1 <= LOW <= HIGH < 2**31, got {low} {high}")
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values.
@@ -113,12 +118,16 @@ class TrainConfig:
             The config.
 
         Raises:
-            ValueError: a field is missing, unknown or out of range.
+            ValueError: a field is missing, unknown, of another type or out of range.
         """
-        known = {field.name for field in dataclasses.fields(TrainConfig)}
-        if not isinstance(fields, dict) or set(fields) != known:
-            odd = ", ".join(sorted(set(fields or ()) ^ known))
-            raise ValueError(f"config: fields missing or unknown: {odd}")
+        if not isinstance(fields, dict):
+            raise ValueError(f"config must be a JSON object, got a {type(fields).__name__}")
+        known = get_type_hints(TrainConfig)
+        if set(fields) != set(known):
+            raise ValueError(f"config: fields missing or unknown: {', '.join(sorted(set(fields) ^ set(known)))}")
+        for name, kind in known.items():
+            if not _fits(fields[name], kind):
+                raise ValueError(f"config: {name} must be {getattr(kind, '__name__', kind)}, got {fields[name]!r}")
         lifetime = fields["lifetime"]
         return TrainConfig(**{**fields, "lifetime": None if lifetime is None else tuple(lifetime)})
 
@@ -136,6 +145,20 @@ _COUNTS = (
     "keep_checkpoints",
     "tune_configurations",
 )
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a JSON value is of an annotated type; bool is no number, and a list stands for a tuple."""
+    if get_origin(kind) is UnionType:
+        return any(_fits(value, one) for one in get_args(kind))
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        return type(value) is list and len(value) == len(kinds) and all(map(_fits, value, kinds))
+    if kind is float:
+        return type(value) in (int, float)
+    return type(value) is kind
 
 
 def _flag(name: str) -> str:

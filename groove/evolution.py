@@ -16,19 +16,24 @@ ANTITHETIC = ("Open_ES", "PGPE")
 NATURAL_GRADIENT = ("SNES", "xNES")
 """Strategies whose own step size of 1 is part of their derivation."""
 
+IGNORE_SIGMA = ("iAMaLGaM_Full", "iAMaLGaM_Univariate")
+"""Strategies that evosax starts at a deviation of 1 or more, whatever is asked for."""
+
 
 def strategies() -> dict[str, Any]:
     """evosax's distribution-based strategies that can be run as `Evolution` runs them.
 
     Returns:
         Classes by name, in alphabetical order. Left out are those whose constructor asks for more
-        than a population size and a solution, or that do not hold one mean.
+        than a population size and a solution, that do not hold one mean, or that ignore sigma.
     """
     from evosax import algorithms
     from evosax.algorithms.distribution_based.base import DistributionBasedAlgorithm
 
     def usable(strategy: Any) -> bool:
         if not (inspect.isclass(strategy) and issubclass(strategy, DistributionBasedAlgorithm)):
+            return False
+        if strategy.__name__ in IGNORE_SIGMA:
             return False
         parameters = list(inspect.signature(strategy).parameters.values())
         return all(p.name in ("population_size", "solution") or p.default is not p.empty for p in parameters)
@@ -40,8 +45,11 @@ def strategies() -> dict[str, Any]:
 def pairwise_ranks(population: Array, fitness: Float[Array, "P"], state: Any, params: Any) -> Float[Array, "P"]:
     """Shape fitness within antithetic pairs, as evosax expects it (smaller is better).
 
-    Of candidates i and i + P/2 the winner gets 0, the loser 1, both ½ in a tie (GROOVE,
+    Of candidates i and i + P/2 the winner gets −½, the loser ½, both 0 in a tie (GROOVE,
     arXiv:2310.02782, as corrected by its authors).
+
+    Differs: GROOVE's 1, 0 and ½ for winner, loser and tie are turned round and less their mean. The
+    gradient is the same but for rounding: a tie's is exactly 0, and Adam makes a full step of any other.
 
     Args:
         population: not read.
@@ -50,12 +58,12 @@ def pairwise_ranks(population: Array, fitness: Float[Array, "P"], state: Any, pa
         params: not read.
 
     Returns:
-        [P] in {0, ½, 1}.
+        [P] in {−½, 0, ½}.
     """
     del population, state, params
     first, second = jnp.split(fitness, 2)
-    loses = jnp.where(first == second, 0.5, (first > second).astype(jnp.float32))
-    return jnp.concatenate([loses, 1.0 - loses])
+    shaped = 0.5 * (first > second) - 0.5 * (first < second)
+    return jnp.concatenate([shaped, -shaped])
 
 
 @dataclass(frozen=True)
@@ -142,7 +150,10 @@ class Search:
     @cached_property
     def _params(self) -> Any:
         params = self._strategy.default_params
-        return params.replace(std_init=self.config.sigma) if hasattr(params, "std_init") else params
+        if not hasattr(params, "std_init"):
+            return params
+        # evosax scales xNES's noise by std_init twice.
+        return params.replace(std_init=self.config.sigma ** (0.5 if self.config.strategy == "xNES" else 1.0))
 
     def init(self, key: Key[Array, ""], mean: PyTree) -> PyTree:
         """State of the search around a rule.
@@ -181,7 +192,8 @@ class Search:
             The new state.
         """
         finite = jnp.isfinite(returns)
-        lost = 1.0 + jnp.max(jnp.where(finite, -returns, -jnp.inf), initial=0.0)
+        # Twice the worst: one more than it rounds back to it where returns are large.
+        lost = 1.0 + 2.0 * jnp.max(jnp.where(finite, -returns, -jnp.inf), initial=0.0)
         fitness = jnp.where(finite, -returns, lost)
         return _strongly_typed(self._strategy.tell(key, population, fitness, state, self._params)[0])
 

@@ -9,6 +9,7 @@ import tyro
 
 from groove.cli import UsageError, choose, one_line, refuse_unknown_flags
 from groove.devices import configure
+from groove.flags import read_flags
 from levels.registry import GENERATORS, generator
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def levels(arguments: list[str]) -> int:
 
 
 def _sample(arguments: list[str]) -> int:
-    refuse_unknown_flags(arguments, ["--count", "--seed", "--solvable", "--no-solvable", "--out"])
-    flags = tyro.cli(SampleFlags, prog="groove levels sample", args=arguments)
+    refuse_unknown_flags(arguments, ["--count", "-n", "--seed", "--solvable", "--no-solvable", "--out"])
+    flags = read_flags(SampleFlags, "groove levels sample", arguments)
     if flags.count < 1:
         raise UsageError(f"--count must be >= 1, got {flags.count}")
     for number in range(flags.count):
@@ -93,7 +94,7 @@ def _sample(arguments: list[str]) -> int:
 
 def _show(arguments: list[str]) -> int:
     refuse_unknown_flags(arguments, ["--seed", "--png"])
-    flags = tyro.cli(ShowFlags, prog="groove levels show", args=arguments)
+    flags = read_flags(ShowFlags, "groove levels show", arguments)
     chosen = _read(flags.levels, flags.seed)
     if flags.png is not None:
         from matplotlib.image import imsave
@@ -114,7 +115,7 @@ def _show(arguments: list[str]) -> int:
 
 def _solve(arguments: list[str]) -> int:
     refuse_unknown_flags(arguments, ["--seed"])
-    flags = tyro.cli(SolveFlags, prog="groove levels solve", args=arguments)
+    flags = read_flags(SolveFlags, "groove levels solve", arguments)
     chosen = _read(flags.levels, flags.seed)
     from levels.solver import optimal_return, random_return
     from levels.tabular_grid import TabularGrid

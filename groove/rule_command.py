@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from groove.cli import one_line, refuse_unknown_flags
+from groove.flags import read_flags
 
 if TYPE_CHECKING:
     from lpg.rule_file import RuleHeader
@@ -39,7 +40,7 @@ def rules(arguments: list[str]) -> int:
         Exit status.
     """
     refuse_unknown_flags(arguments, [])
-    flags = tyro.cli(RulesFlags, prog="groove rules", args=arguments)
+    flags = read_flags(RulesFlags, "groove rules", arguments)
     console = Console()
     if not flags.files:
         for name, text in RULES.items():

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 from pathlib import Path
 from types import TracebackType
@@ -99,12 +100,22 @@ class RunFolder:
         Raises:
             RunFolderError: the file cannot be written.
         """
-        text = json.dumps(config, indent=2, allow_nan=False) + "\n"
-        try:
-            with replacing(self.config_path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise RunFolderError(f"{self.config_path}: cannot be written: {error.strerror}") from error
+        _write_json(self.config_path, config)
+
+    def write_results(self, rows: list[dict[str, Any]]) -> None:
+        """Write `results.json` atomically.
+
+        Args:
+            rows: of the closing table; a number that is not finite is written as null, JSON knows none.
+
+        Raises:
+            RunFolderError: the file cannot be written.
+        """
+
+        def finite(value: Any) -> Any:
+            return None if isinstance(value, float) and not math.isfinite(value) else value
+
+        _write_json(self.results_path, [{name: finite(value) for name, value in row.items()} for row in rows])
 
     def read_config(self) -> dict[str, Any]:
         """Read `config.json`.
@@ -139,3 +150,12 @@ class RunFolder:
             os.close(lock)
             raise RunFolderError(f"{self.path}: cannot be locked: {error.strerror}") from error
         self._lock = lock
+
+
+def _write_json(path: Path, content: Any) -> None:
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot be written: {error.strerror}") from error

@@ -1,7 +1,6 @@
 """The run: generations one after another, reported and saved as they come."""
 
 import dataclasses
-import json
 import time
 from importlib.metadata import version
 from typing import Any
@@ -31,7 +30,6 @@ from groove.run_logs import RunLogs
 from groove.stop_requests import stop_requests
 from groove.table import closing_scores, render
 from lpg.actor_critic import A2C
-from lpg.atomic_file import replacing
 from lpg.rule_file import save_rule
 
 VALIDATION_LEVELS = 32
@@ -105,7 +103,7 @@ class Run:
 
     def _initial_state(self) -> RunState:
         # Generation numbers fold into the same key; 2**31 is beyond the last of them.
-        return self._training.init(jax.random.fold_in(self._run_key, 2**31))
+        return jax.jit(self._training.init)(jax.random.fold_in(self._run_key, 2**31))
 
     def _run(self, folder: RunFolder, state: RunState, env_steps: int) -> None:
         logs = RunLogs(folder, self.console, int(state.generation), self.config.generations)
@@ -136,7 +134,7 @@ class Run:
                         f"generation {generation}: no candidate had a finite fitness, a smaller --sigma or "
                         f"--agent-learning-rate may help; the state is saved in {folder.checkpoints_path}"
                     )
-                if stop and not last:
+                if stop:
                     raise RunInterrupted(
                         f"stopped after generation {generation}, go on with: groove resume {folder.path}"
                     )
@@ -144,11 +142,12 @@ class Run:
 
     def _save(self, folder: RunFolder, state: RunState, env_steps: int) -> None:
         generation = int(state.generation)
-        checkpoints = Checkpoints(folder.checkpoints_path, keep=self.config.keep_checkpoints)
-        checkpoints.save(generation, state, {"env_steps": env_steps})
         provenance = self.record | {"generations": generation, "env_steps": env_steps}
         mean = self._training.search.mean(state.search)
+        # The rule first: killed in between, a run that resumes from the last checkpoint would not write it again.
         save_rule(folder.rule_path, dataclasses.asdict(build_rule(self.config)), mean, provenance)
+        checkpoints = Checkpoints(folder.checkpoints_path, keep=self.config.keep_checkpoints)
+        checkpoints.save(generation, state, {"env_steps": env_steps})
 
     def _close(self, folder: RunFolder, trained: PyTree, heldout: LevelSet) -> None:
         self.console.print("scoring the rule and its baselines on the held-out levels …")
@@ -163,7 +162,6 @@ class Run:
             validation=draw_level_set(self._training.generator, VALIDATION_STREAM, VALIDATION_LEVELS),
             num_configurations=self.config.tune_configurations,
         )
-        with replacing(folder.results_path) as temporary:
-            temporary.write_text(json.dumps([dataclasses.asdict(score) for score in scores], indent=2) + "\n")
+        folder.write_results([dataclasses.asdict(score) for score in scores])
         self.console.print(render(scores, f"{self.config.heldout_levels} held-out levels of {self.config.levels}"))
         self.console.print(f"rule: {folder.rule_path}", soft_wrap=True, highlight=False)

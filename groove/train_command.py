@@ -15,6 +15,7 @@ from rich.console import Console
 from groove.cli import UsageError, choose, one_line, refuse_unknown_flags
 from groove.config import EXPERIMENTS, TrainConfig
 from groove.devices import configure
+from groove.flags import read_flags
 from groove.run_folder import RunFolder, RunFolderError
 
 if TYPE_CHECKING:
@@ -59,10 +60,7 @@ def train(arguments: list[str]) -> int:
     flags = [field.name for field in dataclasses.fields(TrainConfig)] + ["run"]
     # A switch has a negation too: --no-solvable.
     refuse_unknown_flags(rest, ["--" + flag.replace("_", "-") for flag in [*flags, "no_solvable"]])
-    with one_line(ValueError):
-        chosen = tyro.cli(
-            TrainFlags, default=TrainFlags(config=EXPERIMENTS[name]), prog=f"groove train {name}", args=rest
-        )
+    chosen = read_flags(TrainFlags, f"groove train {name}", rest, default=TrainFlags(config=EXPERIMENTS[name]))
     path = chosen.run or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     run = _build(chosen.config)
     with one_line(RunFolderError), RunFolder.create(path) as folder:
@@ -81,10 +79,11 @@ def resume(arguments: list[str]) -> int:
         Exit status.
     """
     refuse_unknown_flags(arguments, [])
-    chosen = tyro.cli(ResumeFlags, prog="groove resume", args=arguments)
+    chosen = read_flags(ResumeFlags, "groove resume", arguments)
     with one_line(RunFolderError), RunFolder.open(chosen.run) as folder:
+        content = folder.read_config()
         with one_line(ValueError, prefix=f"{folder.config_path}: "):
-            config = TrainConfig.from_json(folder.read_config().get("config"))
+            config = TrainConfig.from_json(content.get("config"))
         return _finish(partial(_build(config).resume, folder))
 
 

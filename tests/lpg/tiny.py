@@ -1,0 +1,106 @@
+"""Learners small enough to compile in a moment. Each program is compiled once for all tests."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from levels.gridworld import GridWorld
+from levels.tabular_grid import TabularGrid
+from lpg.actor_critic import A2C, REINFORCE
+from lpg.learned import LPG
+from lpg.learner import Learner
+from lpg.networks import network_for
+from lpg.optimizer import Optimizer
+from lpg.rollout import Rollout
+from lpg.update_rule import Hyperparameters, Progress
+
+WORLD = TabularGrid(3, 3, 1)
+"""18 integer observations, 5 actions."""
+
+NUM_WORKERS, NUM_STEPS = 4, 6
+
+SMALL = {"prediction_size": 3, "hidden_size": 4, "embedding_size": 2}
+RULES = {
+    "lpg": LPG(**SMALL),
+    "ta_lpg": LPG(**SMALL, lifetime_inputs=True),
+    "lstm": LPG(**SMALL, cell="lstm"),
+    "a2c": A2C(),
+    "reinforce": REINFORCE(),
+}
+"""Every rule there is; a new one is added here and then runs through the contract tests."""
+
+LEARNED = ("lpg", "ta_lpg", "lstm")
+
+
+def level(max_steps=5):
+    """One object in the far corner, worth 1, ends the episode."""
+    return GridWorld(WORLD).default_params.replace(max_steps_in_episode=jnp.int32(max_steps))
+
+
+def hyper(learning_rate=4.0, prediction_learning_rate=2.0, prediction_cost=0.5, entropy_cost=0.01):
+    return Hyperparameters(
+        learning_rate=jnp.float32(learning_rate),
+        prediction_learning_rate=jnp.float32(prediction_learning_rate),
+        prediction_cost=jnp.float32(prediction_cost),
+        entropy_cost=jnp.float32(entropy_cost),
+    )
+
+
+def progress(fraction=0.25, log_lifetime=2.0):
+    return Progress(fraction=jnp.float32(fraction), log_lifetime=jnp.float32(log_lifetime))
+
+
+def learner_of(rule, num_workers=NUM_WORKERS, rollout_length=NUM_STEPS):
+    network = network_for(WORLD.num_observations, (), WORLD.num_actions, rule.prediction_size)
+    return Learner(WORLD, network, rule, Optimizer("sgd"), num_workers, rollout_length)
+
+
+@functools.cache
+def learner(name):
+    return learner_of(RULES[name])
+
+
+@functools.cache
+def update(name):
+    """Compiled (key, meta_params, agent, plan) -> agent, rollout, metrics."""
+    return jax.jit(learner(name).update)
+
+
+@functools.cache
+def train(name):
+    """Compiled (key, meta_params, agent, level, num_updates) -> agent."""
+    return jax.jit(learner(name).train)
+
+
+@functools.cache
+def meta_params(name):
+    return jax.jit(RULES[name].init)(jax.random.key(7))
+
+
+@functools.cache
+def _init(name):
+    return jax.jit(learner(name).init)
+
+
+def agent(name, seed=0, lifetime=10):
+    """An agent whose parameters are random, so that no gradient of it is zero by symmetry."""
+    init_key, params_key = jax.random.split(jax.random.key(seed))
+    born = _init(name)(init_key, level(), jnp.int32(lifetime), hyper())
+    keys = dict(zip(born.params, jax.random.split(params_key, len(born.params)), strict=True))
+    return born.replace(params={group: jax.random.normal(keys[group], x.shape) for group, x in born.params.items()})
+
+
+def rollout(num_steps=4, num_workers=3, num_actions=2, seed=0, done=None):
+    """A made-up rollout; `done` [T, B] says where episodes terminate, nowhere by default."""
+    reward_key, action_key = jax.random.split(jax.random.key(seed))
+    shape = (num_steps, num_workers)
+    ended = jnp.zeros(shape, bool) if done is None else jnp.asarray(done, bool)
+    return Rollout(
+        observation=jnp.zeros(shape, jnp.int32),
+        action=jax.random.randint(action_key, shape, 0, num_actions, jnp.int32),
+        reward=jax.random.normal(reward_key, shape),
+        terminated=ended,
+        truncated=jnp.zeros(shape, bool),
+        next_observation=jnp.zeros(shape, jnp.int32),
+    )

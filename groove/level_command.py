@@ -150,6 +150,8 @@ def _load(name: str) -> "Level":
 
 def _draw(name: str, seed: int, number: int, solvable: bool = False) -> "Level":
     choose("level distribution", name, {**GENERATORS})
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"--seed must be in 0..{2**32 - 1}, got {seed}")
     configure(None)
     import jax
 

@@ -27,7 +27,7 @@ class Lifetimes:
 class Outcomes:
     """What became of N lives."""
 
-    returns: Float[Array, "N"]  # [N] float32, mean return of B first episodes at the end of the life
+    returns: Float[Array, "N"]  # [N] float32, mean return of B first episodes at the life's end, NaN for a broken agent
     num_updates: Int[Array, "N"]  # [N] int32, updates the agent made
     updates_run: Int[Array, ""]  # [] int32, updates computed for all lives, those beyond an agent's end included
 
@@ -109,7 +109,10 @@ class Population:
             init_key, train_key, evaluation_key = jax.random.split(key, 3)
             agent = self.learner.init(init_key, level, length, hyper)
             agent = self.learner.train(train_key, weights, agent, level, longest)
-            return jnp.mean(self.learner.evaluate(evaluation_key, agent.params, level)), agent.num_updates
+            returns = self.learner.evaluate(evaluation_key, agent.params, level)
+            # Rewards are finite whatever the policy: an agent that came to grief would pass for one that stands still.
+            sound = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(agent.params)]))
+            return jnp.where(sound, jnp.mean(returns), jnp.nan), agent.num_updates
 
         returns, num_updates = jax.vmap(live, in_axes=(0, weights_axis, 0, 0, 0))(
             lives.keys, weights, lives.levels, lives.lengths, lives.hyper

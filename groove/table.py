@@ -101,6 +101,7 @@ def closing_scores(
     baseline: Evaluation,
     rules: dict[str, PyTree],
     hyper: Hyperparameters,
+    baseline_hyper: Hyperparameters,
     heldout: LevelSet,
     validation: LevelSet,
     num_configurations: int,
@@ -111,7 +112,8 @@ def closing_scores(
         learned: evaluates the learned rule.
         baseline: evaluates A2C.
         rules: meta-parameters of the learned rule by the name to print.
-        hyper: the agents' step sizes and costs.
+        hyper: step sizes and costs of the learned rule's agents.
+        baseline_hyper: A2C's default, and the centre of the search that tunes it.
         heldout: levels to score on.
         validation: levels to tune on.
         num_configurations: configurations tried for tuned A2C.
@@ -119,9 +121,9 @@ def closing_scores(
     Returns:
         Random policy, the rules, A2C with the default and with tuned step sizes, optimum.
     """
-    tuned = tune(baseline, validation, hyper, num_configurations)
+    tuned = tune(baseline, validation, baseline_hyper, num_configurations)
     rows = [score(name, heldout, learned.returns(params, heldout, hyper)) for name, params in rules.items()]
-    rows.append(score("A2C (default)", heldout, baseline.returns((), heldout, hyper)))
+    rows.append(score("A2C (default)", heldout, baseline.returns((), heldout, baseline_hyper)))
     rows.append(score("A2C (tuned)", heldout, baseline.returns((), heldout, tuned)))
     if heldout.random is not None and heldout.optimum is not None:
         rows.insert(0, score("random policy", heldout, heldout.random))

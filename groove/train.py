@@ -11,8 +11,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 from rich.console import Console
 
-from groove.building import build_learner, build_population, build_rule, build_training
-from groove.checkpoints import Checkpoints
+from groove.building import build_hyperparameters, build_learner, build_population, build_rule, build_training
+from groove.checkpoints import CheckpointError, Checkpoints
 from groove.config import TrainConfig
 from groove.devices import lives_mesh
 from groove.heldout import (
@@ -95,7 +95,10 @@ class Run:
             self.console.print("no checkpoint yet: starting from the first generation")
             self.start(folder)
             return
-        restored = checkpoints.restore(jax.eval_shape(self._initial_state))
+        try:
+            restored = checkpoints.restore(jax.eval_shape(self._initial_state))
+        except CheckpointError as error:
+            raise RunStopped(str(error)) from error
         for reason in restored.skipped:
             self.console.print(f"skipped {reason}", soft_wrap=True, highlight=False)
         self.console.print(f"resuming at generation {restored.generation} of {self.config.generations}")
@@ -158,6 +161,7 @@ class Run:
             baseline=Evaluation(build_population(self.config, self._mesh, a2c)),
             rules={"untrained rule": untrained, "trained rule": trained},
             hyper=self._training.hyper,
+            baseline_hyper=build_hyperparameters(TrainConfig(), self._training.generator.world),
             heldout=heldout,
             validation=draw_level_set(self._training.generator, VALIDATION_STREAM, VALIDATION_LEVELS),
             num_configurations=self.config.tune_configurations,

@@ -2,9 +2,8 @@
 
 from typing import Protocol
 
-from jaxtyping import Array, Key
+from jaxtyping import Array, Key, PyTree
 
-from levels.level import Level
 from levels.world import World
 
 
@@ -16,6 +15,6 @@ class LevelGenerator(Protocol):
         """The world that the levels belong to."""
         ...
 
-    def sample(self, key: Key[Array, ""]) -> Level:
-        """One level; pure, so that it may be jitted and vmapped over keys."""
+    def sample(self, key: Key[Array, ""]) -> PyTree:
+        """One level, of a grid world a Level; pure, so that it may be jitted and vmapped over keys."""
         ...

@@ -1,13 +1,13 @@
 """A generator whose levels are lived on for another while."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
-from jaxtyping import Array, Key
+from jaxtyping import Array, Key, PyTree
 
 from levels.distributions import log_uniform_int
 from levels.generator import LevelGenerator
-from levels.level import Level
 from levels.world import World
 
 
@@ -36,7 +36,7 @@ class WithLifetime:
     def world(self) -> World:
         return self.generator.world
 
-    def sample(self, key: Key[Array, ""]) -> Level:
+    def sample(self, key: Key[Array, ""]) -> PyTree:
         level_key, lifetime_key = jax.random.split(key)
-        level = self.generator.sample(level_key)
+        level: Any = self.generator.sample(level_key)
         return level.replace(lifetime=log_uniform_int(jax.random.uniform(lifetime_key), self.low, self.high))

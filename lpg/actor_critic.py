@@ -56,7 +56,7 @@ class A2C:
     def __post_init__(self) -> None:
         for name in ("discount", "trace"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"A2C.{name} must be in [0, 1], got {getattr(self, name)}")
+                raise ValueError(f"{type(self).__name__}.{name} must be in [0, 1], got {getattr(self, name)}")
 
     @property
     def prediction_size(self) -> int:

@@ -18,4 +18,4 @@ import jax  # noqa: E402
 from groove.devices import configure  # noqa: E402
 
 configure(num_devices=2)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -16,7 +16,7 @@ def check_calls(function: Callable) -> Callable:
     NumPy arrays, or as the axes of a `vmap`, the same class holds others, and what a config refuses
     it says by a ValueError of its own. Protocols are mypy's to check.
     """
-    if function.__name__ in ("__init__", "check_single_arg"):
+    if function.__name__ == "__init__":
         return function
     function.__annotations__ = {
         name: Any if getattr(hint, "_is_protocol", False) else hint for name, hint in function.__annotations__.items()

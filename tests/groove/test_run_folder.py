@@ -101,6 +101,16 @@ def test_write_config_onto_a_full_disk_keeps_the_old_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
+def test_write_results_knows_no_nan_and_keeps_the_old_ones_on_a_full_disk(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write_results([{"name": "rule", "mean": 0.5, "standard_error": float("nan")}])
+    written = [{"name": "rule", "mean": 0.5, "standard_error": None}]
+    assert json.loads(folder.results_path.read_text()) == written
+    with full_disk(), pytest.raises(RunFolderError, match="results.json: cannot be written: File too large"):
+        folder.write_results([{"name": "x" * 10_000}])
+    assert json.loads(folder.results_path.read_text()) == written
+
+
 def test_replacing_shows_the_old_file_until_the_new_one_is_whole(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")

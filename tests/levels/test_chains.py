@@ -136,6 +136,15 @@ def test_chain_world_is_tabular_except_with_distractors():
     assert CHAINS["long"].world.num_observations == 52
 
 
+def test_chain_states_lie_in_their_space():
+    chain = DelayedChain(max_length=4, num_distractors=3)
+    assert chain.name == "DelayedChain-groove"
+    state = chain.reset_env(jax.random.key(0), chain.default_params)[1]
+    space = chain.state_space(chain.default_params)
+    assert set(space.spaces) == set(vars(state))
+    assert all(space.spaces[field].contains(value) for field, value in vars(state).items())
+
+
 @pytest.mark.parametrize(
     ("name", "longest", "noisy", "lifetime"),
     [

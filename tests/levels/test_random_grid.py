@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from levels.distributions import LevelDistribution
 from levels.random_grid import NOWHERE, RandomGrid, free_rank
+from levels.tabular_grid import TabularGrid
 
 MOVES = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
 
@@ -154,6 +155,11 @@ def test_respawn_draws_every_place_left_alike(grid, on_object):
     assert not counts[taken].any()
     left = np.delete(counts, taken) / counts.sum()
     assert np.all(np.abs(left - 1 / len(left)) < 5 * np.sqrt(1 / len(left) / counts.sum()))
+
+
+def test_random_grid_is_seen_as_planes():
+    grid = RandomGrid(TabularGrid(3, 4, 2), num_types=2)
+    assert (grid.observation_shape, grid.num_observations, grid.num_actions) == ((4, 3, 4), None, 5)
 
 
 def test_random_grid_refuses_no_types():

@@ -183,6 +183,11 @@ def test_time_limit_truncates():
     assert play(level_of(["S.#", "###"], [1], max_steps=2), [STAY] * 3)[4] == [False, True, True]
 
 
+def test_tabular_grid_is_seen_as_one_integer():
+    grid = TabularGrid(2, 3, 2)
+    assert (grid.observation_shape, grid.num_observations, grid.num_actions) == ((), 24, 5)
+
+
 def test_noise_has_the_respawn_and_terminate_chances():
     grid = TabularGrid(2, 3, 2)
     level = level_of(["S..", "..."], [1, 3], respawn=[0.2, 0.7])

@@ -173,6 +173,16 @@ def test_save_rule_onto_a_full_disk_keeps_the_old_file(path):
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
+def test_save_rule_refuses_dtypes_and_headers_that_cannot_be_stored(path):
+    before = path.read_bytes()
+    with pytest.raises(RuleFileError, match="gru/bias has dtype bfloat16, allowed: bool, uint8"):
+        save_rule(path, ARCHITECTURE, {"gru": {"bias": jnp.zeros(3, jnp.bfloat16)}}, PROVENANCE)
+    for unsaid in (float("nan"), {1, 2}):
+        with pytest.raises(RuleFileError, match="header is not JSON"):
+            save_rule(path, ARCHITECTURE, meta_params(), {"score": unsaid})
+    assert path.read_bytes() == before
+
+
 def test_size_cap_holds_for_writing_and_reading(path):
     small = TensorFormat(kind="groove rule", version=1, max_bytes=100)
     with pytest.raises(ValueError, match="would be .* bytes, a groove rule has at most 100"):

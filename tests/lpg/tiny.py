@@ -20,7 +20,7 @@ WORLD = TabularGrid(3, 3, 1)
 
 NUM_WORKERS, NUM_STEPS = 4, 6
 
-SMALL = {"prediction_size": 3, "hidden_size": 4, "embedding_size": 2}
+SMALL = {"prediction_size": 3, "hidden_size": 5, "embedding_size": 4}
 RULES = {
     "lpg": LPG(**SMALL),
     "ta_lpg": LPG(**SMALL, lifetime_inputs=True),
@@ -74,8 +74,13 @@ def train(name):
 
 
 @functools.cache
-def meta_params(name):
-    return jax.jit(RULES[name].init)(jax.random.key(7))
+def _init_rule(name):
+    return jax.jit(RULES[name].init)
+
+
+@functools.cache
+def meta_params(name, seed=7):
+    return _init_rule(name)(jax.random.key(seed))
 
 
 @functools.cache

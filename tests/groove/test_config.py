@@ -1,0 +1,165 @@
+"""The config: what it refuses, that it survives JSON, and that no field of it is ignored."""
+
+import dataclasses
+
+import jax
+import pytest
+from rich.console import Console
+
+from groove.config import EXPERIMENTS, TrainConfig
+from groove.run_folder import RunFolder
+from groove.train import Run
+from tests.smallest_run import SMALLEST, stub_populations
+
+BUILT = {
+    "levels": "chain_long",
+    "solvable": True,
+    "lifetime": (2, 4),
+    "rule": "ta-lpg",
+    "cell": "lstm",
+    "hidden_size": 3,
+    "embedding_size": 3,
+    "prediction_size": 3,
+    "workers": 3,
+    "rollout_length": 3,
+    "agent_learning_rate": 1.5,
+    "agent_prediction_learning_rate": 1.5,
+    "prediction_cost": 0.25,
+    "es": "PGPE",
+    "population": 6,
+    "sigma": 0.2,
+    "es_learning_rate": 0.5,
+    "es_learning_rate_decay": 0.5,
+    "es_min_learning_rate": 0.5,
+    "levels_per_candidate": 2,
+    "seed": 1,
+    "devices": 1,
+    "chunk": 3,
+}
+"""Another value for each field that decides what a run is built of."""
+
+LOOPED = {
+    "generations": 7,
+    "heldout_every": 4,
+    "heldout_levels": 3,
+    "checkpoint_every": 3,
+    "keep_checkpoints": 2,
+    "tune_configurations": 5,
+}
+"""Another value for each field that decides what a run does and when."""
+
+
+def parts(config):
+    """All that a run is made of, as text."""
+    run = Run(config, Console(quiet=True))
+    training = run._training
+    key = jax.random.key_data(run._run_key).tolist()
+    hyper = jax.tree.map(float, training.hyper)
+    return repr(
+        (training.generator, training.population, training.search.config, training.levels_per_candidate, hyper, key)
+    )
+
+
+def test_every_field_is_tried():
+    assert {*BUILT, *LOOPED} == {field.name for field in dataclasses.fields(TrainConfig)}
+    for name, value in (BUILT | LOOPED).items():
+        assert value != getattr(SMALLEST, name)
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_field_changes_what_a_run_is_built_of(name):
+    base = dataclasses.replace(SMALLEST, levels="small") if name == "solvable" else SMALLEST
+    assert parts(dataclasses.replace(base, **{name: BUILT[name]})) != parts(base) == parts(base)
+
+
+def test_fields_change_what_a_run_does_and_when(tmp_path, monkeypatch):
+    stub_populations(monkeypatch)
+    closing = {}
+
+    def record(**arguments):
+        closing.update(arguments)
+        return []
+
+    monkeypatch.setattr("groove.train.closing_scores", record)
+    monkeypatch.setattr("groove.train.render", lambda *_: "")
+    run = Run(dataclasses.replace(SMALLEST, **LOOPED), Console(quiet=True))
+    with RunFolder.create(tmp_path / "run") as folder:
+        run.start(folder)
+    rows = folder.metrics_path.read_text().splitlines()
+    assert len(rows) == 7
+    assert [number for number, row in enumerate(rows, 1) if "heldout_score" in row] == [4, 7]
+    kept = sorted(int(path.stem.removeprefix("generation_")) for path in folder.checkpoints_path.iterdir())
+    assert kept == [6, 7]
+    assert closing["heldout"].life_keys.shape == (3,) and closing["num_configurations"] == 5
+
+
+def test_config_survives_json():
+    for config in (TrainConfig(), SMALLEST, dataclasses.replace(SMALLEST, **BUILT), *EXPERIMENTS.values()):
+        assert TrainConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"workers": "many"}, "config: workers must be int, got 'many'"),
+        ({"workers": True}, "config: workers must be int, got True"),
+        ({"workers": 0}, "--workers must be >= 1, got 0"),
+        ({"sigma": None}, "config: sigma must be float, got None"),
+        ({"rule": "ppo"}, "config: rule must be .*'lpg', 'ta-lpg'.*, got 'ppo'"),
+        ({"lifetime": 5}, "config: lifetime must be tuple.*, got 5"),
+        ({"lifetime": [1, 2, 3]}, "config: lifetime must be tuple.*"),
+        ({"lifetime": [3, 2]}, "--lifetime must be two numbers 1 <= LOW <= HIGH < 2"),
+        ({"momentum": 0.9}, "config: fields missing or unknown: momentum"),
+    ],
+)
+def test_from_json_names_the_field(change, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig.from_json(SMALLEST.to_json() | change)
+
+
+@pytest.mark.parametrize("content", [None, [], "tiny", 3])
+def test_from_json_refuses_what_is_no_object(content):
+    with pytest.raises(ValueError, match=f"config must be a JSON object, got a {type(content).__name__}"):
+        TrainConfig.from_json(content)
+
+
+def test_from_json_misses_no_field():
+    fields = SMALLEST.to_json()
+    for name in fields:
+        with pytest.raises(ValueError, match=f"config: fields missing or unknown: {name}"):
+            TrainConfig.from_json({other: value for other, value in fields.items() if other != name})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("generations", 0),
+        ("devices", 0),
+        ("chunk", -1),
+        ("agent_learning_rate", 0.0),
+        ("agent_learning_rate", float("nan")),
+        ("agent_prediction_learning_rate", -1.0),
+        ("prediction_cost", -0.5),
+        ("sigma", float("inf")),
+        ("seed", -1),
+        ("seed", 2**32),
+        ("lifetime", (0, 5)),
+        ("lifetime", (5, 2**31)),
+    ],
+)
+def test_config_names_the_flag_of_a_number_out_of_range(field, value):
+    with pytest.raises(ValueError, match=f"^--{field.replace('_', '-')} must be "):
+        dataclasses.replace(SMALLEST, **{field: value})
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_experiment_builds(name):
+    run = Run(EXPERIMENTS[name], Console(quiet=True))
+    assert run.record["config"] == EXPERIMENTS[name].to_json()
+    assert set(run.record["versions"]) >= {"groove", "jax", "evosax", "gymnax"}
+
+
+def test_solvable_filter_needs_objects_that_the_level_places():
+    for levels in ("chain_short", "random_small"):
+        with pytest.raises(ValueError, match=f"--solvable needs a grid .*, {levels} is none"):
+            Run(dataclasses.replace(SMALLEST, levels=levels, solvable=True), Console(quiet=True))

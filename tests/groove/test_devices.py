@@ -1,0 +1,17 @@
+"""Devices: as many as asked for, and no more than there are."""
+
+import jax
+import pytest
+
+from groove.devices import lives_mesh
+
+
+def test_lives_mesh_holds_the_devices_asked_for():
+    assert [lives_mesh(count).size for count in (1, 2, None)] == [1, 2, jax.local_device_count()]
+    assert lives_mesh(2).axis_names == ("lives",)
+
+
+def test_lives_mesh_refuses_more_devices_than_there_are():
+    count = jax.local_device_count()
+    with pytest.raises(ValueError, match=f"--devices must be at most {count} on this machine, got {count + 1}"):
+        lives_mesh(count + 1)

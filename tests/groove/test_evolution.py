@@ -1,0 +1,196 @@
+"""Evolution strategies: fair pairs, ties that move nothing, hand-worked step sizes, quadratics climbed."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from groove.evolution import ANTITHETIC, Evolution, pairwise_ranks, strategies
+
+MEAN = {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.zeros(2)}
+FOLLOWS_GRADIENT = {"population_size": 8, "learning_rate": 0.1, "learning_rate_decay": 0.5, "min_learning_rate": 0.03}
+
+
+@functools.cache
+def search_of(strategy="Open_ES", **numbers):
+    """A search over trees like MEAN; cached, for evosax compiles for each object anew."""
+    return Evolution(strategy, **{"population_size": 16, "sigma": 0.1} | numbers).search(MEAN)
+
+
+def asked(search, key=1):
+    """Candidates [P, D] of the first generation, their tree, and the state."""
+    population, state = search.ask(jax.random.key(key), search.init(jax.random.key(0), MEAN))
+    return flat(population), population, state
+
+
+def told(search, returns):
+    """Mean [D] before and after the candidates got these returns."""
+    _, population, state = asked(search)
+    after = search.tell(jax.random.key(2), population, jnp.asarray(returns, jnp.float32), state)
+    return mean_of(search, state), mean_of(search, after)
+
+
+def flat(tree):
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
+    return np.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in leaves], axis=1)
+
+
+def mean_of(search, state):
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(search.mean(state))])
+
+
+def test_strategies_are_known_by_name():
+    known = strategies()
+    assert {"Open_ES", "SNES", "Sep_CMA_ES", "PGPE", *ANTITHETIC} <= set(known)
+    assert "iAMaLGaM_Full" not in known
+    with pytest.raises(ValueError, match="unknown evolution strategy 'OpenES'; known: .*Open_ES.*Sep_CMA_ES"):
+        Evolution("OpenES").search(MEAN)
+
+
+@pytest.mark.parametrize("strategy", ANTITHETIC)
+def test_pairs_mirror_around_the_mean(strategy):
+    search = search_of(strategy)
+    candidates, _, state = asked(search)
+    offset = candidates - mean_of(search, state)
+    np.testing.assert_allclose(offset[:8], -offset[8:], atol=1e-6)
+    assert np.min(np.abs(offset)) > 0 and search.config.antithetic
+
+
+def test_strategies_without_pairs_say_so():
+    candidates, _, state = asked(search_of("SNES"))
+    offset = candidates - mean_of(search_of("SNES"), state)
+    assert not np.allclose(offset[:8], -offset[8:], atol=1e-2) and not search_of("SNES").config.antithetic
+
+
+def test_pairwise_ranks_of_winner_loser_and_tie_by_hand():
+    # Pairs (i, i + 3): the first wins, they tie, the second wins; smaller fitness is better.
+    fitness = jnp.array([1.0, 2.0, 3.0, 2.0, 2.0, -1.0])
+    np.testing.assert_array_equal(pairwise_ranks(fitness, fitness, None, None), [-0.5, 0, 0.5, 0.5, 0, -0.5])
+
+
+def test_pairwise_ranks_of_ties_favour_neither_member():
+    for value in (0.0, -3.5, np.inf):
+        np.testing.assert_array_equal(pairwise_ranks(None, jnp.full(8, value), None, None), np.zeros(8))
+
+
+def test_pairwise_ranks_swap_with_the_members():
+    first, second = jax.random.normal(jax.random.key(0), (2, 8)).round(1)
+    there = pairwise_ranks(None, jnp.concatenate([first, second]), None, None)
+    back = pairwise_ranks(None, jnp.concatenate([second, first]), None, None)
+    np.testing.assert_array_equal(there, np.roll(back, 8))
+
+
+@pytest.mark.parametrize("strategy", ANTITHETIC)
+def test_equal_returns_leave_the_mean_where_it_is(strategy):
+    before, after = told(search_of(strategy), np.full(16, 0.7))
+    np.testing.assert_array_equal(before, after)
+
+
+def test_one_winner_among_ties_pulls_the_mean_towards_itself():
+    search = search_of()
+    candidates, _, state = asked(search)
+    for winner in (3, 11):
+        before, after = told(search, np.arange(16) == winner)
+        np.testing.assert_array_equal(np.sign(after - before), np.sign(candidates[winner] - mean_of(search, state)))
+
+
+@pytest.mark.parametrize("strategy", ["Open_ES", "SNES", "Sep_CMA_ES", "PGPE"])
+@pytest.mark.parametrize("scale", [1.0, 1e9])
+def test_non_finite_returns_lose_to_the_worst(strategy, scale):
+    returns = -scale * np.arange(1.0, 17.0)
+    lost = returns.copy()
+    lost[[2, 5]] = 2 * returns.min(), 2 * returns.min()
+    for odd in (np.nan, np.inf, -np.inf):
+        broken = returns.copy()
+        broken[[2, 5]] = odd
+        np.testing.assert_array_equal(told(search_of(strategy), broken)[1], told(search_of(strategy), lost)[1])
+
+
+def test_a_pair_of_non_finite_returns_ties():
+    broken, tied = np.arange(16.0), np.arange(16.0)
+    broken[[4, 12]] = np.nan, -np.inf
+    tied[[4, 12]] = 1.0
+    np.testing.assert_array_equal(told(search_of(), broken)[1], told(search_of(), tied)[1])
+
+
+@pytest.mark.parametrize("strategy", ["Open_ES", "SNES", "Sep_CMA_ES", "PGPE"])
+def test_no_finite_return_leaves_a_finite_state(strategy):
+    search = search_of(strategy)
+    _, population, state = asked(search)
+    for _ in range(3):
+        state = search.tell(jax.random.key(2), population, jnp.full(16, jnp.nan), state)
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(state))
+    if strategy in ANTITHETIC:
+        np.testing.assert_array_equal(mean_of(search, state), mean_of(search, search.init(jax.random.key(0), MEAN)))
+
+
+def test_learning_rate_decays_to_its_floor_by_hand():
+    search = search_of(**FOLLOWS_GRADIENT)
+    _, population, state = asked(search)
+    positions = [mean_of(search, state)]
+    for _ in range(4):
+        # The same winners at the same offsets: the gradient is constant, so that Adam's step is its rate.
+        state = search.tell(jax.random.key(2), population, jnp.repeat(jnp.array([1.0, 0.0]), 4), state)
+        positions.append(mean_of(search, state))
+    steps = np.abs(np.diff(positions, axis=0))
+    for step, rate in zip(steps, [0.1, 0.05, 0.03, 0.03], strict=True):
+        np.testing.assert_allclose(step, rate, rtol=1e-4)
+
+
+@pytest.mark.parametrize("strategy", ["Open_ES", "SNES", "Sep_CMA_ES", "PGPE", "xNES", "CMA_ES"])
+def test_sigma_is_the_deviation_of_the_first_candidates(strategy):
+    narrow, wide = (search_of(strategy, population_size=128, sigma=sigma) for sigma in (0.1, 0.3))
+    offsets = [asked(search)[0] - mean_of(search, search.init(jax.random.key(0), MEAN)) for search in (narrow, wide)]
+    np.testing.assert_allclose(offsets[1], 3 * offsets[0], rtol=1e-3, atol=1e-5)
+    # 512 normal draws: the standard error of their deviation is 3%.
+    assert abs(np.std(offsets[0]) - 0.1) < 0.012
+
+
+def test_sigma_of_open_es_stays_constant():
+    search = search_of()
+    first, population, state = asked(search)
+    for generation in range(3):
+        state = search.tell(jax.random.key(2), population, jnp.arange(16.0), state)
+        population, state = search.ask(jax.random.key(1), state)
+        offset = flat(population) - mean_of(search, state)
+        np.testing.assert_allclose(offset, first - np.ravel([0, 0, 1, -2]), atol=1e-6, err_msg=str(generation))
+
+
+@pytest.mark.parametrize("strategy", ["Open_ES", "SNES", "Sep_CMA_ES", "PGPE"])
+def test_search_climbs_a_quadratic(strategy):
+    search = search_of(strategy, learning_rate=0.05)
+    top = np.array([0.5, 0.5, 0.0, -1.0])
+
+    @jax.jit
+    def generation(key, state):
+        ask_key, tell_key = jax.random.split(key)
+        population, state = search.ask(ask_key, state)
+        leaves = [leaf.reshape(16, -1) for leaf in jax.tree.leaves(population)]
+        height = -jnp.sum((jnp.concatenate(leaves, axis=1) - top) ** 2, axis=1)
+        return search.tell(tell_key, population, height, state)
+
+    state = search.init(jax.random.key(0), MEAN)
+    assert np.linalg.norm(mean_of(search, state) - top) > 1.2
+    for key in jax.random.split(jax.random.key(3), 100):
+        state = generation(key, state)
+    assert np.linalg.norm(mean_of(search, state) - top) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("population_size", 3),
+        ("population_size", 0),
+        ("sigma", 0.0),
+        ("sigma", float("nan")),
+        ("learning_rate", -1.0),
+        ("learning_rate_decay", 1.1),
+        ("learning_rate_decay", 0.0),
+        ("min_learning_rate", -1e-9),
+    ],
+)
+def test_evolution_refuses_numbers_out_of_range(field, value):
+    with pytest.raises(ValueError, match=f"{field.removesuffix('_size')} must be .*, got {value}"):
+        Evolution(**{field: value})

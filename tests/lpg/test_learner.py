@@ -1,0 +1,276 @@
+"""The learner: what every rule must keep to, lifetimes, and evaluation."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from levels.gridworld import GridWorld
+from levels.tabular_grid import TabularGrid
+from lpg.actor_critic import A2C
+from lpg.learner import Learner
+from lpg.networks import Dense, network_for
+from lpg.optimizer import Optimizer
+from tests.lpg import numpy_oracles, tiny
+
+PLAN = tiny.WORLD.plan(tiny.level())
+every_rule = pytest.mark.parametrize("name", tiny.RULES)
+
+
+def updated(name, agent, seed=1):
+    return tiny.update(name)(jax.random.key(seed), tiny.meta_params(name), agent, PLAN)
+
+
+def assert_equal_trees(left, right):
+    assert jax.tree.structure(left) == jax.tree.structure(right)
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        a, b = (jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x for x in (a, b))
+        np.testing.assert_array_equal(a, b)
+
+
+def specs(tree):
+    return jax.tree.map(lambda x: (x.shape, x.dtype), tree)
+
+
+@every_rule
+def test_update_keeps_shapes_and_dtypes_and_counts(name):
+    agent = tiny.agent(name)
+    after, rollout, metrics = updated(name, agent)
+    assert specs(after) == specs(agent)
+    assert rollout.action.shape == (tiny.NUM_STEPS, tiny.NUM_WORKERS)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((after.params, metrics, rollout)))
+    assert {metric.shape for metric in metrics.values()} == {()}
+    assert set(metrics) == {"policy_loss", "prediction_loss", "entropy"}
+    assert after.num_updates == agent.num_updates + 1 and after.lifetime == agent.lifetime
+
+
+@every_rule
+def test_update_moves_policy_and_prediction_of_states_seen_alone(name):
+    agent = tiny.agent(name)
+    after, rollout, _ = updated(name, agent)
+    seen = np.isin(np.arange(tiny.WORLD.num_observations), rollout.observation)
+    assert seen.any() and not seen.all()
+    for group in ("policy", "prediction"):
+        np.testing.assert_array_equal((after.params[group] != agent.params[group]).any(-1), seen)
+
+
+@every_rule
+def test_update_gives_the_same_for_the_same_key_alone(name):
+    agent = tiny.agent(name)
+    assert_equal_trees(updated(name, agent), updated(name, agent))
+    assert not jnp.array_equal(updated(name, agent)[1].action, updated(name, agent, seed=2)[1].action)
+
+
+@functools.cache
+def restated(name):
+    """Parameters after the step that a rollout calls for, its targets held fixed."""
+    learner = tiny.learner(name)
+
+    def targets(meta_params, agent, rollout, progress):
+        def outputs(observation):
+            return learner.network.apply(agent.params, observation)
+
+        seen, seen_next = outputs(rollout.observation), outputs(rollout.next_observation).prediction
+        return learner.rule.targets(meta_params, seen, seen_next, rollout, progress)
+
+    def step(agent, rollout, targets):
+        def loss(params):
+            return learner.rule.loss(learner.network.apply(params, rollout.observation), rollout, targets, agent.hyper)
+
+        grads = jax.grad(loss, has_aux=True)(agent.params)[0]
+        labels = learner.network.labels(agent.params)
+        return learner.optimizer.step(grads, agent.optimizer_state, agent.params, labels, agent.hyper)[0]
+
+    # Two programs: what crosses from one to the other carries no gradient.
+    return jax.jit(targets), jax.jit(step)
+
+
+@every_rule
+def test_update_lets_no_gradient_through_its_targets(name):
+    agent = tiny.agent(name)
+    after, rollout, _ = updated(name, agent)
+    targets, step = restated(name)
+    # The agent is at the start of a life of ten updates.
+    progress = tiny.progress(fraction=0.0, log_lifetime=1.0)
+    found = step(agent, rollout, targets(tiny.meta_params(name), agent, rollout, progress))
+    for group in ("policy", "prediction"):
+        np.testing.assert_allclose(after.params[group], found[group], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ta_lpg", "a2c"])
+def test_update_of_many_agents_is_each_alone(name):
+    agents = [tiny.agent(name, seed) for seed in (0, 1)]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *agents)
+    keys = jax.random.split(jax.random.key(3), 2)
+    together = jax.jit(jax.vmap(tiny.learner(name).update, in_axes=(0, None, 0, None)))(
+        keys, tiny.meta_params(name), stacked, PLAN
+    )[0]
+    for n, agent in enumerate(agents):
+        alone = tiny.update(name)(keys[n], tiny.meta_params(name), agent, PLAN)[0]
+        np.testing.assert_array_equal(together.states.position[n], alone.states.position)
+        for group in ("policy", "prediction"):
+            np.testing.assert_allclose(together.params[group][n], alone.params[group], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", tiny.LEARNED)
+def test_update_by_a_learned_rule_agrees_with_numpy(name):
+    agent = tiny.agent(name)
+    after, rollout, _ = updated(name, agent)
+    params, rollout, hyper, meta_params = jax.tree.map(
+        np.asarray, (agent.params, rollout, agent.hyper, tiny.meta_params(name))
+    )
+    tables = jax.tree.map(np.float64, params)
+    logits, prediction = (tables[group][rollout.observation] for group in ("policy", "prediction"))
+    policy_weight, target = numpy_oracles.lpg_targets(
+        jax.tree.map(np.float64, meta_params),
+        tiny.RULES[name],
+        logits,
+        prediction,
+        tables["prediction"][rollout.next_observation],
+        rollout,
+        tiny.progress(fraction=0.0, log_lifetime=1.0),
+    )
+    grads = numpy_oracles.lpg_row_grads(logits, prediction, rollout, policy_weight, target, hyper)
+    rates = {"policy": hyper.learning_rate, "prediction": hyper.prediction_learning_rate}
+    for group, row_grads in zip(("policy", "prediction"), grads, strict=True):
+        expected = numpy_oracles.clipped_step(tables[group], rollout.observation, row_grads, 0.5, rates[group])
+        np.testing.assert_allclose(after.params[group], expected, atol=1e-5)
+
+
+def shapes_in(jaxpr):
+    """Shapes of every intermediate value of a program, at any depth."""
+    for equation in jaxpr.eqns:
+        yield from (variable.aval.shape for variable in equation.outvars if hasattr(variable.aval, "shape"))
+        for parameter in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):
+            inner = getattr(parameter, "jaxpr", parameter)
+            if hasattr(inner, "eqns"):
+                yield from shapes_in(inner)
+
+
+@every_rule
+def test_update_of_a_table_builds_no_one_hot(name):
+    agent, num_states = tiny.agent(name), tiny.WORLD.num_observations
+    program = jax.make_jaxpr(tiny.learner(name).update)(jax.random.key(0), tiny.meta_params(name), agent, PLAN)
+    shapes = set(shapes_in(program.jaxpr))
+    assert (tiny.NUM_STEPS, tiny.NUM_WORKERS) in shapes and (tiny.NUM_WORKERS, 5) in shapes
+    # Tables themselves lead with the states: [S, A] and [S, Y].
+    assert not [shape for shape in shapes if num_states in shape[1:]]
+    rollout = updated(name, agent)[1]
+    assert rollout.observation.shape == (tiny.NUM_STEPS, tiny.NUM_WORKERS)
+    assert rollout.observation.dtype == rollout.next_observation.dtype == jnp.int32
+
+
+class TellsProgress(A2C):
+    """A2C that reports where in its life the agent was told to be."""
+
+    def targets(self, meta_params, outputs, next_prediction, rollout, progress):
+        return super().targets(meta_params, outputs, next_prediction, rollout, progress), progress
+
+    def loss(self, outputs, rollout, targets, hyper):
+        loss, _ = super().loss(outputs, rollout, targets[0], hyper)
+        return loss, {"fraction": targets[1].fraction, "log_lifetime": targets[1].log_lifetime}
+
+
+@pytest.mark.parametrize(
+    "num_updates, lifetime, fraction, log_lifetime",
+    [(0, 10, 0.0, 1.0), (5, 10, 0.5, 1.0), (250_000, 1_000_000, 0.25, 6.0), (0, 1, 0.0, 0.0)],
+)
+def test_update_tells_the_rule_the_share_and_the_logarithm_of_the_lifetime(
+    num_updates, lifetime, fraction, log_lifetime
+):
+    agent = tiny.agent("a2c").replace(num_updates=jnp.int32(num_updates), lifetime=jnp.int32(lifetime))
+    metrics = _tells_progress()(jax.random.key(0), (), agent, PLAN)[2]
+    np.testing.assert_allclose([metrics["fraction"], metrics["log_lifetime"]], [fraction, log_lifetime], rtol=1e-6)
+
+
+@functools.cache
+def _tells_progress():
+    return jax.jit(tiny.learner_of(TellsProgress()).update)
+
+
+def test_update_depends_on_progress_with_lifetime_inputs_alone():
+    for name, expected in (("ta_lpg", True), ("lpg", False)):
+        young = tiny.agent(name)
+        old = young.replace(num_updates=jnp.int32(9))
+        moved = updated(name, young)[0].params["policy"] != updated(name, old)[0].params["policy"]
+        assert bool(moved.any()) == expected
+
+
+@pytest.mark.parametrize("name", ["ta_lpg", "a2c"])
+def test_train_ends_with_the_lifetime(name):
+    key, agent = jax.random.key(4), tiny.agent(name, lifetime=3)
+    run = functools.partial(tiny.train(name), key, tiny.meta_params(name), agent, tiny.level())
+    whole = run(jnp.int32(3))
+    assert whole.num_updates == 3 and not jnp.array_equal(whole.params["policy"], agent.params["policy"])
+    assert_equal_trees(run(jnp.int32(7)), whole)
+    assert_equal_trees(run(jnp.int32(0)), agent)
+    assert run(jnp.int32(2)).num_updates == 2
+    assert not jnp.array_equal(run(jnp.int32(2)).params["policy"], whole.params["policy"])
+
+
+def test_train_of_a_life_of_one_update():
+    agent = tiny.agent("a2c", lifetime=1)
+    after = tiny.train("a2c")(jax.random.key(4), (), agent, tiny.level(), jnp.int32(5))
+    assert after.num_updates == 1
+
+
+def test_train_draws_anew_in_each_update():
+    # A policy that never moves: only the random numbers differ between updates.
+    agent = tiny.agent("a2c")
+    agent = agent.replace(params=jax.tree.map(jnp.zeros_like, agent.params), hyper=tiny.hyper(0.0, 0.0))
+    seen = []
+    for num_updates in (1, 2, 3):
+        after = tiny.train("a2c")(jax.random.key(4), (), agent, tiny.level(), jnp.int32(num_updates))
+        seen.append(tuple(np.asarray(after.states.position)))
+    assert len(set(seen)) == 3
+
+
+def test_init_makes_a_newborn_agent():
+    learner = tiny.learner("lpg")
+    agent = learner.init(jax.random.key(0), tiny.level(), jnp.int32(7), tiny.hyper(learning_rate=3.0))
+    assert (agent.num_updates, agent.lifetime, agent.hyper.learning_rate) == (0, 7, 3)
+    assert agent.states.position.shape == (tiny.NUM_WORKERS,) and not agent.states.position.any()
+
+
+def test_learner_of_one_worker_and_one_step():
+    learner = tiny.learner_of(A2C(), num_workers=1, rollout_length=1)
+    agent = learner.init(jax.random.key(0), tiny.level(), jnp.int32(1), tiny.hyper())
+    after, rollout, _ = jax.jit(learner.update)(jax.random.key(1), (), agent, PLAN)
+    assert rollout.reward.shape == (1, 1) and all(np.isfinite(x).all() for x in jax.tree.leaves(after.params))
+
+
+def test_update_of_a_vector_world_moves_torso_and_both_heads():
+    world = OneHotGrid(2, 2, 1)
+    level = GridWorld(TabularGrid(2, 2, 1)).default_params
+    network = network_for(None, (4,), world.num_actions, 1)
+    assert network == Dense(world.num_actions, 1)
+    learner = Learner(world, network, A2C(), Optimizer("adam"), num_workers=4, rollout_length=6)
+    agent = jax.jit(learner.init)(jax.random.key(0), level, jnp.int32(5), tiny.hyper(learning_rate=1e-3))
+    after = jax.jit(learner.update)(jax.random.key(1), (), agent, world.plan(level))[0]
+    moved = jax.tree.map(lambda new, old: np.abs(new - old).max(), after.params, agent.params)
+    # Adam's first step has the size of the learning rate wherever there is a gradient.
+    np.testing.assert_allclose(jax.tree.leaves(moved), 1e-3, rtol=0.05)
+
+
+class OneHotGrid(TabularGrid):
+    """A grid seen as a vector: 1 on the agent's cell."""
+
+    @property
+    def num_observations(self):
+        return None
+
+    @property
+    def observation_shape(self):
+        return (self.num_cells,)
+
+    def observe(self, plan, state):
+        del plan
+        return (jnp.arange(self.num_cells) == state.position).astype(jnp.float32)
+
+
+@pytest.mark.parametrize("field", ["num_workers", "rollout_length"])
+def test_learner_refuses_counts_below_one(field):
+    with pytest.raises(ValueError, match=f"Learner.{field} must be >= 1, got 0"):
+        tiny.learner_of(A2C(), **{field: 0})

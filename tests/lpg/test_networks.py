@@ -1,0 +1,97 @@
+"""Networks: gathers, planes and layers against plain restatements."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lpg.networks import Dense, Table, network_for
+from tests.lpg import numpy_oracles
+
+IMAGE = Dense(num_actions=3, prediction_size=2, widths=(5,), channels=(4,), observation_rank=3)
+PLANES = jax.random.bernoulli(jax.random.key(0), 0.5, (3, 2, 2, 4, 5))
+"""[T, B, planes, H, W] bool."""
+
+
+@pytest.fixture(scope="module")
+def image_params():
+    return jax.jit(IMAGE.init)(jax.random.key(1), PLANES[0])
+
+
+def test_table_looks_up_rows_whatever_the_leading_axes():
+    table = Table(num_observations=4, num_actions=2, prediction_size=3)
+    params = {"policy": jnp.arange(8.0).reshape(4, 2), "prediction": jnp.arange(12.0).reshape(4, 3)}
+    outputs = table.apply(params, jnp.asarray([[3, 0, 1]]))
+    np.testing.assert_array_equal(outputs.logits, [[[6, 7], [0, 1], [2, 3]]])
+    np.testing.assert_array_equal(outputs.prediction, [[[9, 10, 11], [0, 1, 2], [3, 4, 5]]])
+    assert table.apply(params, jnp.int32(2)).logits.shape == (2,)
+
+
+def test_table_starts_at_zero_with_two_groups():
+    table = Table(num_observations=4, num_actions=2, prediction_size=3)
+    params = table.init(jax.random.key(0), jnp.zeros(5, jnp.int32))
+    assert {name: x.shape for name, x in params.items()} == {"policy": (4, 2), "prediction": (4, 3)}
+    assert not any(x.any() for x in params.values())
+    assert table.labels(params) == {"policy": "policy", "prediction": "prediction"}
+
+
+def convolved(params, plane_stack):
+    """3×3 convolution with zero border of [planes, H, W], NumPy loops."""
+    _, height, width = plane_stack.shape
+    padded = np.pad(plane_stack.astype(float), ((0, 0), (1, 1), (1, 1)))
+    kernel = params["kernel"]  # [3, 3, planes, channels]
+    result = np.zeros((height, width, kernel.shape[-1]))
+    for row in range(height):
+        for column in range(width):
+            window = padded[:, row : row + 3, column : column + 3]
+            result[row, column] = np.einsum("phw,hwpc->c", window, kernel) + params["bias"]
+    return np.maximum(result, 0)
+
+
+def test_image_network_reads_planes_as_they_are(image_params):
+    params = jax.tree.map(np.asarray, image_params)
+    outputs = IMAGE.apply(image_params, PLANES)
+    assert outputs.logits.shape == (3, 2, 3) and outputs.prediction.shape == (3, 2, 2)
+    for t, b in [(0, 0), (2, 1)]:
+        hidden = convolved(params["Conv_0"], np.asarray(PLANES[t, b])).ravel()
+        hidden = np.maximum(numpy_oracles.dense(params["Dense_0"], hidden), 0)
+        np.testing.assert_allclose(outputs.logits[t, b], numpy_oracles.dense(params["Dense_1"], hidden), atol=1e-6)
+        np.testing.assert_allclose(outputs.prediction[t, b], numpy_oracles.dense(params["Dense_2"], hidden), atol=1e-5)
+
+
+def test_image_network_takes_one_observation_as_it_takes_many(image_params):
+    alone = IMAGE.apply(image_params, PLANES[1, 0])
+    np.testing.assert_allclose(alone.prediction, IMAGE.apply(image_params, PLANES).prediction[1, 0], atol=1e-6)
+
+
+def test_dense_network_flattens_an_observation_alone():
+    network = Dense(num_actions=2, prediction_size=1, widths=(4, 4), observation_rank=2)
+    observation = jax.random.normal(jax.random.key(0), (3, 5, 2, 3))
+    params = jax.jit(network.init)(jax.random.key(1), observation[0])
+    assert params["Dense_0"]["kernel"].shape == (6, 4)
+    outputs = network.apply(params, observation)
+    assert outputs.logits.shape == (3, 5, 2) and outputs.prediction.shape == (3, 5, 1)
+
+
+def test_dense_network_starts_near_the_uniform_policy_and_learns_as_one_group(image_params):
+    assert np.abs(IMAGE.apply(image_params, PLANES).logits).max() < 0.1
+    assert set(jax.tree.leaves(IMAGE.labels(image_params))) == {"policy"}
+
+
+def test_dense_network_refuses_convolutions_of_what_is_no_image():
+    with pytest.raises(ValueError, match="Dense.observation_rank must be 3 with convolutions, got 1"):
+        Dense(num_actions=2, prediction_size=1, channels=(16,))
+
+
+@pytest.mark.parametrize(
+    "num_observations, shape, expected",
+    [
+        (18, (), Table(18, 5, 8)),
+        (None, (3, 6, 6), Dense(5, 8, widths=(32,), channels=(16,), observation_rank=3)),
+        (None, (22,), Dense(5, 8, widths=(64, 64), observation_rank=1)),
+        (None, (10, 5), Dense(5, 8, widths=(64, 64), observation_rank=2)),
+    ],
+    ids=["integer", "image", "vector", "matrix"],
+)
+def test_network_for_a_kind_of_observation(num_observations, shape, expected):
+    assert network_for(num_observations, shape, 5, 8) == expected

@@ -1,0 +1,77 @@
+"""The smallest run, and a population that costs nothing, to try all that surrounds the agents' lives."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import groove.building
+import groove.level_command
+import groove.train
+import groove.train_command
+from groove.config import TrainConfig
+from groove.population import Lifetimes, Outcomes
+
+SMALLEST = TrainConfig(
+    levels="chain_short",
+    lifetime=(2, 3),
+    hidden_size=8,
+    embedding_size=2,
+    prediction_size=2,
+    workers=2,
+    rollout_length=4,
+    population=4,
+    generations=6,
+    heldout_every=2,
+    heldout_levels=4,
+    checkpoint_every=2,
+    tune_configurations=1,
+    devices=2,
+)
+"""Chains have no exact solver to compile."""
+
+
+@dataclass(frozen=True)
+class StubPopulation:
+    """In place of `groove.population.Population`: a life's return is a smooth function of its rule and its key."""
+
+    learner: Any
+    mesh: Any
+    chunk_size: int
+
+    def live(self, meta_params: Any, lives: Lifetimes) -> Outcomes:
+        """Returns in about -1..1, without a single step."""
+        rules = meta_params
+        if lives.candidates is None:
+            rules = jax.tree.map(lambda x: jnp.broadcast_to(x, (*lives.lengths.shape, *x.shape)), meta_params)
+        else:
+            rules = jax.tree.map(lambda x: x[lives.candidates], meta_params)
+        worth = sum((jnp.mean(jnp.sin(leaf.reshape(leaf.shape[0], -1)), axis=1) for leaf in jax.tree.leaves(rules)), 0)
+        luck = 0.1 * jax.vmap(jax.random.uniform)(lives.keys)
+        return Outcomes(returns=worth + luck, num_updates=lives.lengths, updates_run=jnp.sum(lives.lengths))
+
+
+def stub_populations(monkeypatch: Any, kind: type = StubPopulation) -> None:
+    """Let every run of this test build populations of a kind.
+
+    Args:
+        monkeypatch: pytest's fixture.
+        kind: class with the interface of StubPopulation.
+    """
+
+    def build(config: TrainConfig, mesh: Any, learner: Any) -> Any:
+        return kind(learner, mesh, config.chunk or 64)
+
+    for module in (groove.building, groove.train):
+        monkeypatch.setattr(module, "build_population", build)
+
+
+def settle_devices(monkeypatch: Any) -> None:
+    """Let commands run in this process, whose devices can no longer be chosen.
+
+    Args:
+        monkeypatch: pytest's fixture.
+    """
+    for module in (groove.train_command, groove.level_command):
+        monkeypatch.setattr(module, "configure", lambda num_devices: None)

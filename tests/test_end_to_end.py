@@ -1,0 +1,305 @@
+"""Whole runs: the command as a user starts it, killed at any moment, interrupted, refused, out of disk."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rich.console import Console
+
+from groove.building import build_training
+from groove.cli import main
+from groove.config import TrainConfig
+from groove.devices import lives_mesh
+from groove.heldout import HELDOUT_STREAM, Evaluation, draw_level_set
+from groove.metrics_log import MetricsLog
+from groove.rules import read_rule
+from groove.run_folder import RunFolder
+from groove.train import Run
+from tests.full_disk import full_disk
+from tests.smallest_run import SMALLEST, StubPopulation, settle_devices, stub_populations
+
+REPRODUCED = ("metrics.jsonl", "rule.safetensors", "results.json")
+FLAGS = """
+    --population 4 --workers 2 --hidden-size 4 --rollout-length 10 --lifetime 3 6 --generations 6
+    --heldout-levels 4 --heldout-every 2 --checkpoint-every 2 --tune-configurations 1 --devices 2
+""".split()  # noqa: SIM905
+
+KILLED = """
+import os, signal, sys
+from groove.cli import main
+from groove.metrics_log import MetricsLog
+
+name, number = sys.argv[1].split(":")
+countdown = int(number)
+append, replace = MetricsLog.append, os.replace
+
+def killed_in_append(log, row):
+    if log.path.name == name and row["generation"] == countdown:
+        with log.path.open("ab") as file:
+            file.write(b'{"generation":')
+        os.kill(os.getpid(), signal.SIGKILL)
+    append(log, row)
+
+def killed_in_replace(source, target):
+    global countdown
+    if os.path.basename(target) == name and name != "metrics.jsonl":
+        countdown -= 1
+        if countdown == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+
+MetricsLog.append, os.replace = killed_in_append, killed_in_replace
+sys.exit(main(sys.argv[2:]))
+"""
+"""A command that dies by kill -9 while it writes the row of a generation, or before it puts a file in place.
+
+Its first argument is metrics.jsonl:GENERATION, or the file's name and how manieth time: NAME:NUMBER.
+"""
+
+
+def groove(*arguments, moment=None):
+    """A command in a process of its own."""
+    start = ["-m", "groove"] if moment is None else ["-c", KILLED, moment]
+    command = [sys.executable, *start, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def metrics(path):
+    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+
+
+def assert_same_run(path, other):
+    for name in REPRODUCED:
+        assert (path / name).read_bytes() == (other / name).read_bytes(), name
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The folder of a run as a user starts it, of real agents, and what it printed."""
+    path = tmp_path_factory.mktemp("runs") / "undisturbed"
+    ended = groove("train", "tiny", *FLAGS, "--run", path)
+    assert ended.returncode == 0, ended.stderr
+    return path, ended.stdout
+
+
+def test_run_leaves_all_that_it_promises(undisturbed):
+    path, output = undisturbed
+    rows = metrics(path)
+    assert [row["generation"] for row in rows] == list(range(6))
+    assert [row["generation"] for row in rows if "heldout_score" in row] == [1, 3, 5]
+    assert rows[-1]["env_steps"] == sum(row["updates_lived"] for row in rows) * 2 * 10
+    assert all(np.isfinite(row["fitness_mean"]) and row["failed_candidates"] == 0 for row in rows)
+    assert len((path / "timing.jsonl").read_text().splitlines()) == 6
+    assert len(list((path / "checkpoints").iterdir())) == 3 and len(list((path / "events").iterdir())) == 1
+    config = json.loads((path / "config.json").read_text())
+    assert config["config"]["population"] == 4 and config["versions"]["jax"] == jax.__version__
+    names = [row["name"] for row in json.loads((path / "results.json").read_text())]
+    assert names == ["random policy", "untrained rule", "trained rule", "A2C (default)", "A2C (tuned)", "optimum"]
+    assert f"run: {path}" in output and all(name in output for name in names)
+
+
+def test_saved_rule_is_trained_and_scores_what_the_log_says(undisturbed):
+    # Trap: a training loop that returns its initial state.
+    path, _ = undisturbed
+    rule, weights, provenance = read_rule(path / "rule.safetensors")
+    config = TrainConfig.from_json(provenance["config"])
+    initial = Run(config, Console(quiet=True))
+    initial = initial._training.search.mean(initial._initial_state().search)
+    moved = jax.tree.map(lambda x, y: float(np.max(np.abs(x - y))), weights, initial)
+    assert min(jax.tree.leaves(moved)) > 0.01
+
+    training = build_training(config, lives_mesh(config.devices))
+    assert training.population.learner.rule == rule
+    heldout = draw_level_set(training.generator, HELDOUT_STREAM, config.heldout_levels)
+    evaluation = Evaluation(training.population)
+    scores = {
+        name: float(np.mean(heldout.normalised(evaluation.returns(params, heldout, training.hyper))))
+        for name, params in {"trained rule": weights, "untrained rule": initial}.items()
+    }
+    results = {row["name"]: row["mean"] for row in json.loads((path / "results.json").read_text())}
+    assert scores == pytest.approx({name: results[name] for name in scores}, abs=1e-5)
+    assert scores["trained rule"] == pytest.approx(metrics(path)[-1]["heldout_score"], abs=1e-5)
+    assert abs(scores["trained rule"] - scores["untrained rule"]) > 1e-3
+
+
+def test_run_killed_at_several_moments_ends_as_if_it_never_was(undisturbed, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "killed"
+    ended = groove("train", "tiny", *FLAGS, "--run", path, moment="metrics.jsonl:1")
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert not (path / "checkpoints").exists() and (path / "metrics.jsonl").read_bytes().endswith(b'{"generation":')
+    # Metrics come as the run goes, not at its end.
+    assert (path / "metrics.jsonl").read_bytes().count(b"\n") == 1
+
+    # Had the last checkpoint come before the rule, no one would ever write the rule.
+    ended = groove("resume", path, moment="rule.safetensors:3")
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert "no checkpoint yet: starting from the first generation" in ended.stdout
+    assert len(metrics(path)) == 6 and any(file.name.endswith(".tmp") for file in path.iterdir())
+
+    ended = groove("resume", path, moment="results.json:1")
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert "resuming at generation 4 of 6" in ended.stdout
+    assert len(metrics(path)) == 6 and not (path / "results.json").exists()
+
+    settle_devices(monkeypatch)
+    assert main(["resume", str(path)]) == 0
+    assert "resuming at generation 6 of 6" in capsys.readouterr().out
+    assert_same_run(path, undisturbed[0])
+
+
+@pytest.fixture
+def stubbed(tmp_path, monkeypatch):
+    """`train` and `resume` in this process, of lives that cost nothing; called with arguments, give the exit status."""
+    settle_devices(monkeypatch)
+    stub_populations(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("groove.train_command.EXPERIMENTS", {"tiny": SMALLEST})
+    return lambda *arguments: main([str(argument) for argument in arguments])
+
+
+def at_row(monkeypatch, generation, action):
+    """Do something when the row of a generation has been written."""
+    append = MetricsLog.append
+
+    def append_and_act(log, row):
+        append(log, row)
+        if log.path.name == "timing.jsonl" and row["generation"] == generation:
+            action()
+
+    monkeypatch.setattr(MetricsLog, "append", append_and_act)
+
+
+def test_interrupted_run_saves_its_state_and_says_how_to_go_on(stubbed, monkeypatch, capsys):
+    assert stubbed("train", "tiny", "--run", "whole") == 0
+    for number, stop in enumerate((signal.SIGINT, signal.SIGTERM)):
+        path = Path(f"stopped-{number}")
+        with monkeypatch.context() as patch:
+            at_row(patch, 2, lambda stop=stop: os.kill(os.getpid(), stop))
+            assert stubbed("train", "tiny", "--run", path) == 130
+        errors = capsys.readouterr().err
+        assert errors == f"groove: stopped after generation 2, go on with: groove resume {path}\n"
+        assert len(metrics(path)) == 3 and (path / "checkpoints" / "generation_00000003.safetensors").is_file()
+    assert stubbed("resume", path) == 0
+    assert_same_run(path, Path("whole"))
+    # A run that has ended only scores again.
+    assert stubbed("resume", path) == 0
+    assert_same_run(path, Path("whole"))
+
+
+def test_second_interrupt_takes_effect_at_once(stubbed, monkeypatch, capsys):
+    def interrupt_twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    at_row(monkeypatch, 2, interrupt_twice)
+    assert stubbed("train", "tiny", "--run", "run") == 130
+    assert capsys.readouterr().err == "groove: interrupted\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_run_goes_back_past_corrupt_checkpoints_and_says_so(stubbed, capsys):
+    assert stubbed("train", "tiny", "--run", "whole") == 0
+    for name, damage in {"cut": lambda whole: whole[:-9], "foreign": lambda whole: b"PK\3\4" + whole}.items():
+        shutil.copytree("whole", name)
+        newest = Path(name, "checkpoints", "generation_00000006.safetensors")
+        newest.write_bytes(damage(newest.read_bytes()))
+        capsys.readouterr()
+        assert stubbed("resume", name) == 0
+        output = capsys.readouterr().out
+        assert f"skipped {newest}: truncated, or not a groove checkpoint" in output
+        assert "resuming at generation 4 of 6" in output
+        assert_same_run(Path(name), Path("whole"))
+    for checkpoint in Path("cut", "checkpoints").iterdir():
+        checkpoint.write_bytes(b"")
+    assert stubbed("resume", "cut") == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("groove: cut/checkpoints: no checkpoint can be used: ") and errors.count("\n") == 1
+
+
+def test_second_process_on_a_run_is_refused(stubbed, capsys):
+    with RunFolder.create("run") as folder:
+        folder.write_config({"config": SMALLEST.to_json()})
+        for arguments in (("resume", "run"), ("train", "tiny", "--run", "run")):
+            assert stubbed(*arguments) == 2
+            assert capsys.readouterr().err == f"groove: run: in use by process {os.getpid()}\n"
+
+
+class FailingPopulation(StubPopulation):
+    """No life has a finite return."""
+
+    def live(self, meta_params, lives):
+        outcomes = super().live(meta_params, lives)
+        return outcomes.replace(returns=jnp.full_like(outcomes.returns, jnp.nan))
+
+
+def test_run_without_a_finite_fitness_stops_with_its_state_saved(stubbed, monkeypatch, capsys):
+    stub_populations(monkeypatch, FailingPopulation)
+    assert stubbed("train", "tiny", "--run", "run") == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("groove: generation 0: no candidate had a finite fitness, a smaller --sigma or ")
+    assert errors.endswith("the state is saved in run/checkpoints\n") and errors.count("\n") == 1
+    (row,) = metrics(Path("run"))
+    assert row["failed_candidates"] == 4 and row["fitness_mean"] is None
+    assert Path("run/checkpoints/generation_00000001.safetensors").is_file()
+
+
+def test_run_on_a_full_disk_keeps_its_last_checkpoint_and_goes_on_later(stubbed, monkeypatch, capsys):
+    assert stubbed("train", "tiny", "--run", "whole") == 0
+    with monkeypatch.context() as patch:
+        at_row(patch, 2, lambda: os.kill(os.getpid(), signal.SIGINT))
+        assert stubbed("train", "tiny", "--run", "run") == 130
+    kept = sorted(file.name for file in Path("run/checkpoints").iterdir())
+    largest = (Path("run/checkpoints") / kept[-1]).stat().st_size - 1
+    for free_bytes, reason in ((500, "run/metrics.jsonl"), (largest, "checkpoint not saved")):
+        capsys.readouterr()
+        with full_disk(free_bytes):
+            assert stubbed("resume", "run") == 1
+        errors = capsys.readouterr().err
+        assert errors.startswith(f"groove: {reason}: ") and errors.count("\n") == 1, errors
+        assert errors.endswith("cannot be written: File too large; earlier checkpoints are intact\n")
+        assert sorted(file.name for file in Path("run/checkpoints").iterdir()) == kept
+    assert stubbed("resume", "run") == 0
+    assert_same_run(Path("run"), Path("whole"))
+
+
+def test_run_that_cannot_be_made_is_refused(stubbed, capsys):
+    Path("file").write_text("")
+    assert stubbed("train", "tiny", "--run", "file/run") == 2
+    assert capsys.readouterr().err == "groove: file/run: cannot be made: Not a directory\n"
+
+
+def test_results_without_a_standard_error_are_json(stubbed):
+    assert stubbed("train", "tiny", "--run", "run", "--heldout-levels", 1) == 0
+    text = Path("run/results.json").read_text()
+    assert "NaN" not in text and json.loads(text)[0]["standard_error"] is None
+
+
+def test_seeds_differ_in_training_and_agree_on_the_heldout_levels(stubbed, monkeypatch):
+    drawn = []
+    draw = draw_level_set
+    monkeypatch.setattr("groove.train.draw_level_set", lambda *arguments: drawn.append(draw(*arguments)) or drawn[-1])
+    for seed in (0, 1):
+        assert stubbed("train", "tiny", "--run", f"seed-{seed}", "--seed", seed, "--generations", 1) == 0
+    first, second = (metrics(Path(f"seed-{seed}")) for seed in (0, 1))
+    assert first[0]["fitness_mean"] != second[0]["fitness_mean"]
+    jax.tree.map(np.testing.assert_array_equal, drawn[0].levels, drawn[2].levels)
+
+
+@pytest.mark.parametrize(
+    "levels", ["tabular_sparse", "random_small", "chain_short", "chain_distractor", "maze_four_rooms"]
+)
+def test_world_runs_a_generation(levels):
+    config = dataclasses.replace(SMALLEST, levels=levels, rollout_length=20)
+    training = build_training(config, lives_mesh(2))
+    after, row = jax.jit(training.generation)(jax.random.key(0), jax.jit(training.init)(jax.random.key(0)))
+    assert row["failed_candidates"] == 0 and 8 <= row["updates_lived"] <= row["updates_run"] <= 12
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(training.search.mean(after.search)))

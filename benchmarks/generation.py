@@ -99,7 +99,7 @@ def measure(setting: str, compile_only: bool) -> dict[str, Any]:
     mesh = lives_mesh(None)
     training = build_training(config, mesh)
     key = jax.random.key(0)
-    state = jax.device_put(training.init(key), NamedSharding(mesh, PartitionSpec()))
+    state = jax.device_put(jax.jit(training.init)(key), NamedSharding(mesh, PartitionSpec()))
     begin = time.perf_counter()
     generation = jax.jit(training.generation).lower(key, state).compile()
     figures: dict[str, Any] = {"devices": mesh.size, "compile_seconds": time.perf_counter() - begin}

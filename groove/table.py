@@ -1,6 +1,8 @@
 """The closing table of a run: the rule between a random policy, A2C and the optimum."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -150,3 +152,29 @@ def render(scores: list[Score], title: str) -> "Table":
     for row in scores:
         table.add_row(row.name, f"{row.mean:.3f}", f"{row.standard_error:.3f}", f"{row.mean_return:.3f}")
     return table
+
+
+def markdown(scores: list[Score]) -> str:
+    """The table for a README.
+
+    Args:
+        scores: its rows.
+
+    Returns:
+        A Markdown table.
+    """
+    lines = ["| rule | score | ± s.e. | return |", "|---|---:|---:|---:|"]
+    lines += [f"| {row.name} | {row.mean:.3f} | {row.standard_error:.3f} | {row.mean_return:.3f} |" for row in scores]
+    return "\n".join(lines)
+
+
+def read_scores(path: Path) -> list[Score]:
+    """The scores of a finished run.
+
+    Args:
+        path: `results.json` of a run folder.
+
+    Returns:
+        Its rows.
+    """
+    return [Score(**row) for row in json.loads(path.read_text(encoding="utf-8"))]

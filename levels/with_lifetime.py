@@ -37,6 +37,7 @@ class WithLifetime:
         return self.generator.world
 
     def sample(self, key: Key[Array, ""]) -> PyTree:
-        level_key, lifetime_key = jax.random.split(key)
-        level: Any = self.generator.sample(level_key)
+        # The key goes on as it is, so that the same levels are drawn whatever their lifetime.
+        level: Any = self.generator.sample(key)
+        lifetime_key = jax.random.fold_in(key, 1)
         return level.replace(lifetime=log_uniform_int(jax.random.uniform(lifetime_key), self.low, self.high))

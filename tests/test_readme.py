@@ -1,0 +1,58 @@
+"""The README says what is so: its figures come from published runs, its commands and code are understood."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from groove.cli import COMMANDS
+from groove.config import EXPERIMENTS
+from groove.rules import read_rule
+from groove.table import markdown, read_scores
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PUBLISHED = sorted(path.parent.name for path in (ROOT / "runs" / "published").glob("*/results.json"))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_readme_shows_the_table_of_a_published_run(name):
+    shown = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", README, re.DOTALL)
+    assert shown is not None
+    assert shown.group(1) == markdown(read_scores(ROOT / "runs" / "published" / name / "results.json"))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_rule_can_be_read(name):
+    rule, meta_params, provenance = read_rule(ROOT / "runs" / "published" / name / "rule.safetensors")
+    assert rule.prediction_size == provenance["config"]["prediction_size"]
+    assert meta_params
+
+
+def test_readme_names_known_commands_and_experiments():
+    commands = [shlex.split(line, comments=True) for line in README.splitlines() if line.startswith("groove ")]
+    assert commands
+    for command in commands:
+        assert command[1] in COMMANDS
+        if command[1] == "train":
+            assert command[2] in EXPERIMENTS
+
+
+def test_readme_code_compiles():
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        compile(block, "README.md", "exec")
+
+
+def test_readme_names_functions_that_exist():
+    import importlib
+
+    dotted = re.findall(r"`((?:groove|lpg|levels|ued)\.[a-z_]+(?:\.[A-Za-z_0-9]+)*)", README)
+    assert dotted
+    for name in dotted:
+        parts = name.split(".")
+        found = importlib.import_module(".".join(parts[:2]))
+        for part in parts[2:]:
+            found = getattr(found, part)

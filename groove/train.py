@@ -32,7 +32,7 @@ from groove.table import closing_scores, render
 from lpg.actor_critic import A2C
 from lpg.rule_file import save_rule
 
-VALIDATION_LEVELS = 32
+VALIDATION_LEVELS = 128
 PACKAGES = ("groove", "jax", "jaxlib", "flax", "optax", "evosax", "gymnax", "numpy")
 
 

@@ -135,7 +135,8 @@ class Search:
         strategy = strategies()[config.strategy]
         accepted = inspect.signature(strategy).parameters
         options: dict[str, Any] = {"metrics_fn": lambda *_: {}}
-        if config.antithetic:
+        # Not for PGPE: it adapts its deviations by the pairs' sums, which these ranks hold at one value.
+        if config.strategy == "Open_ES":
             options["fitness_shaping_fn"] = pairwise_ranks
         if "optimizer" in accepted and config.strategy not in NATURAL_GRADIENT:
             options["optimizer"] = optax.chain(optax.scale_by_adam(), optax.scale_by_learning_rate(self._rate))

@@ -69,21 +69,27 @@ def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int) -> L
     Args:
         generator: where the levels come from.
         stream: HELDOUT_STREAM or VALIDATION_STREAM.
-        num_levels: n ≥ 1.
+        num_levels: levels drawn, ≥ 1.
 
     Returns:
-        The set.
+        The set, without levels on which the best policy gains nothing over a random one.
     """
     level_key, life_key = jax.random.split(stream_key(stream))
     grid = generator.world
     tabular = isinstance(grid, TabularGrid)
     source = Solvable(generator) if tabular and not isinstance(generator, Solvable) else generator
     levels = jax.jit(jax.vmap(source.sample))(jax.random.split(level_key, num_levels))
+    life_keys = jax.random.split(life_key, num_levels)
     anchors: dict[str, Any] = {"random": None, "optimum": None}
     if isinstance(grid, TabularGrid):
         for name, solve in (("random", random_return), ("optimum", optimal_return)):
             anchors[name] = np.asarray(jax.jit(jax.vmap(partial(solve, grid)))(levels))
-    return LevelSet(levels, jax.random.split(life_key, num_levels), **anchors)
+        # A prize may lie beyond the time limit: with nothing to gain there is no score, only 0 / 0.
+        worthwhile = anchors["optimum"] > anchors["random"]
+        anchors = {name: values[worthwhile] for name, values in anchors.items()}
+        levels = jax.tree.map(lambda x: x[worthwhile], levels)
+        life_keys = life_keys[worthwhile]
+    return LevelSet(levels, life_keys, **anchors)
 
 
 class Evaluation:

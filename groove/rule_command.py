@@ -8,7 +8,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from groove.cli import one_line, refuse_unknown_flags
+from groove.cli import UsageError, refuse_unknown_flags
 from groove.flags import read_flags
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 RULES = {
     "lpg": "learned policy gradient, LPG (arXiv:2007.08794)",
     "ta-lpg": "LPG that reads the lifetime, TA-LPG (arXiv:2402.05828)",
-    "a2c": "advantage actor-critic (arXiv:1602.01783)",
-    "reinforce": "REINFORCE with a learned baseline (Williams 1992)",
+    "a2c": "advantage actor-critic (arXiv:1602.01783), the baseline of every closing table",
+    "reinforce": "REINFORCE with a learned baseline (Williams 1992), from Python: lpg.actor_critic.REINFORCE",
 }
 
 
@@ -48,20 +48,28 @@ def rules(arguments: list[str]) -> int:
     files = flags.files or tuple(sorted(Path("runs").rglob("*.safetensors")))
     rule_files = [path for path in files if flags.files or path.parent.name != "checkpoints"]
     if rule_files:
-        console.print(_table(rule_files))
+        console.print(_table(rule_files, refuse=bool(flags.files)))
     return 0
 
 
-def _table(files: list[Path]) -> Table:
+def _table(files: list[Path], refuse: bool) -> Table:
+    """A row for each file; one that cannot be read is refused, or told in its row."""
+    from rich.markup import escape
+
     from lpg.rule_file import RuleFileError, read_rule_header
 
     table = Table()
     for column in ("file", "rule", "discovered on", "generations"):
         table.add_column(column, overflow="fold")
     for path in files:
-        with one_line(RuleFileError):
+        try:
             header = read_rule_header(path)
-        table.add_row(str(path), _architecture(header), *_provenance(header))
+        except RuleFileError as error:
+            if refuse:
+                raise UsageError(str(error)) from error
+            table.add_row(escape(str(path)), escape(str(error)))
+            continue
+        table.add_row(*map(escape, (str(path), _architecture(header), *_provenance(header))))
     return table
 
 

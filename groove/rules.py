@@ -30,6 +30,8 @@ def rule_from_architecture(architecture: dict[str, Any]) -> LPG:
         value = architecture[name]
         if type(value) is not int or value > 2**16:
             raise ValueError(f"{name} must be an integer up to {2**16}, got {value!r}")
+    if type(architecture["cell"]) is not str:
+        raise ValueError(f"cell must be a string, got {architecture['cell']!r}")
     if type(architecture["lifetime_inputs"]) is not bool:
         raise ValueError(f"lifetime_inputs must be true or false, got {architecture['lifetime_inputs']!r}")
     return LPG(**architecture)

@@ -100,7 +100,7 @@ class Run:
         except CheckpointError as error:
             raise RunStopped(str(error)) from error
         for reason in restored.skipped:
-            self.console.print(f"skipped {reason}", soft_wrap=True, highlight=False)
+            self.console.print(f"skipped {reason}", soft_wrap=True, highlight=False, markup=False)
         self.console.print(f"resuming at generation {restored.generation} of {self.config.generations}")
         self._run(folder, restored.state, restored.extra["env_steps"])
 
@@ -141,7 +141,7 @@ class Run:
                     raise RunInterrupted(
                         f"stopped after generation {generation}, go on with: groove resume {folder.path}"
                     )
-            self._close(folder, self._training.search.mean(state.search), heldout)
+        self._close(folder, self._training.search.mean(state.search), heldout)
 
     def _save(self, folder: RunFolder, state: RunState, env_steps: int) -> None:
         generation = int(state.generation)
@@ -168,4 +168,4 @@ class Run:
         )
         folder.write_results([dataclasses.asdict(score) for score in scores])
         self.console.print(render(scores, f"{self.config.heldout_levels} held-out levels of {self.config.levels}"))
-        self.console.print(f"rule: {folder.rule_path}", soft_wrap=True, highlight=False)
+        self.console.print(f"rule: {folder.rule_path}", soft_wrap=True, highlight=False, markup=False)

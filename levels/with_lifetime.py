@@ -39,5 +39,5 @@ class WithLifetime:
     def sample(self, key: Key[Array, ""]) -> PyTree:
         # The key goes on as it is, so that the same levels are drawn whatever their lifetime.
         level: Any = self.generator.sample(key)
-        lifetime_key = jax.random.fold_in(key, 1)
+        lifetime_key = jax.random.fold_in(key, 2**31)
         return level.replace(lifetime=log_uniform_int(jax.random.uniform(lifetime_key), self.low, self.high))

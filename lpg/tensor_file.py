@@ -149,7 +149,7 @@ class TensorFormat:
             header = json.loads(metadata[METADATA_KEY])
             kind, version = str(header["kind"]), int(header["format_version"])
             parsed = TensorHeader(content=header["content"], format_version=version, sha256=str(header["sha256"]))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise TensorFileError(f"{path}: corrupt: its header cannot be read") from error
         if kind != self.kind:
             raise TensorFileError(f"{path}: a {kind}, not a {self.kind}")

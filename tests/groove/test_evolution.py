@@ -194,3 +194,12 @@ def test_search_climbs_a_quadratic(strategy):
 def test_evolution_refuses_numbers_out_of_range(field, value):
     with pytest.raises(ValueError, match=f"{field.removesuffix('_size')} must be .*, got {value}"):
         Evolution(**{field: value})
+
+
+def test_tell_lets_pgpe_adapt_its_deviations():
+    # Ranks within pairs add up to the same in every pair: with them PGPE's deviations would never move.
+    search = search_of("PGPE")
+    _, population, state = asked(search)
+    returns = jax.random.normal(jax.random.key(3), (16,))
+    after = search.tell(jax.random.key(2), population, returns, state)
+    assert np.all(np.asarray(after.std) != np.asarray(state.std))

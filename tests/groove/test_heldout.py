@@ -147,3 +147,12 @@ def test_evaluation_asks_for_one_life_per_level_under_one_rule():
     assert lives.candidates is None and lives.lengths.tolist() == level_set.levels.lifetime.tolist()
     np.testing.assert_array_equal(lives.hyper.learning_rate, np.full(5, hyper.learning_rate))
     assert build_population(SMALLEST, lives_mesh(2), None).chunk_size == 64
+
+
+def test_draw_level_set_leaves_out_levels_with_nothing_to_gain():
+    # With one step to an episode, most prizes in reach of the start lie beyond the time limit.
+    hasty = dataclasses.replace(generator("small"), min_steps=1, max_steps=1)
+    level_set = draw_level_set(hasty, HELDOUT_STREAM, 64)
+    assert 0 < level_set.random.size < 64
+    assert level_set.life_keys.shape[0] == level_set.levels.start.shape[0] == level_set.random.size
+    assert np.all(np.isfinite(level_set.normalised(level_set.random)))

@@ -3,7 +3,7 @@
 import difflib
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
@@ -30,13 +30,13 @@ def usage() -> str:
     return "\n".join([*lines, "", "groove COMMAND --help says more."])
 
 
-def choose(kind: str, name: str, known: dict[str, object]) -> None:
+def choose(kind: str, name: str, known: Iterable[str]) -> None:
     """Refuse a name that is not known.
 
     Args:
         kind: what it names, for the message.
         name: as given.
-        known: by name.
+        known: the names there are.
 
     Raises:
         UsageError: it is not known; says what is.
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(usage())
         return 0 if arguments else 2
     try:
-        choose("command", arguments[0], {**COMMANDS})
+        choose("command", arguments[0], COMMANDS)
         module, function, _ = COMMANDS[arguments[0]]
         command: Callable[[list[str]], int] = getattr(import_module(module), function)
         return command(arguments[1:])

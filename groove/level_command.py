@@ -71,7 +71,7 @@ def levels(arguments: list[str]) -> int:
         print("groove levels sample|show|solve --help says more.")
         return 0
     actions: dict[str, Callable[[list[str]], int]] = {"sample": _sample, "show": _show, "solve": _solve}
-    choose("levels action", arguments[0], {**actions})
+    choose("levels action", arguments[0], actions)
     return actions[arguments[0]](arguments[1:])
 
 
@@ -149,7 +149,7 @@ def _load(name: str) -> "Level":
 
 
 def _draw(name: str, seed: int, number: int, solvable: bool = False) -> "Level":
-    choose("level distribution", name, {**GENERATORS})
+    choose("level distribution", name, GENERATORS)
     if not 0 <= seed < 2**32:
         raise UsageError(f"--seed must be in 0..{2**32 - 1}, got {seed}")
     configure(None)

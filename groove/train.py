@@ -90,7 +90,7 @@ class Run:
         Args:
             folder: of the run, locked.
         """
-        checkpoints = Checkpoints(folder.checkpoints_path, keep=self.config.keep_checkpoints)
+        checkpoints = self._checkpoints(folder)
         if not checkpoints.generations():
             self.console.print("no checkpoint yet: starting from the first generation")
             self.start(folder)
@@ -103,6 +103,9 @@ class Run:
             self.console.print(f"skipped {reason}", soft_wrap=True, highlight=False, markup=False)
         self.console.print(f"resuming at generation {restored.generation} of {self.config.generations}")
         self._run(folder, restored.state, restored.extra["env_steps"])
+
+    def _checkpoints(self, folder: RunFolder) -> Checkpoints:
+        return Checkpoints(folder.checkpoints_path, keep=self.config.keep_checkpoints)
 
     def _initial_state(self) -> RunState:
         # Generation numbers fold into the same key; 2**31 is beyond the last of them.
@@ -149,8 +152,7 @@ class Run:
         mean = self._training.search.mean(state.search)
         # The rule first: killed in between, a run that resumes from the last checkpoint would not write it again.
         save_rule(folder.rule_path, dataclasses.asdict(build_rule(self.config)), mean, provenance)
-        checkpoints = Checkpoints(folder.checkpoints_path, keep=self.config.keep_checkpoints)
-        checkpoints.save(generation, state, {"env_steps": env_steps})
+        self._checkpoints(folder).save(generation, state, {"env_steps": env_steps})
 
     def _close(self, folder: RunFolder, trained: PyTree, heldout: LevelSet) -> None:
         self.console.print("scoring the rule and its baselines on the held-out levels …")
@@ -167,5 +169,5 @@ class Run:
             num_configurations=self.config.tune_configurations,
         )
         folder.write_results([dataclasses.asdict(score) for score in scores])
-        self.console.print(render(scores, f"{self.config.heldout_levels} held-out levels of {self.config.levels}"))
+        self.console.print(render(scores, f"{len(heldout.life_keys)} held-out levels of {self.config.levels}"))
         self.console.print(f"rule: {folder.rule_path}", soft_wrap=True, highlight=False, markup=False)

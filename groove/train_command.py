@@ -56,7 +56,7 @@ def train(arguments: list[str]) -> int:
             return 0
         raise UsageError(f"train: name an experiment first; known: {experiments}")
     name, rest = arguments[0], arguments[1:]
-    choose("experiment", name, {**EXPERIMENTS})
+    choose("experiment", name, EXPERIMENTS)
     flags = [field.name for field in dataclasses.fields(TrainConfig)] + ["run"]
     # A switch has a negation too: --no-solvable.
     refuse_unknown_flags(rest, ["--" + flag.replace("_", "-") for flag in [*flags, "no_solvable"]])

@@ -42,9 +42,14 @@ class _RuleNetwork(nn.Module):
         next_prediction: Float[Array, "T B Y"],
         progress: Progress,
     ) -> LearnedTargets:
-        embed = nn.Sequential([nn.Dense(self.embedding_size), nn.relu, nn.Dense(1)], name="embedding")
-        next_embedding = jnp.where(done, 0.0, embed(next_prediction)[..., 0])
-        inputs = [reward, done.astype(jnp.float32), action_prob, embed(prediction)[..., 0], next_embedding]
+        embedding_hidden = nn.Dense(self.embedding_size, name="embedding_hidden")
+        embedding_output = nn.Dense(1, name="embedding_output")
+
+        def embed(classes: Float[Array, "T B Y"]) -> Float[Array, "T B"]:
+            return embedding_output(nn.relu(embedding_hidden(classes)))[..., 0]
+
+        next_embedding = jnp.where(done, 0.0, embed(next_prediction))
+        inputs = [reward, done.astype(jnp.float32), action_prob, embed(prediction), next_embedding]
         if self.lifetime_inputs:
             inputs += [jnp.broadcast_to(x, reward.shape) for x in (progress.fraction, progress.log_lifetime)]
         recurrence = BackwardRecurrence(self.hidden_size, self.cell, name="recurrence")

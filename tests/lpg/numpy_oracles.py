@@ -66,8 +66,8 @@ def lpg_targets(params, rule, logits, prediction, next_prediction, rollout, prog
     """π̂ [T, B] and ŷ [T, B, Y] of the learned rule."""
 
     def embed(probs):
-        hidden = np.maximum(dense(params["Dense_0"], probs), 0)
-        return dense(params["Dense_1"], hidden)[..., 0]
+        hidden = np.maximum(dense(params["embedding_hidden"], probs), 0)
+        return dense(params["embedding_output"], hidden)[..., 0]
 
     done = rollout.terminated | rollout.truncated
     taken = np.take_along_axis(softmax(logits), rollout.action[..., None], -1)[..., 0]

@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 from groove.config import TrainConfig
-from groove.devices import configure, lives_mesh
+from groove.devices import configure, lives_mesh, return_freed_memory
 
 LIFETIME = 250
 SETTINGS = {
@@ -103,6 +103,7 @@ def measure(setting: str, compile_only: bool) -> dict[str, Any]:
     begin = time.perf_counter()
     generation = jax.jit(training.generation).lower(key, state).compile()
     figures: dict[str, Any] = {"devices": mesh.size, "compile_seconds": time.perf_counter() - begin}
+    return_freed_memory()
     if compile_only:
         return figures
     seconds = seconds_of(lambda: generation(key, state))

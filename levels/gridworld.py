@@ -16,7 +16,7 @@ from levels.tabular_grid import GridState, TabularGrid
 GridWorldState = GridState | RandomGridState
 
 
-class GridWorld(Environment[Any, Level]):
+class GridWorld(Environment[Any, Any]):
     """A grid world behind gymnax 1.x's interface: spaces, auto-reset, wrappers, vmap over levels.
 
     Two environments of equal grids are equal and hash alike, so neither recompiles the other's

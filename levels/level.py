@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 from flax import struct
-from gymnax.environments.environment import EnvParams
 from jaxtyping import Array, Bool, Float, Int
 
 UNUSED = -1
@@ -11,8 +10,11 @@ UNUSED = -1
 
 
 @struct.dataclass(kw_only=True)
-class Level(EnvParams):
+class Level:
     """One grid level: the gymnax parameters of a grid world (LPG, arXiv:2007.08794, appendix).
+
+    gymnax asks its parameters for `max_steps_in_episode` alone. They are not derived from its EnvParams,
+    since importing gymnax loads every environment of its own with seaborn and pandas: 150 MB, 1.2 s.
 
     A cell is the integer `row * W + column` of the H×W array, whatever the level's own size. Slots
     that hold no object have type -1 and zeros elsewhere, so that equal levels are equal arrays.

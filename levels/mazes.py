@@ -1,6 +1,6 @@
 """Eleven hand-kept 13×13 mazes for held-out evaluation, read from the files in maze_maps/."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 import jax
@@ -84,7 +84,8 @@ class MazeGenerator:
         drawn = draw_free_cells(place_key, jnp.asarray(blocked), self.objects.max_objects - 1)
         level = self.objects.sample(object_key)
         cells = jnp.concatenate([jnp.array([goal], jnp.int32), drawn])
-        return level.replace(
+        return replace(
+            level,
             max_steps_in_episode=jnp.int32(self.max_steps),
             walls=jnp.asarray(walls),
             height=jnp.int32(walls.shape[0]),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 from flax import struct
-from gymnax.environments.environment import EnvState
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from levels.level import UNUSED, Level
@@ -16,7 +15,7 @@ MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (
 
 
 @struct.dataclass
-class GridState(EnvState):
+class GridState:
     """State of an episode on a fixed layout."""
 
     time: Int[Array, ""]  # [] int32, steps taken

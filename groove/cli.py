@@ -11,7 +11,11 @@ COMMANDS = {
     "train": ("groove.train_command", "train", "meta-train a rule: groove train EXPERIMENT [--flags]"),
     "resume": ("groove.train_command", "resume", "go on with a run that was stopped: groove resume RUN"),
     "rules": ("groove.rule_command", "rules", "list update rules and rule files: groove rules [FILE ...]"),
-    "levels": ("groove.level_command", "levels", "sample, show and solve levels: groove levels sample|show|solve"),
+    "levels": (
+        "groove.level_command",
+        "levels",
+        "sample, show, solve and edit levels: groove levels sample|show|solve|edit",
+    ),
 }
 
 

@@ -1,5 +1,7 @@
-"""`groove levels`: sample levels into files, show them, solve them."""
+"""`groove levels`: sample levels into files, show them, solve them, edit them."""
 
+import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +56,24 @@ class SolveFlags:
     """Seed of the draws from distributions."""
 
 
+@dataclass(frozen=True)
+class EditFlags:
+    """Edit a level as a curriculum does, and print it as text or write it to a level file."""
+
+    level: tyro.conf.Positional[str]
+    """Level file, or name of a distribution to draw one level from."""
+    edit: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Name of an edit; several are made in their order. An unknown name is answered by the known ones."""
+    times: int = 1
+    """Times that all the edits are made."""
+    seed: int = 0
+    """Seed of the edits and of the draw from a distribution."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Level file to write in place of printing."""
+
+
 def levels(arguments: list[str]) -> int:
-    """`groove levels sample|show|solve`, and without more the names of all distributions.
+    """`groove levels sample|show|solve|edit`, and without more the names of all distributions.
 
     Args:
         arguments: after the command.
@@ -67,10 +85,15 @@ def levels(arguments: list[str]) -> int:
         print("\n".join(GENERATORS))
         return 0
     if arguments[0] in ("-h", "--help"):
-        print("usage: groove levels [sample|show|solve]\n\ngroove levels lists the names of all distributions.")
-        print("groove levels sample|show|solve --help says more.")
+        print("usage: groove levels [sample|show|solve|edit]\n\ngroove levels lists the names of all distributions.")
+        print("groove levels sample|show|solve|edit --help says more.")
         return 0
-    actions: dict[str, Callable[[list[str]], int]] = {"sample": _sample, "show": _show, "solve": _solve}
+    actions: dict[str, Callable[[list[str]], int]] = {
+        "sample": _sample,
+        "show": _show,
+        "solve": _solve,
+        "edit": _edit,
+    }
     choose("levels action", arguments[0], actions)
     return actions[arguments[0]](arguments[1:])
 
@@ -131,11 +154,61 @@ def _solve(arguments: list[str]) -> int:
     return 0
 
 
+def _edit(arguments: list[str]) -> int:
+    refuse_unknown_flags(arguments, ["--edit", "--times", "--seed", "--out", "-o"])
+    flags = read_flags(EditFlags, "groove levels edit", arguments)
+    if flags.times < 1:
+        raise UsageError(f"--times must be >= 1, got {flags.times}")
+    _check_seed(flags.seed)
+    level, idle = _edited(_read((flags.level,), flags.seed)[flags.level], flags)
+    for name, count in idle.items():
+        made = flags.times * flags.edit.count(name)
+        share = "" if made == 1 else f", {count} of {made} times"
+        print(f"groove: {name} changed nothing{share}", file=sys.stderr)
+    if flags.out is not None:
+        from levels.level_file import save_level
+
+        with one_line(ValueError, OSError):
+            save_level(flags.out, level)
+        print(flags.out)
+        return 0
+    from levels.renderer import render_text
+
+    print(f"{flags.level}\n{render_text(level)}")
+    return 0
+
+
+def _edited(level: "Level", flags: EditFlags) -> "tuple[Level, Counter[str]]":
+    """The level after all edits, and how often each edit changed nothing."""
+    import jax
+    import numpy as np
+
+    from levels.mutators import MUTATORS, Edits
+
+    if not flags.edit:
+        raise UsageError(f"name an edit with --edit; known: {', '.join(MUTATORS)}")
+    for name in flags.edit:
+        choose("edit", name, MUTATORS)
+    # Apart from the key that a level is drawn with.
+    edit_key = jax.random.fold_in(jax.random.key(flags.seed), 2**31)
+    edits = {name: jax.jit(Edits(1, (name,))) for name in flags.edit}
+    idle: Counter[str] = Counter()
+    for number, name in enumerate(flags.edit * flags.times):
+        before, level = level, edits[name](jax.random.fold_in(edit_key, number), level)
+        idle[name] += jax.tree.all(jax.tree.map(np.array_equal, before, level))
+    return level, +idle
+
+
 def _read(names: tuple[str, ...], seed: int) -> "dict[str, Level]":
     """Levels by the name or file they were asked for."""
     if not names:
         raise UsageError("name a level file or a distribution; known: " + ", ".join(GENERATORS))
     return {name: _draw(name, seed, 0) if name in GENERATORS else _load(name) for name in names}
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"--seed must be in 0..{2**32 - 1}, got {seed}")
 
 
 def _load(name: str) -> "Level":
@@ -150,8 +223,7 @@ def _load(name: str) -> "Level":
 
 def _draw(name: str, seed: int, number: int, solvable: bool = False) -> "Level":
     choose("level distribution", name, GENERATORS)
-    if not 0 <= seed < 2**32:
-        raise UsageError(f"--seed must be in 0..{2**32 - 1}, got {seed}")
+    _check_seed(seed)
     configure(None)
     import jax
 

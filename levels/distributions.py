@@ -15,6 +15,9 @@ TERMINATE_PROB_RANGE = (0.01, 1.0)
 RESPAWN_PROB_RANGE = (0.001, 0.1)
 """Range of the log-uniform chance per step that a collected object comes back."""
 
+REWARD_RANGE = (-1.0, 1.0)
+"""Range of an object's uniform reward, of which the first slot's has the positive part only."""
+
 
 def between(draw: Float[Array, "..."], low: int, high: int) -> Int[Array, "..."]:
     """Uniform int32 in low..high, both included, from a draw uniform in [0, 1)."""
@@ -29,6 +32,12 @@ def log_uniform(draw: Float[Array, "..."], low: float, high: float) -> Float[Arr
 def log_uniform_int(draw: Float[Array, "..."], low: int, high: int) -> Int[Array, "..."]:
     """Log-uniform int32 in low..high, both included, from a draw uniform in [0, 1)."""
     return jnp.minimum(log_uniform(draw, float(low), float(high + 1)).astype(jnp.int32), high)
+
+
+def uniform_reward(draw: Float[Array, "..."], slot: Int[Array, "..."]) -> Float[Array, "..."]:
+    """Reward of the object in a slot, uniform in REWARD_RANGE, from a draw uniform in [0, 1)."""
+    low, high = REWARD_RANGE
+    return jnp.where(slot == 0, high * draw, low + (high - low) * draw)
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,7 @@ class LevelDistribution:
         walls, start, cells = self._place(jnp.argsort(cell_draws), side, num_objects)
         slots = jnp.arange(num_slots)
         used = slots < num_objects
-        rewards = jnp.where(slots == 0, reward_draws, 2 * reward_draws - 1)
+        rewards = uniform_reward(reward_draws, slots)
         terminate_probs = log_uniform(terminate_draws, *TERMINATE_PROB_RANGE)
         respawn_probs = log_uniform(respawn_draws, *RESPAWN_PROB_RANGE)
         return Level(

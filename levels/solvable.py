@@ -1,4 +1,4 @@
-"""Whether a level has anything to win, and the filter that keeps only levels that do."""
+"""How far a level's prize is, whether it is in reach, and the filter that keeps only levels where it is."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,41 @@ from levels.level import UNUSED, Level
 from levels.world import World
 
 
+def path_lengths(walls: Bool[Array, "H W"], start: Int[Array, ""]) -> Int[Array, "H W"]:
+    """Moves of the shortest path from the start to each cell, by breadth-first search in four directions.
+
+    Args:
+        walls: [H, W] bool.
+        start: [] int, cell `row * W + column`.
+
+    Returns:
+        [H, W] int32, 0 at the start and H·W where no path leads; H·W everywhere if the start is a wall.
+    """
+    return _search(walls, start)[0]
+
+
+def _search(walls: Bool[Array, "H W"], start: Int[Array, ""]) -> tuple[Int[Array, "H W"], Bool[Array, "H W"]]:
+    """Path lengths, and which cells are reached; who needs no lengths pays for none."""
+    cells = jnp.arange(walls.size).reshape(walls.shape)
+
+    def spread(filled: Bool[Array, "H W"]) -> Bool[Array, "H W"]:
+        padded = jnp.pad(filled, 1)
+        near = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
+        return (filled | near) & ~walls
+
+    def search(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        lengths, _, filled = state
+        return lengths + ~filled, filled, spread(filled)
+
+    # A round reaches the cells one move further, so it stops after at most H·W rounds.
+    nothing = jnp.zeros_like(walls)
+    first = (jnp.zeros(walls.shape, jnp.int32), nothing, (cells == start) & ~walls)
+    lengths, _, filled = jax.lax.while_loop(lambda state: jnp.any(state[1] != state[2]), search, first)
+    return jnp.where(filled, lengths, walls.size), filled
+
+
 def reachable(walls: Bool[Array, "H W"], start: Int[Array, ""]) -> Bool[Array, "H W"]:
-    """Cells that four-directional moves reach from the start, by flood fill.
+    """Cells that four-directional moves reach from the start.
 
     Args:
         walls: [H, W] bool.
@@ -21,24 +54,26 @@ def reachable(walls: Bool[Array, "H W"], start: Int[Array, ""]) -> Bool[Array, "
     Returns:
         [H, W] bool, with the start; empty where the start is a wall.
     """
-    free = ~walls
-    cells = jnp.arange(walls.size).reshape(walls.shape)
+    return _search(walls, start)[1]
 
-    def spread(filled: Bool[Array, "H W"]) -> Bool[Array, "H W"]:
-        padded = jnp.pad(filled, 1)
-        near = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
-        return (filled | near) & free
 
-    def fill(state: tuple[Array, Array]) -> tuple[Array, Array]:
-        _, filled = state
-        return filled, spread(filled)
+def _prizes(level: Level) -> Bool[Array, "M"]:
+    """The slots of objects of positive reward."""
+    return (level.object_types != UNUSED) & (level.object_rewards > 0)
 
-    # The fill only grows, so it stops after at most H·W rounds.
-    nothing = jnp.zeros_like(walls)
-    _, filled = jax.lax.while_loop(
-        lambda state: jnp.any(state[0] != state[1]), fill, (nothing, (cells == start) & free)
-    )
-    return filled
+
+def moves_to_prize(level: Level) -> Int[Array, ""]:
+    """Moves of the shortest path from the start to an object of positive reward, in four directions.
+
+    Args:
+        level: one level.
+
+    Returns:
+        [] int32, H·W where none is in reach.
+    """
+    out_of_reach = level.walls.size
+    lengths = path_lengths(level.walls, level.start).ravel()[level.object_cells]
+    return jnp.min(jnp.where(_prizes(level), lengths, out_of_reach), initial=out_of_reach)
 
 
 def is_solvable(level: Level) -> Bool[Array, ""]:
@@ -50,8 +85,7 @@ def is_solvable(level: Level) -> Bool[Array, ""]:
     Returns:
         [] bool.
     """
-    prize = (level.object_types != UNUSED) & (level.object_rewards > 0)
-    return jnp.any(prize & reachable(level.walls, level.start).ravel()[level.object_cells])
+    return jnp.any(_prizes(level) & reachable(level.walls, level.start).ravel()[level.object_cells])
 
 
 @dataclass(frozen=True)

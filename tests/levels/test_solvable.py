@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from levels.distributions import DISTRIBUTIONS, LevelDistribution
-from levels.solvable import Solvable, is_solvable, reachable
+from levels.solvable import Solvable, is_solvable, path_lengths, reachable
 
 WALLED = LevelDistribution(4, 5, 12, 1, 2, 20, 20)
 """About half its levels have nothing to win in reach."""
 
 fill = jax.jit(reachable)
+lengths = jax.jit(path_lengths)
 solvable = jax.jit(is_solvable)
 
 
@@ -49,6 +50,20 @@ def test_reachable_by_hand():
     expected = [[1, 1, 0, 0], [0, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1]]
     np.testing.assert_array_equal(fill(walls, 0), np.array(expected, bool))
     np.testing.assert_array_equal(fill(walls, 3), [[0, 0, 0, 1], [0, 0, 0, 1], [0] * 4, [0] * 4])
+
+
+def test_path_lengths_by_hand():
+    rows = ["..#.", "#.#.", "...#", "##.."]
+    walls = np.array([[sign == "#" for sign in row] for row in rows])
+    assert lengths(walls, 0).dtype == np.int32
+    np.testing.assert_array_equal(lengths(walls, 0), [[0, 1, 16, 16], [16, 2, 16, 16], [4, 3, 4, 16], [16, 16, 5, 6]])
+    np.testing.assert_array_equal(lengths(walls, 2), np.full((4, 4), 16))
+
+
+def test_path_lengths_goes_round_a_snake():
+    walls = np.zeros((5, 5), bool)
+    walls[1, :4] = walls[3, 1:] = True
+    assert lengths(walls, 0)[4, 4] == 4 + 2 + 4 + 2 + 4
 
 
 def test_reachable_from_a_wall_is_nothing():

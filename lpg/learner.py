@@ -1,7 +1,6 @@
 """The learner: how agents of any rule are made, trained and evaluated."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +8,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from levels.world import World
+from lpg.episodes import Policy, episode_returns
 from lpg.networks import Network
 from lpg.optimizer import Optimizer
 from lpg.rollout import Rollout, collect, reset_workers
@@ -96,7 +96,7 @@ class Learner:
             key,
             self.world,
             plan,
-            lambda observation: self.network.apply(agent.params, observation).logits,
+            self.policy(agent.params),
             agent.states,
             self.rollout_length,
         )
@@ -161,6 +161,17 @@ class Learner:
 
         return jax.lax.fori_loop(0, num_updates, update, agent)
 
+    def policy(self, params: PyTree) -> Policy:
+        """An agent's stochastic policy.
+
+        Args:
+            params: the agent's network parameters.
+
+        Returns:
+            Observations to logits.
+        """
+        return lambda observation: self.network.apply(params, observation).logits
+
     def evaluate(
         self, key: Key[Array, ""], params: PyTree, level: PyTree, max_steps: int = 100_000
     ) -> Float[Array, "B"]:
@@ -175,28 +186,4 @@ class Learner:
         Returns:
             [B] float32.
         """
-        reset_key, rollout_key = jax.random.split(key)
-        plan = self.world.plan(level)
-
-        def unfinished(carry: tuple[Array, Any, Array, Array]) -> Array:
-            n, _, alive, _ = carry
-            return jnp.any(alive) & (n * self.rollout_length < max_steps)
-
-        def advance(carry: tuple[Array, Any, Array, Array]) -> tuple[Array, Any, Array, Array]:
-            n, states, alive, returns = carry
-            states, rollout = collect(
-                jax.random.fold_in(rollout_key, n),
-                self.world,
-                plan,
-                lambda observation: self.network.apply(params, observation).logits,
-                states,
-                self.rollout_length,
-            )
-            ended = jnp.cumsum(rollout.done, axis=0)
-            counted = alive & (ended - rollout.done == 0)
-            return n + 1, states, alive & (ended[-1] == 0), returns + jnp.sum(rollout.reward * counted, axis=0)
-
-        states = reset_workers(reset_key, self.world, plan, self.num_workers)
-        alive = jnp.ones(self.num_workers, bool)
-        start = (jnp.int32(0), states, alive, jnp.zeros(self.num_workers))
-        return jax.lax.while_loop(unfinished, advance, start)[3]
+        return episode_returns(key, self.world, level, self.policy(params), self.num_workers, max_steps)

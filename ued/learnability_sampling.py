@@ -1,0 +1,119 @@
+"""Sampling for learnability: half of each batch from the most learnable levels of a large pool."""
+
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+
+from ued.curriculum import NOT_KEPT, Batch, Outcome, new_batch
+from ued.level_buffer import LevelBuffer, draw_slots, empty_buffer, keep_best
+from ued.replay import num_replayed_places
+from ued.scores import SCORES, Score
+
+
+@struct.dataclass
+class LearnabilityState:
+    """Two sets of K levels: those drawn from, and those found since."""
+
+    active: LevelBuffer  # levels of the last period, drawn from
+    found: LevelBuffer  # the best of this period's new levels
+    generation: Int[Array, ""]  # [] int32, updates so far
+
+
+@dataclass(frozen=True)
+class LearnabilitySampling:
+    """Sampling for learnability, SFL (Rutherford et al. 2024, arXiv:2408.15099).
+
+    Of the new levels of `period` generations the `capacity` most learnable ones are kept; over the
+    next period half of each batch are drawn from them, uniformly.
+
+    Differs: the pool is the new levels that the candidate rules of a period lived on anyway, not one
+    rolled out apart, so that a generation costs no more environment steps than any other.
+
+    Attributes:
+        capacity: levels K kept of a pool, ≥ 1.
+        period: generations whose new levels are a pool, ≥ 1.
+        replay_share: part of each batch from the levels kept, in [0, 1].
+    """
+
+    capacity: int = 100
+    period: int = 50
+    replay_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("capacity", "period"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"LearnabilitySampling.{name} must be >= 1, got {getattr(self, name)}")
+        if not 0 <= self.replay_share <= 1:
+            raise ValueError(f"LearnabilitySampling.replay_share must be in [0, 1], got {self.replay_share}")
+
+    @property
+    def score(self) -> Score:
+        """Learnability."""
+        return SCORES["learnability"]
+
+    def num_measured(self, num_places: int) -> int:
+        return num_places - num_replayed_places(num_places, self.replay_share)
+
+    def init(self, example_level: PyTree) -> LearnabilityState:
+        empty = empty_buffer(example_level, self.capacity)
+        return LearnabilityState(active=empty, found=empty, generation=jnp.int32(0))
+
+    def probabilities(self, state: LearnabilityState) -> Float[Array, "K"]:
+        """Chance of each active slot to be the next one drawn.
+
+        Args:
+            state: of the curriculum.
+
+        Returns:
+            [K], 0 for empty slots.
+        """
+        available = state.active.filled
+        return available / jnp.maximum(jnp.sum(available), 1)
+
+    def sample(
+        self, key: Key[Array, ""], state: LearnabilityState, fresh: PyTree, wanted: Bool[Array, "n"]
+    ) -> tuple[LearnabilityState, Batch]:
+        num_places = wanted.shape[0]
+        num_new = self.num_measured(num_places)
+        if num_places > self.capacity:
+            raise ValueError(
+                f"LearnabilitySampling.capacity must be >= the {num_places} levels in use, got {self.capacity}"
+            )
+        slots = draw_slots(key, self.probabilities(state), num_places - num_new)
+        slots = jnp.where(wanted[num_new:], slots, NOT_KEPT)
+
+        def place(kept: Array, drawn: Array) -> Array:
+            old = kept[jnp.maximum(slots, 0)]
+            chosen = jnp.where((slots != NOT_KEPT).reshape(-1, *[1] * (old.ndim - 1)), old, drawn[num_new:])
+            return jnp.concatenate([drawn[:num_new], chosen])
+
+        batch = new_batch(jax.tree.map(place, state.active.levels, fresh), num_places)
+        return state, replace(batch, slots=batch.slots.at[num_new:].set(slots))
+
+    def update(
+        self, key: Key[Array, ""], state: LearnabilityState, batch: Batch, outcome: Outcome
+    ) -> LearnabilityState:
+        del key
+        found = keep_best(state.found, batch, outcome, self.score(outcome))
+        generation = state.generation + 1
+        found = replace(found, generation=generation)
+        over = generation % self.period == 0
+        example = jax.tree.map(lambda x: x[0], found.levels)
+        empty = replace(empty_buffer(example, self.capacity), generation=generation, num_arrived=found.num_arrived)
+
+        def choose(if_over: PyTree, otherwise: PyTree) -> PyTree:
+            return jax.tree.map(lambda a, b: jnp.where(over, a, b), if_over, otherwise)
+
+        return LearnabilityState(active=choose(found, state.active), found=choose(empty, found), generation=generation)
+
+    def report(self, state: LearnabilityState, batch: Batch, outcome: Outcome) -> dict[str, Array]:
+        score, replayed = self.score(outcome), batch.slots != NOT_KEPT
+        return {
+            "levels_kept": jnp.sum(state.active.filled),
+            "levels_replayed": jnp.sum(replayed),
+            "kept_score": jnp.mean(state.active.score, where=state.active.available),
+            "score_new": jnp.mean(score, where=~replayed & jnp.isfinite(score)),
+        }

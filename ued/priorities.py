@@ -1,0 +1,99 @@
+"""Probabilities of replay: score and staleness (Jiang et al. 2021, arXiv:2010.03934)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+
+def ranks(score: Float[Array, "C"], available: Bool[Array, "C"]) -> Int[Array, "C"]:
+    """Rank of each score among the available ones, 1 = highest; equal scores share the better rank.
+
+    Args:
+        score: [C], finite where available.
+        available: [C].
+
+    Returns:
+        [C] int32 ≥ 1; of no meaning where not available.
+    """
+    ordered = jnp.sort(jnp.where(available, -score, jnp.inf))
+    return 1 + jnp.searchsorted(ordered, -score, side="left")
+
+
+def _normalised(log_weight: Float[Array, "C"], available: Bool[Array, "C"]) -> Float[Array, "C"]:
+    """Probabilities ∝ exp(log_weight): uniform where all weights are 0, all 0 where none is available."""
+    log_weight = jnp.where(available, log_weight, -jnp.inf)
+    flat = jnp.where(jnp.all(jnp.isneginf(log_weight)), jnp.where(available, 0.0, -jnp.inf), log_weight)
+    return jnp.where(jnp.any(available), jax.nn.softmax(flat), 0.0)
+
+
+@dataclass(frozen=True)
+class Priorities:
+    """Replay distribution P = (1 − ρ)·P_score + ρ·P_stale over the available slots.
+
+    P_score ∝ rank^(−1/β), or ∝ score^(1/β) for scores that are never negative; P_stale ∝ generations
+    since a level was last drawn. Formed from logarithms: no score is too large.
+
+    Attributes:
+        kind: "rank" or "proportional".
+        temperature: β > 0; small = greedy.
+        staleness: ρ in [0, 1].
+    """
+
+    kind: Literal["rank", "proportional"] = "rank"
+    temperature: float = 0.3
+    staleness: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("rank", "proportional"):
+            raise ValueError(f"Priorities.kind must be rank or proportional, got {self.kind!r}")
+        if not self.temperature > 0:
+            raise ValueError(f"Priorities.temperature must be > 0, got {self.temperature}")
+        if not 0 <= self.staleness <= 1:
+            raise ValueError(f"Priorities.staleness must be in [0, 1], got {self.staleness}")
+
+    def score_share(self, score: Float[Array, "C"], available: Bool[Array, "C"]) -> Float[Array, "C"]:
+        """P_score.
+
+        Args:
+            score: [C], finite where available.
+            available: [C].
+
+        Returns:
+            [C], sums to 1 unless nothing is available.
+        """
+        if self.kind == "rank":
+            log_weight = -jnp.log(ranks(score, available).astype(jnp.float32)) / self.temperature
+        else:
+            log_weight = jnp.log(jnp.maximum(score, 0.0)) / self.temperature
+        return _normalised(log_weight, available)
+
+    def stale_share(self, age: Int[Array, "C"], available: Bool[Array, "C"]) -> Float[Array, "C"]:
+        """P_stale.
+
+        Args:
+            age: [C], generations since the level was last drawn, ≥ 0.
+            available: [C].
+
+        Returns:
+            [C], sums to 1 unless nothing is available.
+        """
+        return _normalised(jnp.log(age.astype(jnp.float32)), available)
+
+    def __call__(
+        self, score: Float[Array, "C"], age: Int[Array, "C"], available: Bool[Array, "C"]
+    ) -> Float[Array, "C"]:
+        """P.
+
+        Args:
+            score: [C], finite where available.
+            age: [C], generations since the level was last drawn, ≥ 0.
+            available: [C], slots that may be drawn.
+
+        Returns:
+            [C] in [0, 1], sums to 1 unless nothing is available.
+        """
+        fresh_share = (1 - self.staleness) * self.score_share(score, available)
+        return fresh_share + self.staleness * self.stale_share(age, available)

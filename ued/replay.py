@@ -1,0 +1,169 @@
+"""Prioritised level replay: PLR, robust PLR and ACCEL, each with any score; with algorithmic regret it is GROOVE."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Key, PyTree
+
+from ued.curriculum import NOT_KEPT, Batch, Outcome, unknown_extras
+from ued.level_buffer import LevelBuffer, draw_slots, empty_buffer, give_back, keep_best, take
+from ued.priorities import Priorities
+from ued.scores import Score
+
+Edit = Callable[[Key[Array, ""], PyTree], PyTree]
+"""A key and a level to a level that differs from it in a few details."""
+
+
+def num_replayed_places(num_places: int, share: float) -> int:
+    """Places of a batch for replayed levels: the share, rounded, but at least one for new levels.
+
+    Args:
+        num_places: n.
+        share: in [0, 1].
+
+    Returns:
+        In 0..n - 1.
+    """
+    return min(round(share * num_places), num_places - 1)
+
+
+@dataclass(frozen=True)
+class PrioritizedLevelReplay:
+    """A fixed number of new and of replayed levels each generation (Jiang et al. 2021, arXiv:2010.03934).
+
+    Replay starts once `min_filled` of the buffer is filled; until then the places of replayed levels
+    hold fresh ones, which train the rule but are stored only where their score can be had. Robust PLR
+    (arXiv:2110.02439) lets replayed levels alone train the rule. ACCEL (Parker-Holder et al. 2022,
+    arXiv:2203.01302) is robust PLR some of whose new levels are edits of those replayed.
+
+    Differs: the published methods toss a coin for a whole batch of new or of replayed levels.
+
+    Attributes:
+        score: ranks levels.
+        priorities: turns scores and staleness into probabilities.
+        capacity: slots C, ≥ the levels of a batch.
+        replay_share: replayed part of each batch, in [0, 1].
+        min_filled: filled part of the buffer from which on levels are replayed, in [0, 1].
+        robust: new levels are scored but do not train.
+        edit: a level's random edit, for ACCEL.
+        edit_share: part of the new levels that are edits, in [0, 1].
+    """
+
+    score: Score
+    priorities: Priorities = Priorities()
+    capacity: int = 4000
+    replay_share: float = 0.5
+    min_filled: float = 0.5
+    robust: bool = False
+    edit: Edit | None = None
+    edit_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.capacity < 1:
+            raise ValueError(f"PrioritizedLevelReplay.capacity must be >= 1, got {self.capacity}")
+        for name in ("replay_share", "min_filled", "edit_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"PrioritizedLevelReplay.{name} must be in [0, 1], got {getattr(self, name)}")
+        if self.priorities.kind == "proportional" and not self.score.non_negative:
+            raise ValueError("PrioritizedLevelReplay.priorities must be rank for a score that may be negative")
+
+    def num_measured(self, num_places: int) -> int:
+        return num_places - num_replayed_places(num_places, self.replay_share)
+
+    def init(self, example_level: PyTree) -> LevelBuffer:
+        return empty_buffer(example_level, self.capacity)
+
+    def probabilities(self, state: LevelBuffer) -> Float[Array, "C"]:
+        """Chance of each slot to be the next one drawn.
+
+        Args:
+            state: the buffer.
+
+        Returns:
+            [C], 0 for slots that are empty, unscored or in use.
+        """
+        return self.priorities(state.score, state.age, state.available)
+
+    def sample(
+        self, key: Key[Array, ""], state: LevelBuffer, fresh: PyTree, wanted: Bool[Array, "n"]
+    ) -> tuple[LevelBuffer, Batch]:
+        num_places = wanted.shape[0]
+        num_new = self.num_measured(num_places)
+        num_replayed = num_places - num_new
+        if num_places > self.capacity:
+            raise ValueError(
+                f"PrioritizedLevelReplay.capacity must be >= the {num_places} levels in use, got {self.capacity}"
+            )
+        draw_key, edit_key = jax.random.split(key)
+        slots = draw_slots(draw_key, self.probabilities(state), num_replayed)
+        slots = jnp.where(self._ready(state, num_replayed) & wanted[num_new:], slots, NOT_KEPT)
+        replays = slots != NOT_KEPT
+
+        def replayed_or_fresh(kept: Array, drawn: Array) -> Array:
+            old, new = kept[jnp.maximum(slots, 0)], drawn[num_new:]
+            return jnp.where(replays.reshape(-1, *[1] * (old.ndim - 1)), old, new)
+
+        replayed = jax.tree.map(replayed_or_fresh, state.levels, fresh)
+        new, parents = jax.tree.map(lambda x: x[:num_new], fresh), jnp.full(num_new, NOT_KEPT, jnp.int32)
+        if self.edit is not None and num_replayed:
+            identities = jnp.where(replays, state.identity[slots], NOT_KEPT)
+            new, parents = self._with_edits(edit_key, self.edit, new, replayed, identities)
+        known = jax.tree.map(lambda x: x[jnp.maximum(slots, 0)], state.extras)
+        extras = jax.tree.map(
+            lambda unknown, value: unknown.at[num_new:].set(jnp.where(replays, value, unknown[num_new:])),
+            unknown_extras(num_places),
+            known,
+        )
+        nowhere = jnp.full(num_new, NOT_KEPT, jnp.int32)
+        batch = Batch(
+            levels=jax.tree.map(lambda a, b: jnp.concatenate([a, b]), new, replayed),
+            slots=jnp.concatenate([nowhere, slots]),
+            trains=jnp.concatenate([jnp.full(num_new, not self.robust), replays | (not self.robust)]),
+            parents=jnp.concatenate([parents, jnp.full(num_replayed, NOT_KEPT, jnp.int32)]),
+            extras=extras,
+        )
+        return take(state, slots), batch
+
+    def update(self, key: Key[Array, ""], state: LevelBuffer, batch: Batch, outcome: Outcome) -> LevelBuffer:
+        del key
+        score = self.score(outcome)
+        state = give_back(state, batch, outcome, score)
+        state = keep_best(state, batch, outcome, score)
+        return replace(state, generation=state.generation + 1)
+
+    def report(self, state: LevelBuffer, batch: Batch, outcome: Outcome) -> dict[str, Array]:
+        score, replayed = self.score(outcome), batch.slots != NOT_KEPT
+        probability = self.probabilities(state)
+        numbers = {
+            "levels_kept": jnp.sum(state.filled),
+            "levels_evicted": state.num_evicted,
+            "levels_replayed": jnp.sum(replayed),
+            "effective_levels": 1 / jnp.sum(probability**2),
+            "kept_score": jnp.mean(state.score, where=state.available),
+        }
+        for name, group in (("new", ~replayed), ("replayed", replayed)):
+            numbers[f"score_{name}"] = jnp.mean(score, where=group & jnp.isfinite(score))
+        return numbers
+
+    def _ready(self, state: LevelBuffer, num_replayed: int) -> Bool[Array, ""]:
+        filled, available = jnp.sum(state.filled), jnp.sum(state.available)
+        return (filled >= self.min_filled * self.capacity) & (available >= num_replayed)
+
+    def _with_edits(
+        self, key: Key[Array, ""], edit: Edit, new: PyTree, replayed: PyTree, identities: Array
+    ) -> tuple[PyTree, Array]:
+        """New levels of which the first ones are edits of those replayed, as far as there are any."""
+        num_new, num_replayed = jax.tree.leaves(new)[0].shape[0], identities.shape[0]
+        num_edits = round(self.edit_share * num_new)
+        parent = jnp.arange(num_edits) % num_replayed
+        edited = jax.vmap(edit)(jax.random.split(key, num_edits), jax.tree.map(lambda x: x[parent], replayed))
+        has_parent = identities[parent] != NOT_KEPT
+
+        def put(fresh: Array, edits: Array) -> Array:
+            chosen = jnp.where(has_parent.reshape(-1, *[1] * (edits.ndim - 1)), edits, fresh[:num_edits])
+            return fresh.at[:num_edits].set(chosen)
+
+        parents = jnp.full(num_new, NOT_KEPT, jnp.int32).at[:num_edits].set(identities[parent])
+        return jax.tree.map(put, new, edited), parents

@@ -1,29 +1,38 @@
 """From a config to the objects of a run."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from groove.config import TrainConfig
+from groove.curricula import build_curriculum
 from groove.evolution import Evolution
+from groove.measurement import Measurement
 from groove.meta_training import MetaTraining
 from groove.population import Population
+from levels.emptied import Emptied
 from levels.generator import LevelGenerator
+from levels.level_folder import level_folder
+from levels.random_grid import RandomGrid
 from levels.registry import generator
 from levels.solvable import Solvable
 from levels.tabular_grid import TabularGrid
 from levels.with_lifetime import WithLifetime
 from levels.world import World
+from lpg.actor_critic import A2C
 from lpg.learned import LPG
 from lpg.learner import Learner
 from lpg.networks import network_for
 from lpg.optimizer import Optimizer
 from lpg.update_rule import Hyperparameters, UpdateRule
-from ued.curriculum import DomainRandomization
+from lpg.value_losses import ValueProbe
+from ued.scores import Need
 
 
 def build_generator(config: TrainConfig) -> LevelGenerator:
-    """The source of training levels.
+    """The distribution that a rule is to be good on: of its held-out levels, and of what a curriculum starts from.
 
     Args:
         config: its levels, lifetime and solvable fields are read.
@@ -40,6 +49,28 @@ def build_generator(config: TrainConfig) -> LevelGenerator:
     if config.lifetime is not None:
         levels = WithLifetime(levels, *config.lifetime)
     return Solvable(levels) if config.solvable else levels
+
+
+def build_fresh(config: TrainConfig, levels: LevelGenerator) -> LevelGenerator:
+    """The source of the fresh levels that a curriculum is offered.
+
+    Args:
+        config: its curriculum and level_folder fields are read.
+        levels: what `build_generator` made.
+
+    Returns:
+        The distribution itself, a fixed set of levels, or emptied levels for accel to edit.
+
+    Raises:
+        ValueError: the level folder is empty or its levels do not fit the world.
+    """
+    world = levels.world
+    if config.level_folder is not None:
+        if not isinstance(world, TabularGrid | RandomGrid):
+            raise ValueError(f"--level-folder holds grid levels, {config.levels} are none")
+        fixed: LevelGenerator = level_folder(Path(config.level_folder), world)
+        return fixed if config.lifetime is None else WithLifetime(fixed, *config.lifetime)
+    return Emptied(levels) if config.curriculum == "accel" else levels
 
 
 def build_rule(config: TrainConfig) -> LPG:
@@ -103,19 +134,49 @@ def build_hyperparameters(config: TrainConfig, world: World) -> Hyperparameters:
     )
 
 
-def build_population(config: TrainConfig, mesh: Mesh, learner: Learner) -> Population:
+def build_population(
+    config: TrainConfig, mesh: Mesh, learner: Learner, value_probe: ValueProbe | None = None
+) -> Population:
     """What runs lifetimes on the devices.
 
     Args:
         config: its chunk is read.
         mesh: of the devices.
         learner: trains one agent.
+        value_probe: measures value losses, or None.
 
     Returns:
         The population.
     """
     default = 64 if jax.default_backend() == "cpu" else 1024
-    return Population(learner, mesh, config.chunk or default)
+    return Population(learner, mesh, config.chunk or default, value_probe)
+
+
+def build_measurement(config: TrainConfig, mesh: Mesh, world: World, needs: frozenset[Need]) -> Measurement:
+    """What measures new levels for a curriculum.
+
+    Args:
+        config: its antagonist fields are read; antagonists have the agents' workers and steps.
+        mesh: of the devices.
+        world: of the levels.
+        needs: of the curriculum's score.
+
+    Returns:
+        The measurement.
+
+    Raises:
+        ValueError: an expert is asked for in a world without an exact solver.
+    """
+    if "antagonist" in needs and config.antagonist == "expert" and not isinstance(world, TabularGrid):
+        raise ValueError(f"--antagonist expert needs an exact solver, and {config.levels} has none")
+    return Measurement(
+        population=build_population(config, mesh, build_learner(config, world, A2C())),
+        hyper=build_hyperparameters(TrainConfig(), world),
+        needs=needs,
+        antagonist=config.antagonist,
+        num_seeds=config.antagonist_seeds,
+        max_seeds=config.antagonist_max_seeds,
+    )
 
 
 def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
@@ -133,12 +194,16 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     """
     levels = build_generator(config)
     rule = build_rule(config)
+    evolution = build_evolution(config)
+    chosen = build_curriculum(config, levels, evolution.num_groups * config.levels_per_candidate)
+    probe = ValueProbe(config.value_steps) if "values" in chosen.needs else None
     shapes = jax.eval_shape(rule.init, jax.random.key(0))
     return MetaTraining(
-        population=build_population(config, mesh, build_learner(config, levels.world, rule)),
-        search=build_evolution(config).search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)),
-        curriculum=DomainRandomization(),
-        generator=levels,
+        population=build_population(config, mesh, build_learner(config, levels.world, rule), probe),
+        search=evolution.search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)),
+        curriculum=chosen.curriculum,
+        measurement=build_measurement(config, mesh, levels.world, chosen.needs),
+        generator=build_fresh(config, levels),
         hyper=build_hyperparameters(config, levels.world),
         levels_per_candidate=config.levels_per_candidate,
     )

@@ -19,6 +19,39 @@ class TrainConfig:
     lifetime: tuple[int, int] | None = None
     """Updates an agent lives, log-uniform between two bounds; the distribution's own by default."""
 
+    curriculum: str = "dr"
+    """Who chooses the levels: dr (fresh ones), fixed (those of --level-folder), plr, robust_plr, accel or sfl."""
+    score: str | None = None
+    """What plr, robust_plr and accel rank levels by, algorithmic_regret by default; sfl: learnability."""
+    level_folder: str | None = None
+    """Folder of level files, for --curriculum fixed."""
+    buffer: int = 4000
+    """Levels that the curriculum keeps."""
+    replay_share: float = 0.5
+    """Part of a generation's levels that is replayed."""
+    min_filled: float = 0.5
+    """Part of the buffer that must be filled before levels are replayed (not sfl)."""
+    priorities: Literal["rank", "proportional"] = "rank"
+    """How a score becomes a chance of replay."""
+    temperature: float = 0.3
+    """Smaller temperatures prefer the highest scores more."""
+    staleness: float = 0.3
+    """Part of the chance of replay that goes by the generations since the last replay."""
+    edit_share: float = 1.0
+    """Part of accel's new levels that are edits of the replayed ones."""
+    num_edits: int = 5
+    """Edits that make a child of a level in accel."""
+    sfl_period: int = 50
+    """Generations whose new levels are one pool of sfl."""
+    value_steps: int = 750
+    """Steps within which an episode must end to count for value losses."""
+    antagonist: Literal["a2c", "random", "expert"] = "a2c"
+    """Whom the rule's agents are compared with; the expert is the exact solver."""
+    antagonist_seeds: int = 2
+    """Antagonists trained on a new level."""
+    antagonist_max_seeds: int = 2
+    """Antagonists on a level at most: above --antagonist-seeds, each replay adds one."""
+
     rule: Literal["lpg", "ta-lpg"] = "lpg"
     """Learned rule: lpg, or ta-lpg which also reads the lifetime."""
     cell: Literal["gru", "lstm"] = "gru"
@@ -87,6 +120,16 @@ class TrainConfig:
         for name, value in dataclasses.asdict(self).items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{_flag(name)} must be finite, got {value}")
+        for name in _SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{_flag(name)} must be in 0..1, got {getattr(self, name)}")
+        if not self.temperature > 0:
+            raise ValueError(f"{_flag('temperature')} must be > 0, got {self.temperature}")
+        if self.antagonist_max_seeds < self.antagonist_seeds:
+            raise ValueError(
+                f"{_flag('antagonist_max_seeds')} must be >= --antagonist-seeds {self.antagonist_seeds}, "
+                f"got {self.antagonist_max_seeds}"
+            )
         for name in ("agent_learning_rate", "agent_prediction_learning_rate"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -133,7 +176,14 @@ class TrainConfig:
         return TrainConfig(**{**fields, "lifetime": None if lifetime is None else tuple(lifetime)})
 
 
+_SHARES = ("replay_share", "min_filled", "staleness", "edit_share")
+
 _COUNTS = (
+    "buffer",
+    "num_edits",
+    "sfl_period",
+    "value_steps",
+    "antagonist_seeds",
     "hidden_size",
     "embedding_size",
     "workers",

@@ -103,6 +103,11 @@ class Evolution:
         """Whether candidates i and i + P/2 are a pair."""
         return self.strategy in ANTITHETIC
 
+    @property
+    def num_groups(self) -> int:
+        """Groups of candidates that are compared on the same levels: pairs, or all of them."""
+        return self.population_size // 2 if self.antithetic else 1
+
     def search(self, solution: PyTree) -> "Search":
         """The strategy for solutions shaped like `solution`; make it once per run.
 

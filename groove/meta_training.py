@@ -1,6 +1,6 @@
 """One generation of discovery: candidates live, the search follows the better ones."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -9,10 +9,12 @@ from flax import struct
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from groove.evolution import Search
+from groove.level_statistics import batch_statistics
+from groove.measurement import Measurement
 from groove.population import Lifetimes, Outcomes, Population
 from levels.generator import LevelGenerator
 from lpg.update_rule import Hyperparameters
-from ued.curriculum import Curriculum, Outcome
+from ued.curriculum import Batch, Curriculum, Extras, Outcome
 
 
 @struct.dataclass
@@ -35,6 +37,7 @@ class MetaTraining:
         population: runs lifetimes.
         search: evolution strategy.
         curriculum: chooses levels.
+        measurement: measures new levels for the curriculum.
         generator: draws fresh levels.
         hyper: the agents' step sizes and costs.
         levels_per_candidate: lifetimes behind a candidate's fitness.
@@ -43,15 +46,15 @@ class MetaTraining:
     population: Population
     search: Search
     curriculum: Curriculum
+    measurement: Measurement
     generator: LevelGenerator
     hyper: Hyperparameters
     levels_per_candidate: int
 
     @property
-    def num_groups(self) -> int:
-        """Groups of candidates that share their levels."""
-        size = self.search.config.population_size
-        return size // 2 if self.search.config.antithetic else 1
+    def num_levels(self) -> int:
+        """Levels of a generation."""
+        return self.search.config.num_groups * self.levels_per_candidate
 
     def init(self, key: Key[Array, ""]) -> RunState:
         """State before the first generation, around a freshly initialised rule.
@@ -82,35 +85,80 @@ class MetaTraining:
         """
         key = jax.random.fold_in(run_key, state.generation)
         ask_key, tell_key, fresh_key, sample_key, life_key, update_key = jax.random.split(key, 6)
+        life_key, measurement_key = jax.random.split(life_key)
         candidates, search = self.search.ask(ask_key, state.search)
-        num_levels = self.num_groups * self.levels_per_candidate
-        fresh = jax.vmap(self.generator.sample)(jax.random.split(fresh_key, num_levels))
-        curriculum, batch = self.curriculum.sample(sample_key, state.curriculum, fresh)
+        fresh = jax.vmap(self.generator.sample)(jax.random.split(fresh_key, self.num_levels))
+        everywhere = jnp.ones(self.num_levels, bool)
+        curriculum, batch = self.curriculum.sample(sample_key, state.curriculum, fresh, everywhere)
         life, level = self._who_meets_what()
         outcomes = self.population.live(
             candidates,
             Lifetimes(
-                keys=jax.random.split(life_key, num_levels)[level],
+                keys=jax.random.split(life_key, self.num_levels)[level],
                 candidates=life,
                 levels=jax.tree.map(lambda x: x[level], batch.levels),
                 lengths=batch.levels.lifetime[level],
                 hyper=jax.tree.map(lambda x: jnp.broadcast_to(x, level.shape), self.hyper),
             ),
         )
-        returns = jnp.mean(outcomes.returns.reshape(-1, self.levels_per_candidate), axis=1)
-        level_return = jnp.zeros(num_levels).at[level].add(outcomes.returns) / (level.size // num_levels)
-        curriculum = self.curriculum.update(update_key, curriculum, batch, Outcome(agent_return=level_return))
-        new_search = self.search.tell(tell_key, candidates, returns, search)
+        num_new = self.curriculum.num_measured(self.num_levels)
+        extras, antagonist_updates = batch.extras, jnp.int32(0)
+        if num_new:
+            extras, antagonist_updates = self.measurement.measure(measurement_key, batch, num_new)
+        outcome = self._outcome(outcomes, level, extras)
+        curriculum = self.curriculum.update(update_key, curriculum, batch, outcome)
+        returns, fitness = self._fitness(outcomes, batch, level)
+        new_search = self.search.tell(tell_key, candidates, fitness, search)
         metrics = self._metrics(returns, outcomes, state, new_search)
+        metrics["antagonist_updates"] = antagonist_updates
+        metrics |= self.curriculum.report(curriculum, batch, outcome) | batch_statistics(batch, outcome, num_new > 0)
         state = RunState(generation=state.generation + 1, search=new_search, curriculum=curriculum)
         return state, metrics
 
     def _who_meets_what(self) -> tuple[Int[Array, "N"], Int[Array, "N"]]:
-        """Candidate and level of each life, candidate by candidate."""
+        """Candidate and level of each life, candidate by candidate.
+
+        The levels of a group lie num_groups apart, so that each group has its share of the first
+        places, which hold new levels, and of the last ones, which hold replayed ones.
+        """
         candidate = jnp.arange(self.search.config.population_size)
-        first_level = (candidate % self.num_groups) * self.levels_per_candidate
-        level = first_level[:, None] + jnp.arange(self.levels_per_candidate)
+        num_groups = self.search.config.num_groups
+        level = (candidate % num_groups)[:, None] + num_groups * jnp.arange(self.levels_per_candidate)
         return jnp.repeat(candidate, self.levels_per_candidate), level.reshape(-1)
+
+    def _outcome(self, outcomes: Outcomes, level: Int[Array, "N"], extras: Extras) -> Outcome:
+        """What the lives say of each level."""
+        num_levels, lives_per_level = self.num_levels, level.size // self.num_levels
+
+        def by_level(x: Float[Array, "N ..."]) -> Float[Array, "n lives ..."]:
+            return x[jnp.argsort(level, stable=True)].reshape(num_levels, lives_per_level, *x.shape[1:])
+
+        def mean(x: Float[Array, "N"]) -> Float[Array, "n"]:
+            return jnp.mean(by_level(x), axis=1)
+
+        episode_returns = by_level(outcomes.episode_returns).reshape(num_levels, -1)
+        # max passes NaN over in silence or hands it on, as it likes: a broken agent's episodes are no best ones.
+        best = jnp.max(jnp.where(jnp.isfinite(episode_returns), episode_returns, -jnp.inf), axis=1)
+        losses = outcomes.value_losses
+        return Outcome(
+            ended=jnp.ones(num_levels, bool),
+            agent_return=mean(outcomes.returns),
+            episode_returns=episode_returns,
+            extras=replace(extras, best_return=jnp.maximum(extras.best_return, best)),
+            positive_value_loss=None if losses is None else mean(losses.positive),
+            absolute_value_loss=None if losses is None else mean(losses.absolute),
+            mean_value=None if losses is None else mean(losses.mean_value),
+        )
+
+    def _fitness(
+        self, outcomes: Outcomes, batch: Batch, level: Int[Array, "N"]
+    ) -> tuple[Float[Array, "P"], Float[Array, "P"]]:
+        """Each candidate's mean return on all its levels, and on those that train: 0, a tie, where none does."""
+        returns = outcomes.returns.reshape(-1, self.levels_per_candidate)
+        trains = batch.trains[level].reshape(returns.shape)
+        # A candidate that broke on any of its levels has failed, whether or not the level trains.
+        fitness = jnp.sum(jnp.where(trains, returns, 0.0 * returns), axis=1)
+        return jnp.mean(returns, axis=1), fitness / jnp.maximum(jnp.sum(trains, axis=1), 1)
 
     def _metrics(
         self, returns: Float[Array, "P"], outcomes: Outcomes, state: RunState, search: Any

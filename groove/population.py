@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from lpg.learner import Learner
 from lpg.update_rule import Hyperparameters
+from lpg.value_losses import ValueLosses, ValueProbe
 
 
 @struct.dataclass
@@ -28,6 +29,8 @@ class Outcomes:
     """What became of N lives."""
 
     returns: Float[Array, "N"]  # [N] float32, mean return of B first episodes at the life's end, NaN for a broken agent
+    episode_returns: Float[Array, "N B"]  # [N, B] float32, of those episodes, NaN for a broken agent
+    value_losses: ValueLosses | None  # [N] float32 each, NaN for a broken agent, None without a probe
     num_updates: Int[Array, "N"]  # [N] int32, updates the agent made
     updates_run: Int[Array, ""]  # [] int32, updates computed for all lives, those beyond an agent's end included
 
@@ -43,11 +46,13 @@ class Population:
         learner: trains one agent.
         mesh: one-axis mesh of the devices, axis "lives".
         chunk_size: lives side by side on a device, ≥ 1.
+        value_probe: measures the value losses of agents at the end of their lives.
     """
 
     learner: Learner
     mesh: Mesh
     chunk_size: int
+    value_probe: ValueProbe | None = None
 
     def __post_init__(self) -> None:
         if self.chunk_size < 1:
@@ -74,19 +79,19 @@ class Population:
         shared = lives.candidates is None
         weights = meta_params if shared else jax.tree.map(lambda x: x[dealt_lives.candidates], meta_params)
 
-        def on_device(weights: PyTree, lives: Lifetimes) -> tuple[Array, Array, Array]:
+        def on_device(weights: PyTree, lives: Lifetimes) -> tuple[_Ends, Array]:
             def in_chunks(tree: PyTree) -> PyTree:
                 return jax.tree.map(lambda x: x.reshape(num_chunks, chunk, *x.shape[1:]), tree)
 
-            def run(part: tuple[PyTree, Lifetimes]) -> tuple[Array, Array, Array]:
+            def run(part: tuple[PyTree, Lifetimes]) -> tuple[_Ends, Array]:
                 return self._run_chunk(weights if shared else part[0], part[1], 0 if not shared else None)
 
             parts = (() if shared else in_chunks(weights), in_chunks(lives))
-            returns, num_updates, updates_run = jax.lax.map(run, parts)
-            return returns.reshape(-1), num_updates.reshape(-1), updates_run.sum()[None]
+            ends, updates_run = jax.lax.map(run, parts)
+            return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), ends), updates_run.sum()[None]
 
         spec = PartitionSpec("lives")
-        returns, num_updates, updates_run = jax.shard_map(
+        ends, updates_run = jax.shard_map(
             on_device,
             mesh=self.mesh,
             in_specs=(PartitionSpec() if shared else spec, spec),
@@ -95,26 +100,47 @@ class Population:
         )(weights, dealt_lives)
 
         def in_order(x: Array) -> Array:
-            in_turn = x.reshape(num_devices, num_chunks * chunk).T.reshape(-1)[:num_lives]
+            in_turn = x.reshape(num_devices, num_chunks * chunk, *x.shape[1:]).swapaxes(0, 1)
+            in_turn = in_turn.reshape(-1, *x.shape[1:])[:num_lives]
             return jnp.zeros_like(in_turn).at[order].set(in_turn)
 
-        return Outcomes(returns=in_order(returns), num_updates=in_order(num_updates), updates_run=jnp.sum(updates_run))
+        ends = jax.tree.map(in_order, ends)
+        return Outcomes(
+            returns=jnp.mean(ends.episode_returns, axis=1),
+            episode_returns=ends.episode_returns,
+            value_losses=ends.value_losses,
+            num_updates=ends.num_updates,
+            updates_run=jnp.sum(updates_run),
+        )
 
-    def _run_chunk(self, weights: PyTree, lives: Lifetimes, weights_axis: int | None) -> tuple[Array, Array, Array]:
+    def _run_chunk(self, weights: PyTree, lives: Lifetimes, weights_axis: int | None) -> tuple["_Ends", Array]:
         longest = jnp.max(lives.lengths)
 
-        def live(
-            key: Array, weights: PyTree, level: PyTree, length: Array, hyper: Hyperparameters
-        ) -> tuple[Array, Array]:
+        def live(key: Array, weights: PyTree, level: PyTree, length: Array, hyper: Hyperparameters) -> _Ends:
             init_key, train_key, evaluation_key = jax.random.split(key, 3)
             agent = self.learner.init(init_key, level, length, hyper)
             agent = self.learner.train(train_key, weights, agent, level, longest)
+            value_losses = None
+            if self.value_probe is not None:
+                evaluation_key, probe_key = jax.random.split(evaluation_key)
+                policy = self.learner.policy(agent.params)
+                value_losses = self.value_probe(probe_key, self.learner.world, level, policy, self.learner.num_workers)
             returns = self.learner.evaluate(evaluation_key, agent.params, level)
             # Rewards are finite whatever the policy: an agent that came to grief would pass for one that stands still.
             sound = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(agent.params)]))
-            return jnp.where(sound, jnp.mean(returns), jnp.nan), agent.num_updates
+            returns, value_losses = jax.tree.map(lambda x: jnp.where(sound, x, jnp.nan), (returns, value_losses))
+            return _Ends(episode_returns=returns, value_losses=value_losses, num_updates=agent.num_updates)
 
-        returns, num_updates = jax.vmap(live, in_axes=(0, weights_axis, 0, 0, 0))(
+        ends = jax.vmap(live, in_axes=(0, weights_axis, 0, 0, 0))(
             lives.keys, weights, lives.levels, lives.lengths, lives.hyper
         )
-        return returns, num_updates, longest * lives.lengths.shape[0]
+        return ends, longest * lives.lengths.shape[0]
+
+
+@struct.dataclass
+class _Ends:
+    """The ends of lives, in the order they were dealt."""
+
+    episode_returns: Float[Array, "N B"]
+    value_losses: ValueLosses | None
+    num_updates: Int[Array, "N"]

@@ -11,10 +11,17 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 from rich.console import Console
 
-from groove.building import build_hyperparameters, build_learner, build_population, build_rule, build_training
+from groove.building import (
+    build_generator,
+    build_hyperparameters,
+    build_learner,
+    build_population,
+    build_rule,
+    build_training,
+)
 from groove.checkpoints import CheckpointError, Checkpoints
 from groove.config import TrainConfig
-from groove.devices import lives_mesh
+from groove.devices import lives_mesh, return_freed_memory
 from groove.heldout import (
     HELDOUT_STREAM,
     TRAINING_STREAM,
@@ -33,6 +40,7 @@ from lpg.actor_critic import A2C
 from lpg.rule_file import save_rule
 
 VALIDATION_LEVELS = 128
+NO_STEPS = {"env_steps": 0, "antagonist_env_steps": 0}
 PACKAGES = ("groove", "jax", "jaxlib", "flax", "optax", "evosax", "gymnax", "numpy")
 
 
@@ -61,7 +69,9 @@ class Run:
         self._mesh = lives_mesh(config.devices)
         self._training = build_training(config, self._mesh)
         self._run_key = stream_key(TRAINING_STREAM, config.seed)
-        self._evaluation = Evaluation(self._training.population)
+        # Scored on the distribution itself, whatever the curriculum makes of it.
+        self._levels = build_generator(config)
+        self._evaluation = Evaluation(dataclasses.replace(self._training.population, value_probe=None))
 
     @property
     def record(self) -> dict[str, Any]:
@@ -82,7 +92,7 @@ class Run:
             RunStopped: the run ended early, with a checkpoint.
             RunFolderError, CheckpointError, RuleFileError: something could not be written.
         """
-        self._run(folder, self._initial_state(), env_steps=0)
+        self._run(folder, self._initial_state(), NO_STEPS)
 
     def resume(self, folder: RunFolder) -> None:
         """Run on from the newest checkpoint that is whole; raises as `start`.
@@ -102,7 +112,7 @@ class Run:
         for reason in restored.skipped:
             self.console.print(f"skipped {reason}", soft_wrap=True, highlight=False, markup=False)
         self.console.print(f"resuming at generation {restored.generation} of {self.config.generations}")
-        self._run(folder, restored.state, restored.extra["env_steps"])
+        self._run(folder, restored.state, restored.extra["steps"])
 
     def _checkpoints(self, folder: RunFolder) -> Checkpoints:
         return Checkpoints(folder.checkpoints_path, keep=self.config.keep_checkpoints)
@@ -111,30 +121,34 @@ class Run:
         # Generation numbers fold into the same key; 2**31 is beyond the last of them.
         return jax.jit(self._training.init)(jax.random.fold_in(self._run_key, 2**31))
 
-    def _run(self, folder: RunFolder, state: RunState, env_steps: int) -> None:
+    def _run(self, folder: RunFolder, state: RunState, steps: dict[str, int]) -> None:
         logs = RunLogs(folder, self.console, int(state.generation), self.config.generations)
-        heldout = draw_level_set(self._training.generator, HELDOUT_STREAM, self.config.heldout_levels)
+        heldout = draw_level_set(self._levels, HELDOUT_STREAM, self.config.heldout_levels)
         # Placed as the generation returns it, so that the first call compiles for all.
         state = jax.device_put(state, NamedSharding(self._mesh, PartitionSpec()))
-        advance = jax.jit(self._training.generation, donate_argnums=1)
+        advance: Any = jax.jit(self._training.generation, donate_argnums=1)
+        if int(state.generation) < self.config.generations:
+            # Compiled before it is run, so that its arrays come after the compiler's memory has gone back.
+            advance = advance.lower(self._run_key, state).compile()
+            return_freed_memory()
         with stop_requests(self.console) as stop, logs:
             for generation in range(int(state.generation), self.config.generations):
                 begin = time.perf_counter()
                 state, metrics = advance(self._run_key, state)
                 row = {name: np.asarray(value).item() for name, value in metrics.items()}
                 seconds = time.perf_counter() - begin
-                steps = row["updates_lived"] * self.config.workers * self.config.rollout_length
-                env_steps += steps
-                row["env_steps"] = env_steps
+                taken = self._env_steps(row)
+                steps = {name: steps[name] + taken[name] for name in steps}
+                row |= steps
                 last = generation + 1 == self.config.generations
                 if last or (generation + 1) % self.config.heldout_every == 0:
                     mean = self._training.search.mean(state.search)
                     returns = self._evaluation.returns(mean, heldout, self._training.hyper)
                     row["heldout_score"] = float(np.mean(heldout.normalised(returns)))
-                logs.append(row, seconds, steps)
+                logs.append(row, seconds, sum(taken.values()))
                 failed = row["failed_candidates"] == self.config.population
                 if last or failed or stop or (generation + 1) % self.config.checkpoint_every == 0:
-                    self._save(folder, state, env_steps)
+                    self._save(folder, state, steps)
                 if failed:
                     raise RunStopped(
                         f"generation {generation}: no candidate had a finite fitness, a smaller --sigma or "
@@ -146,26 +160,32 @@ class Run:
                     )
         self._close(folder, self._training.search.mean(state.search), heldout)
 
-    def _save(self, folder: RunFolder, state: RunState, env_steps: int) -> None:
+    def _env_steps(self, row: dict[str, Any]) -> dict[str, int]:
+        """Environment steps that a generation's agents and antagonists took to learn."""
+        per_update = self.config.workers * self.config.rollout_length
+        agents, antagonists = row["updates_lived"], row["antagonist_updates"]
+        return {"env_steps": agents * per_update, "antagonist_env_steps": antagonists * per_update}
+
+    def _save(self, folder: RunFolder, state: RunState, steps: dict[str, int]) -> None:
         generation = int(state.generation)
-        provenance = self.record | {"generations": generation, "env_steps": env_steps}
+        provenance = self.record | {"generations": generation} | steps
         mean = self._training.search.mean(state.search)
         # The rule first: killed in between, a run that resumes from the last checkpoint would not write it again.
         save_rule(folder.rule_path, dataclasses.asdict(build_rule(self.config)), mean, provenance)
-        self._checkpoints(folder).save(generation, state, {"env_steps": env_steps})
+        self._checkpoints(folder).save(generation, state, {"steps": steps})
 
     def _close(self, folder: RunFolder, trained: PyTree, heldout: LevelSet) -> None:
         self.console.print("scoring the rule and its baselines on the held-out levels …")
         untrained = self._training.search.mean(self._initial_state().search)
-        a2c = build_learner(self.config, self._training.generator.world, A2C())
+        a2c = build_learner(self.config, self._levels.world, A2C())
         scores = closing_scores(
             learned=self._evaluation,
             baseline=Evaluation(build_population(self.config, self._mesh, a2c)),
             rules={"untrained rule": untrained, "trained rule": trained},
             hyper=self._training.hyper,
-            baseline_hyper=build_hyperparameters(TrainConfig(), self._training.generator.world),
+            baseline_hyper=build_hyperparameters(TrainConfig(), self._levels.world),
             heldout=heldout,
-            validation=draw_level_set(self._training.generator, VALIDATION_STREAM, VALIDATION_LEVELS),
+            validation=draw_level_set(self._levels, VALIDATION_STREAM, VALIDATION_LEVELS),
             num_configurations=self.config.tune_configurations,
         )
         folder.write_results([dataclasses.asdict(score) for score in scores])

@@ -1,0 +1,128 @@
+"""Every curriculum by name, and why some go with no score or no world."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from groove.config import TrainConfig
+from levels.distributions import DISTRIBUTIONS
+from levels.generator import LevelGenerator
+from levels.mutators import Edits, Limits
+from levels.random_grid import RandomGrid
+from levels.tabular_grid import TabularGrid
+from ued.curriculum import Curriculum, DomainRandomization
+from ued.learnability_sampling import LearnabilitySampling
+from ued.priorities import Priorities
+from ued.replay import PrioritizedLevelReplay
+from ued.scores import SCORES, Need
+
+DEFAULT_SCORE = "algorithmic_regret"
+
+
+@dataclass(frozen=True)
+class ChosenCurriculum:
+    """A curriculum and what must be measured for it.
+
+    Attributes:
+        curriculum: chooses levels.
+        needs: of its score.
+    """
+
+    curriculum: Curriculum
+    needs: frozenset[Need]
+
+
+def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
+    """The curriculum of a config.
+
+    Args:
+        config: its curriculum, score, buffer and replay fields are read.
+        generator: of the fresh levels.
+        num_levels: of a generation.
+
+    Returns:
+        The curriculum.
+
+    Raises:
+        ValueError: unknown name, or parts that do not go together, with the reason.
+    """
+    if config.curriculum not in CURRICULA:
+        raise ValueError(f"unknown curriculum {config.curriculum!r}; known: {', '.join(CURRICULA)}")
+    if (config.level_folder is None) == (config.curriculum == "fixed"):
+        raise ValueError("--level-folder goes with --curriculum fixed, and each needs the other")
+    if config.curriculum not in ("dr", "fixed") and config.buffer < num_levels:
+        raise ValueError(f"--buffer must be >= {num_levels}, the levels in use in a generation, got {config.buffer}")
+    return CURRICULA[config.curriculum](config, generator, num_levels)
+
+
+def _unranked(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
+    del generator, num_levels
+    if config.score is not None:
+        raise ValueError(f"--score has no effect on --curriculum {config.curriculum}, which replays no levels")
+    return ChosenCurriculum(DomainRandomization(), frozenset())
+
+
+def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
+    name = DEFAULT_SCORE if config.score is None else config.score
+    if name not in SCORES:
+        raise ValueError(f"unknown score {name!r}; known: {', '.join(SCORES)}")
+    score = SCORES[name]
+    if "optimum" in score.needs and not isinstance(generator.world, TabularGrid):
+        raise ValueError(
+            f"--score {name} needs an exact solver, and {config.levels} has none: its levels fix no layout"
+        )
+    if config.priorities == "proportional" and not score.non_negative:
+        raise ValueError(f"--priorities proportional needs a score that is never negative, {name} can be")
+    robust, edit, world = config.curriculum != "plr", None, generator.world
+    if config.curriculum == "accel":
+        if not isinstance(world, TabularGrid | RandomGrid):
+            raise ValueError(f"--curriculum accel edits grid levels, {config.levels} are none")
+        edit = _edits(config, world)
+    if robust and (num_levels < 2 or config.replay_share == 0):
+        raise ValueError(
+            f"--curriculum {config.curriculum} trains on replayed levels alone: it needs a --replay-share above 0 "
+            f"and at least 2 levels in a generation, got {config.replay_share} and {num_levels}"
+        )
+    if robust and config.es == "PGPE":
+        raise ValueError(
+            f"--es PGPE learns its deviations from every pair, --curriculum {config.curriculum} leaves some without a "
+            "level that trains; use Open_ES or a strategy without pairs"
+        )
+    curriculum = PrioritizedLevelReplay(
+        score=score,
+        priorities=Priorities(config.priorities, config.temperature, config.staleness),
+        capacity=config.buffer,
+        replay_share=config.replay_share,
+        min_filled=config.min_filled,
+        robust=robust,
+        edit=edit,
+        edit_share=config.edit_share,
+    )
+    return ChosenCurriculum(curriculum, score.needs)
+
+
+def _edits(config: TrainConfig, world: TabularGrid | RandomGrid) -> Edits:
+    """Edits that stay within the limits of the distribution, where there is one."""
+    num_types = world.num_types if isinstance(world, RandomGrid) else None
+    if config.levels in DISTRIBUTIONS:
+        drawn = DISTRIBUTIONS[config.levels]
+        return Edits(config.num_edits, limits=Limits(drawn.min_steps, drawn.max_steps, num_types))
+    return Edits(config.num_edits, limits=Limits(num_types=num_types))
+
+
+def _learnability(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
+    del generator, num_levels
+    if config.score not in (None, "learnability"):
+        raise ValueError(f"--curriculum sfl keeps levels by learnability, got --score {config.score}; plr takes any")
+    curriculum = LearnabilitySampling(config.buffer, config.sfl_period, config.replay_share)
+    return ChosenCurriculum(curriculum, curriculum.score.needs)
+
+
+CURRICULA: dict[str, Callable[[TrainConfig, LevelGenerator, int], ChosenCurriculum]] = {
+    "dr": _unranked,
+    "fixed": _unranked,
+    "plr": _replay,
+    "robust_plr": _replay,
+    "accel": _replay,
+    "sfl": _learnability,
+}
+"""Name -> what builds it."""

@@ -1,0 +1,46 @@
+"""The levels of a generation in a few numbers: where the curriculum drifts, and what regret it meets."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from levels.features import features
+from levels.level import Level
+from ued.curriculum import NOT_KEPT, Batch, Outcome
+from ued.scores import algorithmic_regret, exact_regret
+
+
+def batch_statistics(batch: Batch, outcome: Outcome, replays: bool) -> dict[str, Array]:
+    """Means over the new and the replayed levels of a batch, apart.
+
+    Args:
+        batch: n levels.
+        outcome: of the batch.
+        replays: whether the curriculum replays levels at all.
+
+    Returns:
+        [] by name: features of grid levels (`levels.features`), and the regrets where antagonists or the
+        optimum are known; of a group without levels NaN.
+    """
+    numbers = features_of(batch.levels)
+    if replays:
+        numbers |= {"regret": algorithmic_regret(outcome), "exact_regret": exact_regret(outcome)}
+    replayed = batch.slots != NOT_KEPT
+    groups = {"new": ~replayed} | ({"replayed": replayed} if replays else {})
+    return {
+        f"{name}_{group}": jnp.mean(values, where=where & jnp.isfinite(values))
+        for name, values in numbers.items()
+        for group, where in groups.items()
+    }
+
+
+def features_of(levels: object) -> dict[str, Array]:
+    """Features of levels, none of worlds whose parameters are no Level.
+
+    Args:
+        levels: [n, …].
+
+    Returns:
+        [n] float32 by name.
+    """
+    return jax.vmap(features)(levels) if isinstance(levels, Level) else {}

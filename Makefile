@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 UV ?= $(if $(wildcard $(BIN)/uv),$(BIN)/uv,uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types bench lock clean
+.PHONY: help setup run test lint types bench compare bakeoff lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -15,7 +15,9 @@ help:
 	@echo "make test    set up, run the tests"
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy"
-	@echo "make bench   seconds per generation and the floor they are compared with"
+	@echo "make bench   seconds per generation, the floor they are compared with, the price of the curriculum"
+	@echo "make compare DR against GROOVE: 15 short meta-trainings and their held-out scores (runs/compare, resumable)"
+	@echo "make bakeoff all level scores on one pool of levels and a half-trained rule (runs/bakeoff)"
 	@echo "make lock    resolve pyproject.toml into requirements.lock anew (needs uv)"
 	@echo "make clean   remove .venv, caches and build output; runs/ stays"
 
@@ -53,6 +55,20 @@ bench: $(STAMP)
 	@echo "==> benchmarks.generation, benchmarks.solver"
 	@$(BIN)/python -m benchmarks.generation
 	@$(BIN)/python -m benchmarks.solver
+	@$(BIN)/python -m benchmarks.curriculum
+
+compare: $(STAMP)
+	@echo "==> benchmarks.dr_against_groove"
+	@$(BIN)/python -m benchmarks.dr_against_groove
+
+runs/bakeoff/results.json: | $(STAMP)
+	@echo "==> groove train tiny --levels all --generations 150"
+	@if [ -f runs/bakeoff/config.json ]; then $(BIN)/groove resume runs/bakeoff; else \
+	  $(BIN)/groove train tiny --levels all --generations 150 --tune-configurations 1 --run runs/bakeoff; fi
+
+bakeoff: runs/bakeoff/results.json
+	@echo "==> groove bakeoff"
+	@$(BIN)/groove bakeoff runs/bakeoff/rule.safetensors --out runs/bakeoff/bakeoff.json
 
 lock:
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }

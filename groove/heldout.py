@@ -16,8 +16,8 @@ from levels.solver import optimal_return, random_return
 from levels.tabular_grid import TabularGrid
 from lpg.update_rule import Hyperparameters
 
-HELDOUT_STREAM, VALIDATION_STREAM, TRAINING_STREAM = 1, 2, 3
-"""Keys of held-out, validation and training draws are folded with these: no seed makes them meet."""
+HELDOUT_STREAM, VALIDATION_STREAM, TRAINING_STREAM, BAKEOFF_STREAM = 1, 2, 3, 4
+"""Keys of the draws for each purpose are folded with these: no seed makes them meet."""
 
 
 def stream_key(stream: int, seed: int = 0) -> Key[Array, ""]:

@@ -75,7 +75,7 @@ class Measurement:
             optimum = jax.vmap(partial(optimal_return, world))(new)
             extras = replace(extras, optimal_return=extras.optimal_return.at[:num_new].set(optimum))
         if "random" in self.needs:
-            mean = jnp.mean(self._random_returns(random_key, new, 1), axis=1)
+            mean = jnp.mean(self.random_returns(random_key, new, 1), axis=1)
             extras = replace(extras, random_return=extras.random_return.at[:num_new].set(mean))
         if "antagonist" in self.needs:
             returns, updates = self.antagonist_returns(antagonist_key, new, extras.optimal_return[:num_new])
@@ -101,7 +101,7 @@ class Measurement:
         if self.antagonist == "expert":
             return optimum[:, None], jnp.int32(0)
         if self.antagonist == "random":
-            return self._random_returns(key, levels, self.num_seeds), jnp.int32(0)
+            return self.random_returns(key, levels, self.num_seeds), jnp.int32(0)
         repeated = jax.tree.map(lambda x: jnp.repeat(x, self.num_seeds, axis=0), levels)
         returns, updates = self._live(key, repeated, repeated.lifetime)
         return returns.reshape(-1, self.num_seeds), updates
@@ -120,7 +120,17 @@ class Measurement:
         )
         return outcomes.returns, jnp.sum(outcomes.num_updates)
 
-    def _random_returns(self, key: Key[Array, ""], levels: PyTree, num_seeds: int) -> Float[Array, "m seeds"]:
+    def random_returns(self, key: Key[Array, ""], levels: PyTree, num_seeds: int) -> Float[Array, "m seeds"]:
+        """Mean returns of uniformly random actions.
+
+        Args:
+            key: consumed.
+            levels: [m, …].
+            num_seeds: of as many episodes each as an agent has workers.
+
+        Returns:
+            [m, seeds].
+        """
         learner = self.population.learner
 
         def of_level(level_key: Array, level: PyTree) -> Float[Array, "seeds"]:
@@ -139,7 +149,7 @@ class Measurement:
         count = extras.antagonist_count[num_new:]
         wanted = (batch.slots[num_new:] != NOT_KEPT) & (count < self.max_seeds)
         if self.antagonist == "random":
-            returns, updates = self._random_returns(key, levels, 1)[:, 0], jnp.int32(0)
+            returns, updates = self.random_returns(key, levels, 1)[:, 0], jnp.int32(0)
         else:
             # A life that nobody asked for is as short as a life can be.
             returns, updates = self._live(key, levels, jnp.where(wanted, levels.lifetime, 1))

@@ -1,0 +1,200 @@
+"""Domain randomisation against GROOVE's curriculum at equal environment steps: `make compare`.
+
+Each arm meta-trains a rule with every meta-seed and scores its agents on held-out levels. An arm is
+done once its run is finished; called again, the comparison goes on where it stopped.
+"""
+
+import argparse
+import csv
+import dataclasses
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from groove.devices import configure, lives_mesh
+from groove.statistics import bootstrap, cvar, iqm
+
+FINAL_RATE = 0.018
+"""Share of its first value that the search's step size ends at, whatever the number of generations."""
+
+BUFFER = 400
+"""Levels kept: replay starts after 13 generations of 16 new levels."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of the comparison.
+
+    Attributes:
+        title: for the table.
+        curriculum: of `groove train`.
+        generations: of each run.
+    """
+
+    title: str
+    curriculum: str
+    generations: int
+
+
+# A generation of 64 candidates lives 64 lives on 32 levels. GROOVE adds two antagonists on each of 16 new
+# levels, 32 lives: two thirds of the generations take as many steps in all.
+ARMS = {
+    "dr": Arm("DR", "dr", 300),
+    "groove": Arm("GROOVE, as many steps in all as DR", "plr", 200),
+    "dr_short": Arm("DR, as many agents' steps as GROOVE", "dr", 200),
+}
+SUITES = {"small": 128, "medium": 64, "mazes": 44}
+LIFE_SEEDS = 2
+
+
+def run_path(folder: Path, arm: str, seed: int) -> Path:
+    """Folder of one run."""
+    return folder / f"{arm}-{seed}"
+
+
+def meta_train(folder: Path, arm: str, seed: int) -> None:
+    """Train a rule unless it is there already, or go on with it.
+
+    Args:
+        folder: of all runs.
+        arm: key of ARMS.
+        seed: meta-seed.
+    """
+    path, chosen = run_path(folder, arm, seed), ARMS[arm]
+    if (path / "results.json").is_file():
+        return
+    if (path / "config.json").is_file():
+        command = ["resume", str(path)]
+    else:
+        decay = FINAL_RATE ** (1 / chosen.generations)
+        command = ["train", "tiny", "--run", str(path), "--seed", str(seed), "--curriculum", chosen.curriculum]
+        command += ["--generations", str(chosen.generations), "--es-learning-rate-decay", f"{decay:.6f}"]
+        command += ["--buffer", str(BUFFER), "--heldout-every", "50", "--tune-configurations", "1"]
+    subprocess.run([sys.executable, "-m", "groove", *command], check=True)
+
+
+def suites() -> dict[str, Any]:
+    """Held-out levels by suite, solved exactly."""
+    import jax
+    import jax.numpy as jnp
+
+    from groove.heldout import HELDOUT_STREAM, LevelSet, draw_level_set
+    from levels.registry import GENERATORS, generator
+
+    mazes = [name for name in GENERATORS if name.startswith("maze_")]
+    drawn = {name: draw_level_set(generator(name), HELDOUT_STREAM, SUITES[name]) for name in SUITES if name != "mazes"}
+    per_maze = [draw_level_set(generator(name), HELDOUT_STREAM, SUITES["mazes"] // len(mazes)) for name in mazes]
+
+    def join(*parts: Any) -> Any:
+        return (np if isinstance(parts[0], np.ndarray) else jnp).concatenate(parts)
+
+    drawn["mazes"] = LevelSet(
+        levels=jax.tree.map(join, *[part.levels for part in per_maze]),
+        life_keys=join(*[part.life_keys for part in per_maze]),
+        random=join(*[part.random for part in per_maze]),
+        optimum=join(*[part.optimum for part in per_maze]),
+    )
+    return drawn
+
+
+def score_arms(folder: Path, suite: str, level_set: Any, seeds: range) -> dict[str, np.ndarray]:
+    """Normalised scores [seeds, levels] by arm, each a mean over lives."""
+    from groove.building import build_hyperparameters, build_learner, build_population, build_rule
+    from groove.config import TrainConfig
+    from groove.heldout import Evaluation
+    from groove.rules import read_rule
+    from levels.registry import generator
+
+    config = TrainConfig.from_json(json.loads((run_path(folder, "dr", 0) / "config.json").read_text())["config"])
+    world = generator("maze_four_rooms" if suite == "mazes" else suite).world
+    learner = build_learner(config, world, build_rule(config))
+    evaluation = Evaluation(build_population(config, lives_mesh(None), learner))
+    hyper = build_hyperparameters(config, world)
+
+    def of_run(arm: str, seed: int) -> np.ndarray:
+        rule = read_rule(run_path(folder, arm, seed) / "rule.safetensors")[1]
+        lives = [evaluation.returns(rule, level_set, hyper, life) for life in range(LIFE_SEEDS)]
+        return level_set.normalised(np.mean(lives, axis=0))
+
+    return {arm: np.stack([of_run(arm, seed) for seed in seeds]) for arm in ARMS}
+
+
+def env_steps(folder: Path, arm: str) -> tuple[int, int]:
+    """Steps of agents and of antagonists in the first run of an arm."""
+    last = (run_path(folder, arm, 0) / "metrics.jsonl").read_text().splitlines()[-1]
+    row = json.loads(last)
+    return row["env_steps"], row["antagonist_env_steps"]
+
+
+def summarise(folder: Path, scores: dict[str, dict[str, np.ndarray]]) -> list[dict[str, Any]]:
+    """A row per suite and arm: IQM and CVaR(10%) with their intervals, and the steps."""
+    rows = []
+    for suite, by_arm in scores.items():
+        for arm, values in by_arm.items():
+            agents, antagonists = env_steps(folder, arm)
+            rows.append(
+                {
+                    "suite": suite,
+                    "arm": ARMS[arm].title,
+                    "meta_seeds": values.shape[0],
+                    "levels": values.shape[1],
+                    "env_steps": agents,
+                    "antagonist_env_steps": antagonists,
+                    "iqm": dataclasses.asdict(bootstrap(values, iqm)),
+                    "cvar_10": dataclasses.asdict(bootstrap(values, cvar)),
+                }
+            )
+    return rows
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """The table for a README."""
+    lines = [
+        "| suite | curriculum | agents' + antagonists' steps | IQM [95%] | CVaR(10%) [95%] |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for row in rows:
+        figures = [
+            f"{row[name]['estimate']:.3f} [{row[name]['low']:.3f}, {row[name]['high']:.3f}]"
+            for name in ("iqm", "cvar_10")
+        ]
+        steps = f"{row['env_steps'] / 1e6:.0f}M + {row['antagonist_env_steps'] / 1e6:.0f}M"
+        lines.append(f"| {row['suite']} | {row['arm']} | {steps} | {figures[0]} | {figures[1]} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Train what is missing, score, print the table and write it beside the raw scores."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs/compare"), help="folder of the runs")
+    parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="folder of the table and the scores")
+    parser.add_argument("--meta-seeds", type=int, default=5, help="runs of each arm")
+    flags = parser.parse_args()
+    if flags.meta_seeds < 1:
+        parser.error(f"--meta-seeds must be >= 1, got {flags.meta_seeds}")
+    seeds = range(flags.meta_seeds)
+    for seed in seeds:
+        for arm in ARMS:
+            meta_train(flags.runs, arm, seed)
+    configure(None)
+    scores = {suite: score_arms(flags.runs, suite, level_set, seeds) for suite, level_set in suites().items()}
+    rows = summarise(flags.runs, scores)
+    flags.out.mkdir(parents=True, exist_ok=True)
+    (flags.out / "results.json").write_text(json.dumps(rows, indent=2) + "\n")
+    with (flags.out / "scores.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["suite", "arm", "meta_seed", "level", "score"])
+        for suite, by_arm in scores.items():
+            for arm, values in by_arm.items():
+                for (seed, level), score in np.ndenumerate(values):
+                    writer.writerow([suite, arm, seed, level, f"{score:.6f}"])
+    print(markdown(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 UV ?= $(if $(wildcard $(BIN)/uv),$(BIN)/uv,uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types bench compare bakeoff lock clean
+.PHONY: help setup run test lint types bench compare bakeoff readme lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make bench   seconds per generation, the floor they are compared with, the price of the curriculum"
 	@echo "make compare DR against GROOVE: 15 short meta-trainings and their held-out scores (runs/compare, resumable)"
 	@echo "make bakeoff all level scores on one pool of levels and a half-trained rule (runs/bakeoff)"
+	@echo "make readme  tables of README.md from runs/published"
 	@echo "make lock    resolve pyproject.toml into requirements.lock anew (needs uv)"
 	@echo "make clean   remove .venv, caches and build output; runs/ stays"
 
@@ -69,6 +70,9 @@ runs/bakeoff/results.json: | $(STAMP)
 bakeoff: runs/bakeoff/results.json
 	@echo "==> groove bakeoff"
 	@$(BIN)/groove bakeoff runs/bakeoff/rule.safetensors --out runs/bakeoff/bakeoff.json
+
+readme: $(STAMP)
+	@$(BIN)/python -m benchmarks.readme_tables
 
 lock:
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }

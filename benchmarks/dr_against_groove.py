@@ -185,7 +185,7 @@ def main() -> None:
     scores = {suite: score_arms(flags.runs, suite, level_set, seeds) for suite, level_set in suites().items()}
     rows = summarise(flags.runs, scores)
     flags.out.mkdir(parents=True, exist_ok=True)
-    (flags.out / "results.json").write_text(json.dumps(rows, indent=2) + "\n")
+    (flags.out / "comparison.json").write_text(json.dumps(rows, indent=2) + "\n")
     with (flags.out / "scores.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["suite", "arm", "meta_seed", "level", "score"])

@@ -130,8 +130,8 @@ def table(verdicts: "list[Verdict]", title: str) -> Table:
             f"{row.seconds:.2f}",
         )
     shown.caption = (
-        "ρ: Spearman's correlation over levels, ± its standard error, with the exact regret of other agents of "
-        "the rule and with the score itself, measured anew. regret gained: exact regret of replayed levels less the pool's. "
+        "ρ: Spearman's correlation over levels ± its standard error, with the exact regret of other agents of the rule "
+        "and with the score itself measured anew. regret gained: exact regret of replayed levels less the pool's. "
         "seconds: to measure the score on the pool, beside the rule's own lives."
     )
     shown.caption_justify = "left"

@@ -219,6 +219,8 @@ def _flag(name: str) -> str:
 EXPERIMENTS: dict[str, TrainConfig] = {
     # Minutes on two cores: a small rule on small levels, short lives with longer strides.
     "tiny": TrainConfig(
+        curriculum="plr",
+        buffer=1000,
         lifetime=(100, 100),
         hidden_size=32,
         workers=16,
@@ -230,6 +232,8 @@ EXPERIMENTS: dict[str, TrainConfig] = {
     ),
     # Under an hour on two cores; recorded in runs/published/laptop.
     "laptop": TrainConfig(
+        curriculum="plr",
+        buffer=1000,
         hidden_size=32,
         workers=16,
         agent_learning_rate=100.0,
@@ -239,6 +243,8 @@ EXPERIMENTS: dict[str, TrainConfig] = {
         generations=1200,
         heldout_every=50,
     ),
+    # GROOVE (arXiv:2310.02782): levels replayed by algorithmic regret, with evolution as its authors corrected it.
+    "groove": TrainConfig(levels="all", curriculum="plr"),
     # LPG (arXiv:2007.08794): its own rule, with evolution in place of the meta-gradient.
     "lpg": TrainConfig(levels="all", cell="lstm", prediction_size=30),
     # TA-LPG (arXiv:2402.05828): lifetimes log-uniform from 10 to 250 updates, read by the rule.

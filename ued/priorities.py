@@ -7,6 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+LEAST_PROBABILITY = 1e-30
+"""Of an available slot: far ranks at a low temperature come to less than float32 can hold."""
+
 
 def ranks(score: Float[Array, "C"], available: Bool[Array, "C"]) -> Int[Array, "C"]:
     """Rank of each score among the available ones, 1 = highest; equal scores share the better rank.
@@ -93,7 +96,9 @@ class Priorities:
             available: [C], slots that may be drawn.
 
         Returns:
-            [C] in [0, 1], sums to 1 unless nothing is available.
+            [C] in [0, 1], sums to 1 unless nothing is available. An available slot has a chance, however
+            small, so that a batch can always be filled.
         """
-        fresh_share = (1 - self.staleness) * self.score_share(score, available)
-        return fresh_share + self.staleness * self.stale_share(age, available)
+        by_score, by_age = self.score_share(score, available), self.stale_share(age, available)
+        mixture = (1 - self.staleness) * by_score + self.staleness * by_age
+        return jnp.where(available, jnp.maximum(mixture, LEAST_PROBABILITY), 0.0)

@@ -1,6 +1,7 @@
 """The command line: `groove COMMAND`. Imports of JAX wait until a command needs them."""
 
 import difflib
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +11,16 @@ from importlib import import_module
 COMMANDS = {
     "train": ("groove.train_command", "train", "meta-train a rule: groove train EXPERIMENT [--flags]"),
     "resume": ("groove.train_command", "resume", "go on with a run that was stopped: groove resume RUN"),
+    "curriculum": (
+        "groove.curriculum_command",
+        "curriculum",
+        "show the levels that a run's curriculum keeps: groove curriculum RUN",
+    ),
+    "bakeoff": (
+        "groove.bakeoff_command",
+        "bakeoff",
+        "compare all scores on one pool of levels: groove bakeoff RULE",
+    ),
     "rules": ("groove.rule_command", "rules", "list update rules and rule files: groove rules [FILE ...]"),
     "levels": (
         "groove.level_command",
@@ -30,7 +41,7 @@ def usage() -> str:
         A few lines.
     """
     lines = ["usage: groove COMMAND [...]", "", "Discover reinforcement-learning algorithms.", ""]
-    lines += [f"  {name:8s} {text}" for name, (_, _, text) in COMMANDS.items()]
+    lines += [f"  {name:10s} {text}" for name, (_, _, text) in COMMANDS.items()]
     return "\n".join([*lines, "", "groove COMMAND --help says more."])
 
 
@@ -95,7 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: of the process by default.
 
     Returns:
-        Exit status: 0, 1 where a run failed, 2 for a mistake of the user's, 130 where a run was interrupted.
+        Exit status: 0, 1 where a run failed, 2 for a mistake of the user's, 130 where a run was interrupted,
+        141 where nobody reads the output any more.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -105,10 +117,16 @@ def main(arguments: list[str] | None = None) -> int:
         choose("command", arguments[0], COMMANDS)
         module, function, _ = COMMANDS[arguments[0]]
         command: Callable[[list[str]], int] = getattr(import_module(module), function)
-        return command(arguments[1:])
+        status = command(arguments[1:])
+        sys.stdout.flush()
+        return status
     except UsageError as error:
         print(f"groove: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("groove: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Whoever read the output, head say, has read enough; nothing more can be told, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141

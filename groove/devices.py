@@ -29,6 +29,14 @@ def configure(num_devices: int | None) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
+def configure_host() -> None:
+    """Settle for one CPU device: a run that still goes on may hold all memory of an accelerator."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+    configure(1)
+
+
 def lives_mesh(num_devices: int | None) -> "Mesh":
     """A mesh with one axis, "lives", over local devices.
 

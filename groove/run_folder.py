@@ -32,6 +32,7 @@ class RunFolder:
         rule_path: the rule to share.
         results_path: the closing table (JSON).
         events_path: folder of TensorBoard events.
+        curriculum_path: folder of pictures of the curriculum (`groove curriculum`).
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -43,6 +44,7 @@ class RunFolder:
         self.rule_path = self.path / "rule.safetensors"
         self.results_path = self.path / "results.json"
         self.events_path = self.path / "events"
+        self.curriculum_path = self.path / "curriculum"
         self._lock: int | None = None
 
     @classmethod
@@ -71,13 +73,24 @@ class RunFolder:
         Raises:
             RunFolderError: it is not a run folder, is in use, or cannot be written.
         """
-        folder = cls(path)
-        if not folder.path.is_dir():
-            raise RunFolderError(f"{folder.path}: no such folder")
-        if not folder.config_path.is_file():
-            raise RunFolderError(f"{folder.path}: not a run folder, it has no {folder.config_path.name}")
+        folder = cls(path).check()
         folder._acquire()
         return folder
+
+    def check(self) -> Self:
+        """Refuse a folder that is not a run's; for a reader, who needs no lock.
+
+        Returns:
+            The folder itself.
+
+        Raises:
+            RunFolderError: it is not a run folder.
+        """
+        if not self.path.is_dir():
+            raise RunFolderError(f"{self.path}: no such folder")
+        if not self.config_path.is_file():
+            raise RunFolderError(f"{self.path}: not a run folder, it has no {self.config_path.name}")
+        return self
 
     def close(self) -> None:
         """Give the lock back; a second call does nothing."""

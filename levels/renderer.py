@@ -14,6 +14,8 @@ from levels.tabular_grid import GridState
 
 AGENT = "@"
 SUPERSAMPLE = 4
+LINE_HEIGHT = 24
+"""Pixels of a line in a gallery's titles."""
 FLOOR, LINE, WALL = (244, 243, 239), (222, 220, 214), (62, 66, 74)
 INK, WHITE, AGENT_FILL = (24, 24, 28), (255, 255, 255), (240, 228, 66)
 POSITIVE, NEGATIVE = (0, 114, 178), (213, 94, 0)
@@ -161,13 +163,13 @@ def render_rgb(
 
 
 def _title_strip(title: str, height: int, width: int) -> UInt8[np.ndarray, "h w 3"]:
-    """A line of black text on white, centred."""
+    """Lines of black text on white, centred."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width / 100, height / 100), dpi=100)
     canvas = FigureCanvasAgg(figure)
-    figure.text(0.5, 0.5, title, ha="center", va="center", fontsize=0.36 * height)
+    figure.text(0.5, 0.5, title, ha="center", va="center", fontsize=0.36 * LINE_HEIGHT)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[:height, :width, :3]
 
@@ -180,7 +182,7 @@ def render_gallery(
     Args:
         levels: n ≥ 1 levels, of any sizes.
         columns: levels in a row, ≥ 1.
-        titles: n lines of text, one above each level, or None.
+        titles: n texts of one or more lines, one above each level, or None.
         cell_pixels: side of a cell, ≥ 4.
 
     Returns:
@@ -197,7 +199,7 @@ def render_gallery(
         raise ValueError(f"render_gallery: titles must be one per level, got {len(titles)} for {len(levels)} levels")
     pictures = [render_rgb(level, cell_pixels=cell_pixels) for level in levels]
     margin = max(4, cell_pixels // 2)
-    strip = 0 if titles is None else 24
+    strip = 0 if titles is None else LINE_HEIGHT * max(1 + title.count("\n") for title in titles)
     tile_height = max(picture.shape[0] for picture in pictures) + strip + margin
     tile_width = max(picture.shape[1] for picture in pictures) + margin
     rows, columns = -(-len(pictures) // columns), min(columns, len(pictures))

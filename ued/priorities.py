@@ -32,6 +32,19 @@ def _normalised(log_weight: Float[Array, "C"], available: Bool[Array, "C"]) -> F
     return jnp.where(jnp.any(available), jax.nn.softmax(flat), 0.0)
 
 
+def effective_number(probability: Float[Array, "C"]) -> Float[Array, ""]:
+    """Slots of equal chance that would be drawn from as unevenly, 1 / ΣP².
+
+    Args:
+        probability: [C], sums to 1 or is all 0.
+
+    Returns:
+        [] in 1..C, 0 where all are 0.
+    """
+    squares = jnp.sum(probability**2)
+    return jnp.where(squares > 0, 1 / squares, 0.0)
+
+
 @dataclass(frozen=True)
 class Priorities:
     """Replay distribution P = (1 − ρ)·P_score + ρ·P_stale over the available slots.

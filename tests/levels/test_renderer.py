@@ -127,6 +127,16 @@ def test_render_gallery_writes_titles(level):
     assert strip.min() < 100 and strip.mean() > 180
 
 
+def test_render_gallery_makes_room_for_the_longest_title(level):
+    heights = [
+        render_gallery([level, level], columns=2, titles=titles).shape[0]
+        for titles in (["a", "b"], ["a", "b\nc\nd"], ["", "a\n"])
+    ]
+    assert heights == [heights[0], heights[0] + 2 * 24, heights[0] + 24]
+    strips = render_gallery([level], columns=1, titles=["a\nb"])[PIXELS // 2 :][:48]
+    assert strips[:24].min() < 100 and strips[24:].min() < 100, "a line stands in each half"
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -17,6 +17,7 @@ from groove.flags import read_flags
 
 if TYPE_CHECKING:
     from groove.bakeoff import Verdict
+    from ued.scores import Need
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _verdicts(flags: BakeoffFlags) -> "list[Verdict]":
         )
         generator, mesh = build_generator(config), lives_mesh(None)
         learner = build_learner(config, generator.world, rule)
-        needs = frozenset({"antagonist", "random"})
+        needs: frozenset[Need] = frozenset({"antagonist", "random"})
         contest = Bakeoff(
             generator=generator,
             population=build_population(config, mesh, learner, ValueProbe(config.value_steps)),

@@ -12,7 +12,7 @@ from levels.tabular_grid import TabularGrid
 from ued.curriculum import Curriculum, DomainRandomization
 from ued.learnability_sampling import LearnabilitySampling
 from ued.priorities import Priorities
-from ued.replay import PrioritizedLevelReplay
+from ued.replay import PrioritizedLevelReplay, num_replayed_places
 from ued.scores import SCORES, Need
 
 DEFAULT_SCORE = "algorithmic_regret"
@@ -77,10 +77,10 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
         if not isinstance(world, TabularGrid | RandomGrid):
             raise ValueError(f"--curriculum accel edits grid levels, {config.levels} are none")
         edit = _edits(config, world)
-    if robust and (num_levels < 2 or config.replay_share == 0):
+    if num_replayed_places(num_levels, config.replay_share) == 0:
         raise ValueError(
-            f"--curriculum {config.curriculum} trains on replayed levels alone: it needs a --replay-share above 0 "
-            f"and at least 2 levels in a generation, got {config.replay_share} and {num_levels}"
+            f"--curriculum {config.curriculum} replays levels, but --replay-share {config.replay_share} of the "
+            f"{num_levels} in a generation is none; raise it or --levels-per-candidate, or use --curriculum dr"
         )
     if robust and config.es == "PGPE":
         raise ValueError(

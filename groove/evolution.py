@@ -2,7 +2,6 @@
 
 import inspect
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import jax
@@ -148,13 +147,14 @@ class Search:
         if "std_schedule" in accepted:
             options["std_schedule"] = optax.constant_schedule(config.sigma)
         self._strategy = strategy(config.population_size, solution, **options)
+        # Here and not on first use: within a program they would be numbers of that program alone.
+        self._params = self._start_params()
 
     def _rate(self, step: Int[Array, ""]) -> Float[Array, ""]:
         rate = self.config.learning_rate * self.config.learning_rate_decay**step
         return jnp.maximum(rate, self.config.min_learning_rate)
 
-    @cached_property
-    def _params(self) -> Any:
+    def _start_params(self) -> Any:
         params = self._strategy.default_params
         if not hasattr(params, "std_init"):
             return params

@@ -108,7 +108,10 @@ class MetaTraining:
         outcome = self._outcome(outcomes, level, extras)
         curriculum = self.curriculum.update(update_key, curriculum, batch, outcome)
         returns, fitness = self._fitness(outcomes, batch, level)
-        new_search = self.search.tell(tell_key, candidates, fitness, search)
+        told = self.search.tell(tell_key, candidates, fitness, search)
+        # Where no level trains there is nothing to tell: a strategy without pairs would follow the order of the ties.
+        trains = jnp.any(batch.trains)
+        new_search = jax.tree.map(lambda new, old: jnp.where(trains, new, old), told, search)
         metrics = self._metrics(returns, outcomes, state, new_search)
         metrics["antagonist_updates"] = antagonist_updates
         metrics |= self.curriculum.report(curriculum, batch, outcome) | batch_statistics(batch, outcome, num_new > 0)
@@ -134,7 +137,8 @@ class MetaTraining:
             return x[jnp.argsort(level, stable=True)].reshape(num_levels, lives_per_level, *x.shape[1:])
 
         def mean(x: Float[Array, "N"]) -> Float[Array, "n"]:
-            return jnp.mean(by_level(x), axis=1)
+            # Of the lives that came to a sound end: a broken candidate says nothing of the level.
+            return jnp.nanmean(by_level(x), axis=1)
 
         episode_returns = by_level(outcomes.episode_returns).reshape(num_levels, -1)
         # max passes NaN over in silence or hands it on, as it likes: a broken agent's episodes are no best ones.

@@ -80,9 +80,9 @@ def bootstrap(
     num_seeds, num_levels = scores.shape
     resampled = np.empty(num_resamples)
     for i in range(num_resamples):
-        rows = draws.integers(num_seeds, size=num_seeds)
+        rows = draws.integers(num_seeds, size=(num_seeds, 1))
         columns = draws.integers(num_levels, size=(num_seeds, num_levels))
-        resampled[i] = aggregate(scores[rows[:, None], columns])
+        resampled[i] = aggregate(scores[rows, columns])
     tail = (1 - confidence) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Interval(aggregate(scores), float(low), float(high))
+    low, high = np.quantile(resampled, [tail, 1 - tail]).tolist()
+    return Interval(aggregate(scores), low, high)

@@ -138,7 +138,8 @@ class Run:
                 row = {name: np.asarray(value).item() for name, value in metrics.items()}
                 seconds = time.perf_counter() - begin
                 taken = self._env_steps(row)
-                steps = {name: steps[name] + taken[name] for name in steps}
+                # In one order, also after a checkpoint, which sorts its names: equal rows are equal bytes.
+                steps = {name: steps[name] + taken[name] for name in taken}
                 row |= steps
                 last = generation + 1 == self.config.generations
                 if last or (generation + 1) % self.config.heldout_every == 0:

@@ -34,7 +34,7 @@ class ValueProbe:
     Differs: undiscounted, so that V is in the unit of the returns and regrets it stands beside.
 
     Attributes:
-        max_steps: steps within which an episode must end to be counted, ≥ 1.
+        max_steps: steps, rounded up to a multiple of 20, within which an episode must end to be counted, ≥ 1.
         trace: λ of the advantage estimate (GAE), in [0, 1].
     """
 

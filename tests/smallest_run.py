@@ -12,6 +12,7 @@ import groove.train
 import groove.train_command
 from groove.config import TrainConfig
 from groove.population import Lifetimes, Outcomes
+from lpg.value_losses import ValueLosses
 
 SMALLEST = TrainConfig(
     levels="chain_short",
@@ -39,6 +40,7 @@ class StubPopulation:
     learner: Any
     mesh: Any
     chunk_size: int
+    value_probe: Any = None
 
     def live(self, meta_params: Any, lives: Lifetimes) -> Outcomes:
         """Returns in about -1..1, without a single step."""
@@ -49,7 +51,15 @@ class StubPopulation:
             rules = jax.tree.map(lambda x: x[lives.candidates], meta_params)
         worth = sum((jnp.mean(jnp.sin(leaf.reshape(leaf.shape[0], -1)), axis=1) for leaf in jax.tree.leaves(rules)), 0)
         luck = 0.1 * jax.vmap(jax.random.uniform)(lives.keys)
-        return Outcomes(returns=worth + luck, num_updates=lives.lengths, updates_run=jnp.sum(lives.lengths))
+        returns = worth + luck
+        losses = None if self.value_probe is None else ValueLosses(luck, 2 * luck, returns)
+        return Outcomes(
+            returns=returns,
+            episode_returns=jnp.stack([returns - 0.05, returns + 0.05], axis=1),
+            value_losses=losses,
+            num_updates=lives.lengths,
+            updates_run=jnp.sum(lives.lengths),
+        )
 
 
 def stub_populations(monkeypatch: Any, kind: type = StubPopulation) -> None:
@@ -60,8 +70,8 @@ def stub_populations(monkeypatch: Any, kind: type = StubPopulation) -> None:
         kind: class with the interface of StubPopulation.
     """
 
-    def build(config: TrainConfig, mesh: Any, learner: Any) -> Any:
-        return kind(learner, mesh, config.chunk or 64)
+    def build(config: TrainConfig, mesh: Any, learner: Any, value_probe: Any = None) -> Any:
+        return kind(learner, mesh, config.chunk or 64, value_probe)
 
     for module in (groove.building, groove.train):
         monkeypatch.setattr(module, "build_population", build)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from ued.curriculum import NOT_KEPT, Batch, Outcome, unknown_extras
 from ued.level_buffer import LevelBuffer, draw_slots, empty_buffer, give_back, keep_best, take
-from ued.priorities import Priorities
+from ued.priorities import Priorities, effective_number
 from ued.scores import Score
 
 Edit = Callable[[Key[Array, ""], PyTree], PyTree]
@@ -98,6 +98,8 @@ class PrioritizedLevelReplay:
             )
         draw_key, edit_key = jax.random.split(key)
         slots = draw_slots(draw_key, self.probabilities(state), num_replayed)
+        # The first drawn goes to the first place that wants one: a later draw is of what the earlier ones left.
+        slots = slots[jnp.cumsum(wanted[num_new:]) - 1]
         slots = jnp.where(self._ready(state, num_replayed) & wanted[num_new:], slots, NOT_KEPT)
         replays = slots != NOT_KEPT
 
@@ -135,12 +137,11 @@ class PrioritizedLevelReplay:
 
     def report(self, state: LevelBuffer, batch: Batch, outcome: Outcome) -> dict[str, Array]:
         score, replayed = self.score(outcome), batch.slots != NOT_KEPT
-        probability = self.probabilities(state)
         numbers = {
             "levels_kept": jnp.sum(state.filled),
             "levels_evicted": state.num_evicted,
             "levels_replayed": jnp.sum(replayed),
-            "effective_levels": 1 / jnp.sum(probability**2),
+            "effective_levels": effective_number(self.probabilities(state)),
             "kept_score": jnp.mean(state.score, where=state.available),
         }
         for name, group in (("new", ~replayed), ("replayed", replayed)):

@@ -9,12 +9,30 @@ from rich.console import Console
 from groove.config import EXPERIMENTS, TrainConfig
 from groove.run_folder import RunFolder
 from groove.train import Run
+from levels.level_file import save_level
+from levels.registry import generator
 from tests.smallest_run import SMALLEST, stub_populations
 
 BUILT = {
     "levels": "chain_long",
     "solvable": True,
     "lifetime": (2, 4),
+    "curriculum": "plr",
+    "score": "uniform",
+    "level_folder": "others",
+    "buffer": 50,
+    "replay_share": 0.75,
+    "min_filled": 0.25,
+    "priorities": "proportional",
+    "temperature": 0.5,
+    "staleness": 0.1,
+    "edit_share": 0.25,
+    "num_edits": 3,
+    "sfl_period": 7,
+    "value_steps": 30,
+    "antagonist": "random",
+    "antagonist_seeds": 3,
+    "antagonist_max_seeds": 5,
     "rule": "ta-lpg",
     "cell": "lstm",
     "hidden_size": 3,
@@ -38,6 +56,28 @@ BUILT = {
 }
 """Another value for each field that decides what a run is built of."""
 
+_PLR = {"curriculum": "plr"}
+_ACCEL = {"curriculum": "accel", "levels": "small"}
+BASES = {
+    "solvable": {"levels": "small"},
+    "score": _PLR,
+    "level_folder": {"curriculum": "fixed", "levels": "small", "level_folder": "some"},
+    "buffer": _PLR,
+    "replay_share": _PLR,
+    "min_filled": _PLR,
+    "priorities": _PLR | {"score": "uniform"},
+    "temperature": _PLR,
+    "staleness": _PLR,
+    "edit_share": _ACCEL,
+    "num_edits": _ACCEL,
+    "sfl_period": {"curriculum": "sfl"},
+    "value_steps": _PLR | {"score": "l1_value_loss"},
+    "antagonist": _PLR,
+    "antagonist_seeds": _PLR | {"antagonist_max_seeds": 4},
+    "antagonist_max_seeds": _PLR,
+}
+"""What else must be so for a field to matter."""
+
 LOOPED = {
     "generations": 7,
     "heldout_every": 4,
@@ -55,9 +95,8 @@ def parts(config):
     training = run._training
     key = jax.random.key_data(run._run_key).tolist()
     hyper = jax.tree.map(float, training.hyper)
-    return repr(
-        (training.generator, training.population, training.search.config, training.levels_per_candidate, hyper, key)
-    )
+    chooses = (training.generator, training.curriculum, training.measurement)
+    return repr((*chooses, training.population, training.search.config, training.levels_per_candidate, hyper, key))
 
 
 def test_every_field_is_tried():
@@ -66,9 +105,18 @@ def test_every_field_is_tried():
         assert value != getattr(SMALLEST, name)
 
 
+@pytest.fixture
+def two_folders(tmp_path, monkeypatch):
+    """Two folders of a level each, where the test runs."""
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("some", "others")):
+        (tmp_path / name).mkdir()
+        save_level(tmp_path / name / "level.toml", generator("small").sample(jax.random.key(number)))
+
+
 @pytest.mark.parametrize("name", BUILT)
-def test_field_changes_what_a_run_is_built_of(name):
-    base = dataclasses.replace(SMALLEST, levels="small") if name == "solvable" else SMALLEST
+def test_field_changes_what_a_run_is_built_of(name, two_folders):
+    base = dataclasses.replace(SMALLEST, **BASES.get(name, {}))
     assert parts(dataclasses.replace(base, **{name: BUILT[name]})) != parts(base) == parts(base)
 
 

@@ -203,3 +203,12 @@ def test_tell_lets_pgpe_adapt_its_deviations():
     returns = jax.random.normal(jax.random.key(3), (16,))
     after = search.tell(jax.random.key(2), population, returns, state)
     assert np.all(np.asarray(after.std) != np.asarray(state.std))
+
+
+def test_search_first_used_within_a_program_can_be_used_in_another():
+    # Trap: what evosax computes for its start, kept from within one program, is of no use to the next.
+    search = Evolution("SNES", population_size=4).search(MEAN)
+    state = jax.jit(search.init)(jax.random.key(0), MEAN)
+    population, state = jax.jit(search.ask)(jax.random.key(1), state)
+    after = jax.jit(search.tell)(jax.random.key(2), population, jnp.arange(4.0), state)
+    assert np.all(np.isfinite(mean_of(search, after)))

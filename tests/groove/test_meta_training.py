@@ -23,7 +23,7 @@ class RecordingPopulation:
 
     def live(self, candidates, lives):
         self.candidates, self.lives = candidates, lives
-        return Outcomes(self.returns, lives.lengths, 2 * jnp.sum(lives.lengths))
+        return Outcomes(self.returns, self.returns[:, None], None, lives.lengths, 2 * jnp.sum(lives.lengths))
 
 
 def training_with(returns=None, population=8, **fields):
@@ -127,6 +127,7 @@ def test_metrics_of_a_generation_by_hand():
         "failed_candidates": 3,
         "updates_run": 48,
         "updates_lived": 24,
+        "antagonist_updates": 0,
         "rule_norm": norm,
         "rule_step_norm": step,
     }
@@ -169,5 +170,5 @@ def test_one_level_for_all_makes_candidates_that_are_alike_equal():
     # Every candidate meets the same levels where there are no pairs: no noise, no spread.
     config = dataclasses.replace(SMALLEST, sigma=1e-30, es=NO_PAIRS, levels="small", lifetime=(3, 5), rollout_length=20)
     training = build_training(config, lives_mesh(2))
-    _, metrics = jax.jit(training.generation)(jax.random.key(1), training.init(jax.random.key(0)))
+    _, metrics = jax.jit(training.generation)(jax.random.key(2), training.init(jax.random.key(0)))
     assert metrics["fitness_std"] < 1e-6 and metrics["fitness_mean"] != 0

@@ -8,14 +8,15 @@ import numpy as np
 
 from levels.world import GymnaxWorld
 from lpg.actor_critic import A2C
+from lpg.episodes import STEPS_PER_ROLLOUT
 from lpg.learner import Learner
 from lpg.networks import Table
 from lpg.optimizer import Optimizer
 from tests.lpg.probe_world import NUM_ACTIONS, NUM_STATES, ProbeWorld, probe
 
-NUM_WORKERS, ROLLOUT_LENGTH = 512, 4
+NUM_WORKERS = 512
 LEARNER = Learner(
-    GymnaxWorld(ProbeWorld()), Table(NUM_STATES, NUM_ACTIONS, 1), A2C(), Optimizer("sgd"), NUM_WORKERS, ROLLOUT_LENGTH
+    GymnaxWorld(ProbeWorld()), Table(NUM_STATES, NUM_ACTIONS, 1), A2C(), Optimizer("sgd"), NUM_WORKERS, rollout_length=4
 )
 UNIFORM = jnp.zeros((NUM_STATES, NUM_ACTIONS))
 
@@ -36,13 +37,13 @@ def test_evaluate_counts_the_whole_episode_and_nothing_after_it():
 
 def test_evaluate_runs_over_as_many_rollouts_as_the_episode_takes():
     endless = [(0, None, 0, 1.0)]
-    for max_steps in (1, ROLLOUT_LENGTH, ROLLOUT_LENGTH + 1, 50):
+    for max_steps in (1, STEPS_PER_ROLLOUT, STEPS_PER_ROLLOUT + 1, 50):
         np.testing.assert_array_equal(returns(probe(endless, max_steps=max_steps)), max_steps)
 
 
 def test_evaluate_gives_up_after_max_steps():
-    # The limit is checked between rollouts of 4 steps.
-    np.testing.assert_array_equal(returns(probe([(0, None, 0, 1.0)], max_steps=10**6), max_steps=10), 12)
+    # The limit is checked between rollouts of 20 steps, whatever the agent's own are.
+    np.testing.assert_array_equal(returns(probe([(0, None, 0, 1.0)], max_steps=10**6), max_steps=30), 40)
 
 
 def test_evaluate_acts_by_the_stochastic_policy():
@@ -54,11 +55,12 @@ def test_evaluate_acts_by_the_stochastic_policy():
 
 
 def test_evaluate_waits_for_the_last_worker():
-    # Each step goes on with chance 1⁄2, so the longest of 512 episodes spans several rollouts.
-    found = returns(probe([(0, 0, None, 1.0), (0, 1, 0, 1.0)]))
-    assert found.min() == 1 and found.max() > 2 * ROLLOUT_LENGTH
-    # A geometric length has mean 2 and variance 2.
-    assert abs(found.mean() - 2) < 5 * np.sqrt(2 / NUM_WORKERS)
+    # Each step goes on with chance 9⁄10, so the longest of 512 episodes spans several rollouts.
+    logits = UNIFORM.at[0].set(jnp.log(jnp.asarray([0.1, 0.9])))
+    found = returns(probe([(0, 0, None, 1.0), (0, 1, 0, 1.0)]), logits)
+    assert found.min() == 1 and found.max() > 2 * STEPS_PER_ROLLOUT
+    # A geometric length has mean 10 and variance 90.
+    assert abs(found.mean() - 10) < 5 * np.sqrt(90 / NUM_WORKERS)
 
 
 def test_evaluate_starts_fresh_workers_each_by_itself():

@@ -1,6 +1,7 @@
 """Hand-written actor-critic rules: A2C and REINFORCE with a baseline."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax.numpy as jnp
 from flax import struct
@@ -35,6 +36,18 @@ def critic_value(prediction: Float[Array, "... 1"]) -> Float[Array, "..."]:
     if prediction.shape[-1] != 1:
         raise ValueError(f"prediction_size must be 1 for a value, got {prediction.shape[-1]}")
     return prediction[..., 0]
+
+
+def normalised(advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
+    """Advantages less their mean, divided by their deviation.
+
+    Args:
+        advantage: [T, B].
+
+    Returns:
+        [T, B], of mean 0 and deviation 1, or all 0 where they are equal.
+    """
+    return (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8)
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,22 @@ class A2C:
         progress: Progress,
     ) -> ActorCriticTargets:
         del meta_params, progress
+        raw = self.estimates(outputs, next_prediction, rollout)
+        return ActorCriticTargets(normalised(raw.advantage), raw.value) if self.normalise else raw
+
+    def estimates(
+        self, outputs: Outputs, next_prediction: Float[Array, "T B 1"], rollout: Rollout
+    ) -> ActorCriticTargets:
+        """Advantages as they are estimated, and the λ-returns.
+
+        Args:
+            outputs: of the observations [T, B].
+            next_prediction: [T, B, 1], value of the observations after each step.
+            rollout: [T, B].
+
+        Returns:
+            Targets [T, B].
+        """
         value = critic_value(outputs.prediction)
         advantage = generalised_advantage(
             rollout.reward,
@@ -85,16 +114,25 @@ class A2C:
             self.discount,
             self.trace,
         )
-        returns = value + advantage
-        if self.normalise:
-            advantage = (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8)
-        return ActorCriticTargets(advantage=advantage, value=returns)
+        return ActorCriticTargets(advantage=advantage, value=value + advantage)
+
+    def policy_loss(self, log_prob: Float[Array, "T B"], targets: Any) -> Float[Array, ""]:
+        """The actor's share of the loss.
+
+        Args:
+            log_prob: [T, B], log π(a|s) of the actions taken.
+            targets: what `targets` made.
+
+        Returns:
+            Scalar to minimise.
+        """
+        return -jnp.mean(log_prob * targets.advantage)
 
     def loss(
         self, outputs: Outputs, rollout: Rollout, targets: ActorCriticTargets, hyper: Hyperparameters
     ) -> tuple[Float[Array, ""], Metrics]:
         log_prob = action_log_prob(outputs.logits, rollout.action)
-        policy_loss = -jnp.mean(log_prob * targets.advantage)
+        policy_loss = self.policy_loss(log_prob, targets)
         value_loss = 0.5 * jnp.mean((critic_value(outputs.prediction) - targets.value) ** 2)
         policy_entropy = jnp.mean(entropy(outputs.logits))
         loss = policy_loss + hyper.prediction_cost * value_loss - hyper.entropy_cost * policy_entropy

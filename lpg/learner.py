@@ -38,6 +38,10 @@ class Learner:
         optimizer: the agent's optimizer.
         num_workers: environments B acted in side by side, ≥ 1.
         rollout_length: steps T between updates, ≥ 1.
+        epochs: passes over a rollout in one update, ≥ 1; each is a step of descent per minibatch.
+        minibatches: equal parts a rollout is dealt into at random, anew for each epoch, ≥ 1. They divide T·B
+            and not B alone: targets are there before the first step, so that a loss looks at samples one by
+            one, and those of one worker are better spread over all parts.
     """
 
     world: World
@@ -46,11 +50,23 @@ class Learner:
     optimizer: Optimizer
     num_workers: int = 64
     rollout_length: int = 20
+    epochs: int = 1
+    minibatches: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("num_workers", "rollout_length"):
+        for name in ("num_workers", "rollout_length", "epochs", "minibatches"):
             if getattr(self, name) < 1:
                 raise ValueError(f"Learner.{name} must be >= 1, got {getattr(self, name)}")
+        if self.num_samples % self.minibatches:
+            raise ValueError(
+                f"Learner.minibatches must divide num_workers * rollout_length = {self.num_samples}, "
+                f"got {self.minibatches}"
+            )
+
+    @property
+    def num_samples(self) -> int:
+        """Steps of all workers in a rollout, T·B."""
+        return self.num_workers * self.rollout_length
 
     def init(self, key: Key[Array, ""], level: PyTree, lifetime: Int[Array, ""], hyper: Hyperparameters) -> Agent:
         """A new agent at the start of its life.
@@ -81,7 +97,10 @@ class Learner:
     def update(
         self, key: Key[Array, ""], meta_params: PyTree, agent: Agent, plan: PyTree
     ) -> tuple[Agent, Rollout, Metrics]:
-        """One rollout and one step of learning from it.
+        """One rollout and the learning from it.
+
+        The targets are computed once, from the outputs that acted; then follow epochs × minibatches
+        steps of descent.
 
         Args:
             key: consumed.
@@ -90,8 +109,12 @@ class Learner:
             plan: `world.plan(level)`.
 
         Returns:
-            The agent after the update, the rollout [T, B], metrics of the loss.
+            The agent after the update, the rollout [T, B], metrics of the loss (their mean over the steps).
         """
+        batches = None
+        if self.minibatches > 1:
+            key, shuffle_key = jax.random.split(key)
+            batches = shuffled(shuffle_key, self.num_samples, self.epochs, self.minibatches)
         states, rollout = collect(
             key,
             self.world,
@@ -111,14 +134,7 @@ class Learner:
             rollout,
             progress,
         )
-
-        def loss(params: PyTree) -> tuple[Array, Metrics]:
-            return self.rule.loss(self.network.apply(params, rollout.observation), rollout, targets, agent.hyper)
-
-        grads, metrics = jax.grad(loss, has_aux=True)(agent.params)
-        params, optimizer_state = self.optimizer.step(
-            grads, agent.optimizer_state, agent.params, self.network.labels(agent.params), agent.hyper
-        )
+        params, optimizer_state, metrics = self.descend(agent, rollout, targets, batches)
         next_agent = Agent(
             params=params,
             optimizer_state=optimizer_state,
@@ -128,6 +144,45 @@ class Learner:
             hyper=agent.hyper,
         )
         return next_agent, rollout, metrics
+
+    def descend(
+        self, agent: Agent, rollout: Rollout, targets: PyTree, batches: Int[Array, "K S"] | None
+    ) -> tuple[PyTree, PyTree, Metrics]:
+        """The steps of descent that a rollout is good for.
+
+        Args:
+            agent: the agent.
+            rollout: [T, B].
+            targets: of the rule, leaves [T, B, …].
+            batches: [K, S] int32, samples of each of K steps as positions in the flattened rollout;
+                None for all samples, `epochs` times over.
+
+        Returns:
+            The agent's parameters, its optimizer state, metrics of the loss.
+        """
+        labels = self.network.labels(agent.params)
+
+        def step(learned: tuple[PyTree, PyTree], seen: tuple[Rollout, PyTree]) -> tuple[tuple[PyTree, PyTree], Metrics]:
+            (params, optimizer_state), (rollout, targets) = learned, seen
+
+            def loss(params: PyTree) -> tuple[Array, Metrics]:
+                return self.rule.loss(self.network.apply(params, rollout.observation), rollout, targets, agent.hyper)
+
+            grads, metrics = jax.grad(loss, has_aux=True)(params)
+            return self.optimizer.step(grads, optimizer_state, params, labels, agent.hyper), metrics
+
+        whole, born = (rollout, targets), (agent.params, agent.optimizer_state)
+        if batches is None and self.epochs == 1:
+            (params, optimizer_state), metrics = step(born, whole)
+            return params, optimizer_state, metrics
+        if batches is None:
+            learned, metrics = jax.lax.scan(lambda learned, _: step(learned, whole), born, length=self.epochs)
+        else:
+            samples = jax.tree.map(lambda x: x.reshape(-1, 1, *x.shape[2:]), whole)
+            learned, metrics = jax.lax.scan(
+                lambda learned, batch: step(learned, jax.tree.map(lambda x: x[batch], samples)), born, batches
+            )
+        return *learned, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
 
     def train(
         self,
@@ -187,3 +242,19 @@ class Learner:
             [B] float32.
         """
         return episode_returns(key, self.world, level, self.policy(params), self.num_workers, max_steps)
+
+
+def shuffled(key: Key[Array, ""], num_samples: int, epochs: int, minibatches: int) -> Int[Array, "K S"]:
+    """Each epoch's samples in random order, dealt into minibatches.
+
+    Args:
+        key: consumed, for one draw.
+        num_samples: samples of an epoch, a multiple of minibatches.
+        epochs: passes over them.
+        minibatches: parts of an epoch.
+
+    Returns:
+        [epochs × minibatches, num_samples ÷ minibatches] int32 in 0..num_samples − 1.
+    """
+    draws = jax.random.uniform(key, (epochs * num_samples,)).reshape(epochs, num_samples)
+    return jnp.argsort(draws, axis=1).reshape(epochs * minibatches, -1)

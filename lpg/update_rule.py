@@ -55,13 +55,19 @@ class UpdateRule(Protocol):
         rollout: Rollout,
         progress: Progress,
     ) -> Any:
-        """What the outputs are to be moved to or weighted by, from outputs of [T, B] observations."""
+        """What the outputs are to be moved to or weighted by, from outputs of [T, B] observations.
+
+        A pytree whose leaves lead with [T, B], so that a learner can deal them into minibatches.
+        """
         ...
 
     def loss(
         self, outputs: Outputs, rollout: Rollout, targets: Any, hyper: Hyperparameters
     ) -> tuple[Float[Array, ""], Metrics]:
-        """Loss to minimise and what to report of it."""
+        """Loss to minimise and what to report of it.
+
+        A mean over samples of no order: a minibatch comes as [S, 1] in place of [T, B].
+        """
         ...
 
 

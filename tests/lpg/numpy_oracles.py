@@ -104,6 +104,20 @@ def a2c_row_grads(logits, value, rollout, advantage, returns, hyper):
     return logits_grad / value.size, value_grad / value.size
 
 
+def clipped_credit(ratio, advantage, clip=0.2):
+    """What PPO multiplies ∇log π(a|s) by: r·A, and nothing where r has gained enough."""
+    gained = np.where(advantage >= 0, ratio > 1 + clip, ratio < 1 - clip)
+    return np.where(gained, 0, ratio * advantage)
+
+
+def drifting_credit(ratio, advantage, alpha=2.0, beta=0.6):
+    """What DPO multiplies ∇log π(a|s) by: the derivative of r·A − drift in log r."""
+    gain = np.where(advantage >= 0, (ratio - 1) * advantage, advantage * np.log(ratio))
+    slope = np.where(advantage >= 0, ratio * advantage, advantage)
+    held = np.tanh(gain / np.where(advantage >= 0, alpha, beta)) ** 2
+    return ratio * advantage - np.where(gain > 0, slope * held, 0)
+
+
 def lpg_row_grads(logits, prediction, rollout, policy_weight, target, hyper):
     """Gradient of −E[log π·π̂] + α_y·E[KL(y ‖ ŷ)] in the logits [T, B, A] and predictions [T, B, Y]."""
     y = softmax(prediction)

@@ -270,7 +270,7 @@ class OneHotGrid(TabularGrid):
         return (jnp.arange(self.num_cells) == state.position).astype(jnp.float32)
 
 
-@pytest.mark.parametrize("field", ["num_workers", "rollout_length"])
+@pytest.mark.parametrize("field", ["num_workers", "rollout_length", "epochs", "minibatches"])
 def test_learner_refuses_counts_below_one(field):
     with pytest.raises(ValueError, match=f"Learner.{field} must be >= 1, got 0"):
         tiny.learner_of(A2C(), **{field: 0})

@@ -12,6 +12,7 @@ from lpg.learned import LPG
 from lpg.learner import Learner
 from lpg.networks import network_for
 from lpg.optimizer import Optimizer
+from lpg.ppo import DPO, PPO
 from lpg.rollout import Rollout
 from lpg.update_rule import Hyperparameters, Progress
 
@@ -27,6 +28,8 @@ RULES = {
     "lstm": LPG(**SMALL, cell="lstm"),
     "a2c": A2C(),
     "reinforce": REINFORCE(),
+    "ppo": PPO(),
+    "dpo": DPO(),
 }
 """Every rule there is; a new one is added here and then runs through the contract tests."""
 
@@ -51,9 +54,9 @@ def progress(fraction=0.25, log_lifetime=2.0):
     return Progress(fraction=jnp.float32(fraction), log_lifetime=jnp.float32(log_lifetime))
 
 
-def learner_of(rule, num_workers=NUM_WORKERS, rollout_length=NUM_STEPS):
+def learner_of(rule, num_workers=NUM_WORKERS, rollout_length=NUM_STEPS, epochs=1, minibatches=1):
     network = network_for(WORLD.num_observations, (), WORLD.num_actions, rule.prediction_size)
-    return Learner(WORLD, network, rule, Optimizer("sgd"), num_workers, rollout_length)
+    return Learner(WORLD, network, rule, Optimizer("sgd"), num_workers, rollout_length, epochs, minibatches)
 
 
 @functools.cache

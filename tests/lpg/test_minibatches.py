@@ -1,0 +1,212 @@
+"""Epochs and minibatches of the learner: every sample once per epoch, and the plain update where both are 1."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lpg.learner import Learner, shuffled
+from lpg.networks import Table
+from lpg.optimizer import Optimizer
+from lpg.ppo import PPO
+from tests.lpg import numpy_oracles, tiny
+
+NUM_SAMPLES = tiny.NUM_WORKERS * tiny.NUM_STEPS
+EPOCHS, MINIBATCHES = 2, 3
+PLAN = tiny.WORLD.plan(tiny.level())
+
+
+@functools.cache
+def learner(name="ppo", epochs=EPOCHS, minibatches=MINIBATCHES):
+    return tiny.learner_of(tiny.RULES[name], epochs=epochs, minibatches=minibatches)
+
+
+@functools.cache
+def update(name="ppo", epochs=EPOCHS, minibatches=MINIBATCHES):
+    return jax.jit(learner(name, epochs, minibatches).update)
+
+
+def assert_close_trees(left, right, atol=1e-5):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=atol), left, right)
+
+
+def test_shuffled_holds_every_sample_once_per_epoch_in_an_order_of_its_own():
+    batches = shuffled(jax.random.key(0), 24, 3, 4)
+    assert batches.shape == (12, 6)
+    epochs = np.asarray(batches).reshape(3, 24)
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(24)) != list(epoch)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    assert not jnp.array_equal(batches, shuffled(jax.random.key(1), 24, 3, 4))
+
+
+def test_shuffled_puts_every_sample_first_equally_often():
+    first = jax.vmap(lambda key: shuffled(key, 4, 1, 2)[0, 0])(jax.random.split(jax.random.key(0), 4000))
+    # 1000 each, with a deviation of 27: four of them.
+    assert np.abs(np.bincount(first) - 1000).max() < 110
+
+
+class Counting:
+    """Moves the prediction of each observation by the share that it has of each batch."""
+
+    prediction_size = 1
+
+    def init(self, key):
+        del key
+        return ()
+
+    def targets(self, meta_params, outputs, next_prediction, rollout, progress):
+        del meta_params, outputs, next_prediction, progress
+        return {"vector": jnp.stack([rollout.reward, -rollout.reward], axis=-1)}
+
+    def loss(self, outputs, rollout, targets, hyper):
+        del hyper
+        told = jnp.stack([rollout.reward, -rollout.reward], axis=-1)
+        strayed = jnp.sum(jnp.abs(targets["vector"] - told))
+        return -jnp.mean(outputs.prediction), {"strayed": strayed, "samples": jnp.float32(rollout.reward.size)}
+
+
+@pytest.mark.parametrize("epochs, minibatches", [(1, 1), (3, 1), (1, 4), (2, 3), (1, NUM_SAMPLES)])
+def test_descend_uses_every_sample_with_its_own_targets_once_per_epoch(epochs, minibatches):
+    rule = Counting()
+    network, optimizer = Table(NUM_SAMPLES, 2, 1), Optimizer("sgd", max_grad_norm=1e9)
+    counting = Learner(tiny.WORLD, network, rule, optimizer, tiny.NUM_WORKERS, tiny.NUM_STEPS, epochs, minibatches)
+    params = network.init(jax.random.key(0), jnp.zeros((), jnp.int32))
+    agent = tiny.agent("a2c").replace(
+        params=params,
+        optimizer_state=optimizer.init(params, network.labels(params)),
+        hyper=tiny.hyper(prediction_learning_rate=1.0),
+    )
+    # Each step of the rollout sees an observation of its own.
+    rollout = tiny.rollout(tiny.NUM_STEPS, tiny.NUM_WORKERS)
+    rollout = rollout.replace(observation=jnp.arange(NUM_SAMPLES, dtype=jnp.int32).reshape(rollout.action.shape))
+    targets = rule.targets((), None, None, rollout, None)
+    batches = shuffled(jax.random.key(1), NUM_SAMPLES, epochs, minibatches) if minibatches > 1 else None
+    params, _, metrics = jax.jit(counting.descend)(agent, rollout, targets, batches)
+    batch_size = NUM_SAMPLES // minibatches
+    np.testing.assert_allclose(params["prediction"], epochs / batch_size, rtol=1e-5)
+    assert metrics["strayed"] == 0 and metrics["samples"] == batch_size
+
+
+@functools.cache
+def descend():
+    """Compiled steps on the samples of `batches`, from the targets of the agent that acted."""
+
+    def steps(agent, rollout, actor, batches):
+        seen, seen_next = (learner().network.apply(actor, x) for x in (rollout.observation, rollout.next_observation))
+        targets = tiny.RULES["ppo"].targets((), seen, seen_next.prediction, rollout, tiny.progress())
+        return tiny.learner("ppo").descend(agent, rollout, targets, batches)
+
+    return jax.jit(steps)
+
+
+ALL_ONCE = jnp.arange(NUM_SAMPLES)[None, ::-1]
+
+
+def test_one_epoch_of_one_minibatch_is_the_plain_update():
+    agent = tiny.agent("ppo")
+    after, rollout, metrics = tiny.update("ppo")(jax.random.key(1), (), agent, PLAN)
+    params, _, dealt_metrics = descend()(agent, rollout, agent.params, ALL_ONCE)
+    assert_close_trees((params, dealt_metrics), (after.params, metrics))
+    assert np.abs(params["policy"] - agent.params["policy"]).max() > 1e-2
+
+
+def test_two_epochs_are_two_steps_on_the_same_rollout_and_targets():
+    agent = tiny.agent("ppo")
+    after, rollout, metrics = update(epochs=2, minibatches=1)(jax.random.key(1), (), agent, PLAN)
+    once, same_rollout, first_metrics = tiny.update("ppo")(jax.random.key(1), (), agent, PLAN)
+    np.testing.assert_array_equal(rollout.action, same_rollout.action)
+    params, _, second_metrics = descend()(once, rollout, agent.params, ALL_ONCE)
+    assert_close_trees(after.params, params)
+    assert_close_trees(metrics, jax.tree.map(lambda a, b: (a + b) / 2, first_metrics, second_metrics))
+    assert first_metrics["policy_loss"] != second_metrics["policy_loss"]
+
+
+def draws_in(jaxpr):
+    """How many arrays of random bits a program asks for."""
+    num_draws = 0
+    for equation in jaxpr.eqns:
+        num_draws += equation.primitive.name == "random_bits"
+        for parameter in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):
+            inner = getattr(parameter, "jaxpr", parameter)
+            num_draws += draws_in(inner) if hasattr(inner, "eqns") else 0
+    return num_draws
+
+
+def test_update_draws_its_permutations_at_once_and_none_for_one_minibatch():
+    agent = tiny.agent("ppo")
+
+    def draws(epochs, minibatches):
+        update = learner("ppo", epochs, minibatches).update
+        return draws_in(jax.make_jaxpr(update)(jax.random.key(0), (), agent, PLAN).jaxpr)
+
+    plain = draws(1, 1)
+    assert plain > 0 and draws(3, 1) == plain and draws(1, 2) == draws(3, 4) == plain + 1
+
+
+@pytest.mark.parametrize(
+    "name, credit", [("ppo", numpy_oracles.clipped_credit), ("dpo", numpy_oracles.drifting_credit)]
+)
+def test_update_agrees_with_numpy(name, credit):
+    agent, key = tiny.agent(name), jax.random.key(1)
+    after, rollout, _ = update(name)(key, (), agent, PLAN)
+    batches = shuffled(jax.random.split(key)[1], NUM_SAMPLES, EPOCHS, MINIBATCHES)
+    expected, ratios = restated(agent, rollout, np.asarray(batches), credit)
+    # Steps far enough apart for both sides of the clip to matter.
+    assert ratios.min() < 0.8 and ratios.max() > 1.2 and (rollout.terminated | rollout.truncated).any()
+    for group in ("policy", "prediction"):
+        np.testing.assert_allclose(after.params[group], expected[group], atol=1e-5)
+        assert np.abs(expected[group] - agent.params[group]).max() > 1e-2
+
+
+def restated(agent, rollout, batches, credit):
+    """Tables after one step per batch, and every ratio met on the way."""
+    params, rollout, hyper = jax.tree.map(np.asarray, (agent.params, rollout, agent.hyper))
+    tables, rates = jax.tree.map(np.float64, params), (hyper.learning_rate, hyper.prediction_learning_rate)
+
+    def taken(logits, action):
+        return np.take_along_axis(numpy_oracles.softmax(logits), action[..., None], -1)[..., 0]
+
+    value = tables["prediction"][rollout.observation][..., 0]
+    next_value = tables["prediction"][rollout.next_observation][..., 0]
+    ends = rollout.terminated, rollout.truncated
+    advantage = numpy_oracles.advantages(rollout.reward.astype(float), value, next_value, *ends, 0.99, 0.95)
+    returns, old = value + advantage, taken(tables["policy"][rollout.observation], rollout.action)
+    flat = jax.tree.map(lambda x: x.reshape(-1), rollout)
+    ratios = []
+    for batch in batches:
+        seen = jax.tree.map(lambda x, batch=batch: x[batch], flat)
+        logits, value = tables["policy"][seen.observation], tables["prediction"][seen.observation][..., 0]
+        part = advantage.reshape(-1)[batch]
+        ratios.append(taken(logits, seen.action) / old.reshape(-1)[batch])
+        weight = credit(ratios[-1], (part - part.mean()) / part.std())
+        grads = numpy_oracles.a2c_row_grads(logits, value, seen, weight, returns.reshape(-1)[batch], hyper)
+        for group, row_grads, rate in zip(("policy", "prediction"), grads, rates, strict=True):
+            tables[group] = numpy_oracles.clipped_step(tables[group], seen.observation, row_grads, 0.5, rate)
+    return tables, np.concatenate(ratios)
+
+
+def test_update_of_many_agents_is_each_alone():
+    agents = [tiny.agent("ppo", seed) for seed in (0, 1)]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *agents)
+    keys = jax.random.split(jax.random.key(3), 2)
+    together = jax.jit(jax.vmap(learner().update, in_axes=(0, None, 0, None)))(keys, (), stacked, PLAN)[0]
+    for n, agent in enumerate(agents):
+        alone = update()(keys[n], (), agent, PLAN)[0]
+        np.testing.assert_array_equal(together.states.position[n], alone.states.position)
+        assert_close_trees(jax.tree.map(lambda x, n=n: x[n], together.params), alone.params)
+
+
+@pytest.mark.parametrize("name", tiny.RULES)
+def test_every_rule_takes_minibatches(name):
+    agent = tiny.agent(name)
+    after, _, metrics = jax.eval_shape(learner(name).update, jax.random.key(1), tiny.meta_params(name), agent, PLAN)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), agent) == jax.tree.map(lambda x: (x.shape, x.dtype), after)
+    assert {metric.shape for metric in metrics.values()} == {()}
+
+
+def test_learner_refuses_minibatches_of_unequal_size():
+    with pytest.raises(ValueError, match=r"Learner.minibatches must divide num_workers \* rollout_length = 24, got 5"):
+        tiny.learner_of(PPO(), minibatches=5)

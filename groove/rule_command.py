@@ -18,6 +18,8 @@ RULES = {
     "lpg": "learned policy gradient, LPG (arXiv:2007.08794)",
     "ta-lpg": "LPG that reads the lifetime, TA-LPG (arXiv:2402.05828)",
     "a2c": "advantage actor-critic (arXiv:1602.01783), the baseline of every closing table",
+    "ppo": "proximal policy optimisation (arXiv:1707.06347), from Python: lpg.baselines.BASELINES",
+    "dpo": "discovered policy optimisation (arXiv:2210.05639), from Python: lpg.baselines.BASELINES",
     "reinforce": "REINFORCE with a learned baseline (Williams 1992), from Python: lpg.actor_critic.REINFORCE",
 }
 

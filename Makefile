@@ -53,7 +53,7 @@ types: $(STAMP)
 	@$(BIN)/mypy
 
 bench: $(STAMP)
-	@echo "==> benchmarks.generation, benchmarks.solver"
+	@echo "==> benchmarks.generation, benchmarks.solver, benchmarks.curriculum"
 	@$(BIN)/python -m benchmarks.generation
 	@$(BIN)/python -m benchmarks.solver
 	@$(BIN)/python -m benchmarks.curriculum

@@ -66,6 +66,11 @@ def meta_train(folder: Path, arm: str, seed: int) -> None:
         seed: meta-seed.
     """
     path, chosen = run_path(folder, arm, seed), ARMS[arm]
+    asked = {"curriculum": chosen.curriculum, "generations": chosen.generations, "seed": seed, "buffer": BUFFER}
+    if (path / "config.json").is_file():
+        config = json.loads((path / "config.json").read_text())["config"]
+        if any(config.get(name) != value for name, value in asked.items()):
+            raise SystemExit(f"{path}: another run than this comparison's, which has {asked}; name another --runs")
     if (path / "results.json").is_file():
         return
     if (path / "config.json").is_file():
@@ -88,7 +93,10 @@ def suites() -> dict[str, Any]:
 
     mazes = [name for name in GENERATORS if name.startswith("maze_")]
     drawn = {name: draw_level_set(generator(name), HELDOUT_STREAM, SUITES[name]) for name in SUITES if name != "mazes"}
-    per_maze = [draw_level_set(generator(name), HELDOUT_STREAM, SUITES["mazes"] // len(mazes)) for name in mazes]
+    per_maze = [
+        draw_level_set(generator(name), HELDOUT_STREAM, SUITES["mazes"] // len(mazes), seed)
+        for seed, name in enumerate(mazes)
+    ]
 
     def join(*parts: Any) -> Any:
         return (np if isinstance(parts[0], np.ndarray) else jnp).concatenate(parts)
@@ -132,7 +140,7 @@ def env_steps(folder: Path, arm: str) -> tuple[int, int]:
 
 
 def summarise(folder: Path, scores: dict[str, dict[str, np.ndarray]]) -> list[dict[str, Any]]:
-    """A row per suite and arm: IQM and CVaR(10%) with their intervals, and the steps."""
+    """A row per suite and arm: IQM, CVaR(10%) and the mean less DR's, with their intervals, and the steps."""
     rows = []
     for suite, by_arm in scores.items():
         for arm, values in by_arm.items():
@@ -147,6 +155,7 @@ def summarise(folder: Path, scores: dict[str, dict[str, np.ndarray]]) -> list[di
                     "antagonist_env_steps": antagonists,
                     "iqm": dataclasses.asdict(bootstrap(values, iqm)),
                     "cvar_10": dataclasses.asdict(bootstrap(values, cvar)),
+                    "mean_less_dr": dataclasses.asdict(bootstrap(values - by_arm["dr"], lambda x: float(np.mean(x)))),
                 }
             )
     return rows
@@ -155,16 +164,16 @@ def summarise(folder: Path, scores: dict[str, dict[str, np.ndarray]]) -> list[di
 def markdown(rows: list[dict[str, Any]]) -> str:
     """The table for a README."""
     lines = [
-        "| suite | curriculum | agents' + antagonists' steps | IQM [95%] | CVaR(10%) [95%] |",
-        "|---|---|---:|---:|---:|",
+        "| suite | curriculum | agents' + antagonists' steps | IQM [95%] | CVaR(10%) [95%] | mean less DR's [95%] |",
+        "|---|---|---:|---:|---:|---:|",
     ]
     for row in rows:
         figures = [
             f"{row[name]['estimate']:.3f} [{row[name]['low']:.3f}, {row[name]['high']:.3f}]"
-            for name in ("iqm", "cvar_10")
+            for name in ("iqm", "cvar_10", "mean_less_dr")
         ]
         steps = f"{row['env_steps'] / 1e6:.0f}M + {row['antagonist_env_steps'] / 1e6:.0f}M"
-        lines.append(f"| {row['suite']} | {row['arm']} | {steps} | {figures[0]} | {figures[1]} |")
+        lines.append(f"| {row['suite']} | {row['arm']} | {steps} | {' | '.join(figures)} |")
     return "\n".join(lines)
 
 
@@ -185,7 +194,7 @@ def main() -> None:
     scores = {suite: score_arms(flags.runs, suite, level_set, seeds) for suite, level_set in suites().items()}
     rows = summarise(flags.runs, scores)
     flags.out.mkdir(parents=True, exist_ok=True)
-    (flags.out / "comparison.json").write_text(json.dumps(rows, indent=2) + "\n")
+    (flags.out / "comparison.json").write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n")
     with (flags.out / "scores.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["suite", "arm", "meta_seed", "level", "score"])

@@ -13,13 +13,14 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from scipy.stats import spearmanr
 
 from groove.heldout import BAKEOFF_STREAM, stream_key
+from groove.level_outcome import level_outcome
 from groove.measurement import Measurement
 from groove.population import Lifetimes, Outcomes, Population
 from levels.generator import LevelGenerator
 from levels.solver import optimal_return
 from levels.tabular_grid import TabularGrid
 from lpg.update_rule import Hyperparameters
-from ued.curriculum import NOT_KEPT, Extras, Outcome, unknown_extras
+from ued.curriculum import NOT_KEPT, unknown_extras
 from ued.level_buffer import draw_slots
 from ued.priorities import Priorities
 from ued.scores import SCORES
@@ -95,9 +96,9 @@ class Bakeoff:
         """
         world = self.generator.world
         if not isinstance(world, TabularGrid):
-            raise ValueError("a bake-off needs a grid whose objects the level places (an exact solver)")
+            raise ValueError("--levels must be a grid whose objects the level places (an exact solver)")
         if num_levels < 8:
-            raise ValueError(f"a bake-off needs at least 8 levels, got {num_levels}")
+            raise ValueError(f"--num-levels must be >= 8, got {num_levels}")
         level_key, *measure_keys = jax.random.split(stream_key(BAKEOFF_STREAM, seed), 3)
         levels = jax.jit(jax.vmap(self.generator.sample))(jax.random.split(level_key, num_levels))
         solve = jax.jit(jax.vmap(partial(optimal_return, world)))
@@ -131,10 +132,12 @@ class Bakeoff:
         visits = [np.asarray(self._replays(jnp.asarray(score, jnp.float32))) for score, _ in halves]
 
         def gain(chosen: np.ndarray) -> float:
-            gains = [
-                np.sum(replays[chosen] * regret[chosen]) / max(np.sum(replays[chosen]), 1) - np.mean(regret[chosen])
-                for replays, (_, regret) in zip(visits, halves, strict=True)
-            ]
+            gains = []
+            for replays, (_, regret) in zip(visits, halves, strict=True):
+                # On a level where all agents broke there is no regret.
+                usable = chosen[np.isfinite(regret[chosen])]
+                mean = np.sum(replays[usable] * regret[usable]) / max(np.sum(replays[usable]), 1)
+                gains.append(mean - np.mean(regret[usable]))
             return float(np.mean(gains))
 
         return Verdict(name, *with_error(correlation), *with_error(retest), *with_error(gain), seconds)
@@ -178,8 +181,8 @@ class _Measure:
         bakeoff = self._bakeoff
         life_key, random_key, antagonist_key = jax.random.split(key, 3)
         num_levels = self._optimum.shape[0]
-        levels = jax.tree.map(lambda x: jnp.repeat(x, bakeoff.lives_per_level, axis=0), self._levels)
-        num_lives = num_levels * bakeoff.lives_per_level
+        level = jnp.repeat(jnp.arange(num_levels), bakeoff.lives_per_level)
+        levels, num_lives = jax.tree.map(lambda x: x[level], self._levels), level.size
         lives = Lifetimes(
             keys=jax.random.split(life_key, num_lives),
             candidates=None,
@@ -191,7 +194,7 @@ class _Measure:
         outcomes, probe_seconds = _timed(self._live, self._meta_params, lives)
         random_return, random_seconds = _timed(self._random, random_key, self._levels)
         extras = replace(unknown_extras(num_levels), random_return=random_return, optimal_return=self._optimum)
-        outcome = _outcome(outcomes, num_levels, extras)
+        outcome = level_outcome(outcomes, level, num_levels, extras)
         price = {"values": max(probe_seconds - plain_seconds, 0.0), "random": random_seconds}
         scores, seconds = {}, {}
         for name, score in SCORES.items():
@@ -214,24 +217,6 @@ def _antagonist_counts(most: int) -> list[int]:
 
 def _lives(population: Population, meta_params: PyTree, lives: Lifetimes) -> Outcomes:
     return population.live(meta_params, lives)
-
-
-def _outcome(outcomes: Outcomes, num_levels: int, extras: Extras) -> Outcome:
-    def mean(x: Array) -> Array:
-        return jnp.mean(x.reshape(num_levels, -1), axis=1)
-
-    episode_returns = outcomes.episode_returns.reshape(num_levels, -1)
-    losses = outcomes.value_losses
-    assert losses is not None
-    return Outcome(
-        ended=jnp.ones(num_levels, bool),
-        agent_return=mean(outcomes.returns),
-        episode_returns=episode_returns,
-        extras=replace(extras, best_return=jnp.max(episode_returns, axis=1)),
-        positive_value_loss=mean(losses.positive),
-        absolute_value_loss=mean(losses.absolute),
-        mean_value=mean(losses.mean_value),
-    )
 
 
 def _timed(action: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:

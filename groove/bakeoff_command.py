@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,12 +56,14 @@ def bakeoff(arguments: list[str]) -> int:
     verdicts = _verdicts(flags)
     Console().print(table(verdicts, f"{flags.num_levels} levels of {flags.levels}, {flags.rule}"))
     if flags.out is not None:
-        # NaN is no JSON: a correlation that does not exist is null.
-        rows = [
-            {name: None if value != value else value for name, value in dataclasses.asdict(verdict).items()}
-            for verdict in verdicts
-        ]
-        content = {"levels": flags.levels, "num_levels": flags.num_levels, "seed": flags.seed, "verdicts": rows}
+        rows = [{name: _finite(value) for name, value in dataclasses.asdict(verdict).items()} for verdict in verdicts]
+        content: dict[str, Any] = {
+            "rule": str(flags.rule),
+            "levels": flags.levels,
+            "num_levels": flags.num_levels,
+            "seed": flags.seed,
+        }
+        content["verdicts"] = rows
         with one_line(OSError):
             flags.out.parent.mkdir(parents=True, exist_ok=True)
             flags.out.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
@@ -87,6 +90,7 @@ def _verdicts(flags: BakeoffFlags) -> "list[Verdict]":
         config = replace(
             _config_of(flags.rule, provenance),
             levels=flags.levels,
+            antagonist="a2c",
             antagonist_seeds=flags.antagonist_seeds,
             antagonist_max_seeds=flags.antagonist_seeds,
             lifetime=None,
@@ -106,6 +110,11 @@ def _verdicts(flags: BakeoffFlags) -> "list[Verdict]":
 def _config_of(path: Path, provenance: dict[str, Any]) -> TrainConfig:
     with one_line(ValueError, prefix=f"{path}: provenance: "):
         return TrainConfig.from_json(provenance.get("config"))
+
+
+def _finite(value: Any) -> Any:
+    """NaN is no JSON: a correlation that does not exist is null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(verdicts: "list[Verdict]", title: str) -> Table:

@@ -21,7 +21,7 @@ from levels.solvable import Solvable
 from levels.tabular_grid import TabularGrid
 from levels.with_lifetime import WithLifetime
 from levels.world import World
-from lpg.actor_critic import A2C
+from lpg.baselines import BASELINES
 from lpg.learned import LPG
 from lpg.learner import Learner
 from lpg.networks import network_for
@@ -91,13 +91,17 @@ def build_rule(config: TrainConfig) -> LPG:
     )
 
 
-def build_learner(config: TrainConfig, world: World, rule: UpdateRule) -> Learner:
+def build_learner(
+    config: TrainConfig, world: World, rule: UpdateRule, epochs: int = 1, minibatches: int = 1
+) -> Learner:
     """What trains agents of a rule in a world; every rule gets the same network, workers and steps.
 
     Args:
         config: its workers and rollout_length are read.
         world: the world.
         rule: the rule.
+        epochs: passes over a rollout in one update.
+        minibatches: parts of a rollout, a step of descent each.
 
     Returns:
         The learner.
@@ -109,6 +113,8 @@ def build_learner(config: TrainConfig, world: World, rule: UpdateRule) -> Learne
         optimizer=Optimizer("sgd" if world.num_observations is not None else "adam"),
         num_workers=config.workers,
         rollout_length=config.rollout_length,
+        epochs=epochs,
+        minibatches=minibatches,
     )
 
 
@@ -169,8 +175,11 @@ def build_measurement(config: TrainConfig, mesh: Mesh, world: World, needs: froz
     """
     if "antagonist" in needs and config.antagonist == "expert" and not isinstance(world, TabularGrid):
         raise ValueError(f"--antagonist expert needs an exact solver, and {config.levels} has none")
+    # Of random actions and the expert nothing is trained; the learner gives them its world and workers.
+    trained = BASELINES[config.antagonist if config.antagonist in BASELINES else "a2c"]
+    learner = build_learner(config, world, trained.rule, trained.epochs, trained.minibatches)
     return Measurement(
-        population=build_population(config, mesh, build_learner(config, world, A2C())),
+        population=build_population(config, mesh, learner),
         hyper=build_hyperparameters(TrainConfig(), world),
         needs=needs,
         antagonist=config.antagonist,

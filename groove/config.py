@@ -45,7 +45,7 @@ class TrainConfig:
     """Generations whose new levels are one pool of sfl."""
     value_steps: int = 750
     """Steps within which an episode must end to count for value losses."""
-    antagonist: Literal["a2c", "random", "expert"] = "a2c"
+    antagonist: Literal["a2c", "ppo", "random", "expert"] = "a2c"
     """Whom the rule's agents are compared with; the expert is the exact solver."""
     antagonist_seeds: int = 2
     """Antagonists trained on a new level."""
@@ -227,8 +227,8 @@ EXPERIMENTS: dict[str, TrainConfig] = {
         agent_learning_rate=100.0,
         population=64,
         es_learning_rate=0.1,
-        es_learning_rate_decay=0.99,
-        generations=400,
+        es_learning_rate_decay=0.992,
+        generations=500,
     ),
     # Under an hour on two cores; recorded in runs/published/laptop.
     "laptop": TrainConfig(

@@ -1,18 +1,26 @@
 """Every curriculum by name, and why some go with no score or no world."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key
 
 from groove.config import TrainConfig
 from levels.distributions import DISTRIBUTIONS
 from levels.generator import LevelGenerator
-from levels.mutators import Edits, Limits
+from levels.level import Level
+from levels.mutators import MUTATORS, Edits, Limits
 from levels.random_grid import RandomGrid
+from levels.solvable import is_solvable
 from levels.tabular_grid import TabularGrid
 from ued.curriculum import Curriculum, DomainRandomization
 from ued.learnability_sampling import LearnabilitySampling
 from ued.priorities import Priorities
-from ued.replay import PrioritizedLevelReplay, num_replayed_places
+from ued.replay import Edit, PrioritizedLevelReplay, num_replayed_places
 from ued.scores import SCORES, Need
 
 DEFAULT_SCORE = "algorithmic_regret"
@@ -51,6 +59,11 @@ def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels:
         raise ValueError("--level-folder goes with --curriculum fixed, and each needs the other")
     if config.curriculum not in ("dr", "fixed") and config.buffer < num_levels:
         raise ValueError(f"--buffer must be >= {num_levels}, the levels in use in a generation, got {config.buffer}")
+    if config.curriculum not in ("dr", "fixed") and num_replayed_places(num_levels, config.replay_share) == 0:
+        raise ValueError(
+            f"--curriculum {config.curriculum} replays levels, but --replay-share {config.replay_share} of the "
+            f"{num_levels} in a generation is none; raise it or --levels-per-candidate, or use --curriculum dr"
+        )
     return CURRICULA[config.curriculum](config, generator, num_levels)
 
 
@@ -77,10 +90,13 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
         if not isinstance(world, TabularGrid | RandomGrid):
             raise ValueError(f"--curriculum accel edits grid levels, {config.levels} are none")
         edit = _edits(config, world)
-    if num_replayed_places(num_levels, config.replay_share) == 0:
+    num_new = num_levels - num_replayed_places(num_levels, config.replay_share)
+    first_replay = math.ceil(config.min_filled * config.buffer / num_new)
+    if robust and first_replay >= config.generations:
         raise ValueError(
-            f"--curriculum {config.curriculum} replays levels, but --replay-share {config.replay_share} of the "
-            f"{num_levels} in a generation is none; raise it or --levels-per-candidate, or use --curriculum dr"
+            f"--curriculum {config.curriculum} trains on replayed levels alone: --min-filled {config.min_filled} of "
+            f"--buffer {config.buffer} takes {first_replay} generations of {num_new} new levels, --generations is "
+            f"{config.generations}"
         )
     if robust and config.es == "PGPE":
         raise ValueError(
@@ -100,19 +116,38 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
     return ChosenCurriculum(curriculum, score.needs)
 
 
-def _edits(config: TrainConfig, world: TabularGrid | RandomGrid) -> Edits:
-    """Edits that stay within the limits of the distribution, where there is one."""
-    num_types = world.num_types if isinstance(world, RandomGrid) else None
+def _edits(config: TrainConfig, world: TabularGrid | RandomGrid) -> Edit:
+    """Edits that stay within the limits of the distribution and, if they must, leave a prize in reach."""
+    names, num_types = set(MUTATORS), None
+    if isinstance(world, RandomGrid):
+        # Its episodes draw these places anew: such an edit would be the same task in another slot.
+        names, num_types = names - {"move_start", "move_object"}, world.num_types
     if config.levels in DISTRIBUTIONS:
         drawn = DISTRIBUTIONS[config.levels]
-        return Edits(config.num_edits, limits=Limits(drawn.min_steps, drawn.max_steps, num_types))
-    return Edits(config.num_edits, limits=Limits(num_types=num_types))
+        limits = Limits(drawn.min_steps, drawn.max_steps, num_types)
+    else:
+        # Regret grows with the horizon: what no distribution bounds would be doubled again and again.
+        names, limits = names - {"max_steps"}, Limits(num_types=num_types)
+    edits = Edits(config.num_edits, tuple(name for name in MUTATORS if name in names), limits)
+    return edits if not config.solvable else partial(_solvable_edit, edits)
+
+
+def _solvable_edit(edits: Edits, key: Key[Array, ""], level: Level) -> Level:
+    """The edited level, or the level itself where no object of positive reward would be left in reach."""
+    child = edits(key, level)
+    return jax.tree.map(lambda new, old: jnp.where(is_solvable(child), new, old), child, level)
 
 
 def _learnability(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
-    del generator, num_levels
+    del generator
     if config.score not in (None, "learnability"):
         raise ValueError(f"--curriculum sfl keeps levels by learnability, got --score {config.score}; plr takes any")
+    pool = (num_levels - num_replayed_places(num_levels, config.replay_share)) * config.sfl_period
+    if config.buffer >= pool:
+        raise ValueError(
+            f"--buffer must be < {pool}, the new levels of --sfl-period {config.sfl_period} generations among which "
+            f"sfl chooses, got {config.buffer}"
+        )
     curriculum = LearnabilitySampling(config.buffer, config.sfl_period, config.replay_share)
     return ChosenCurriculum(curriculum, curriculum.score.needs)
 

@@ -135,7 +135,10 @@ def draw_regret_vs_exact(path: Path, snapshot: Snapshot) -> None:
     axes.set_xlabel("exact regret (return of best policy − agent's)")
     axes.set_ylabel("algorithmic regret (antagonist's return − agent's) ± s.e.")
     axes.legend(loc="upper left")
-    axes.set_title(f"Spearman's correlation {_correlation(exact, regret)} over {known.sum()} kept levels", fontsize=11)
+    axes.set_title(
+        f"Spearman's correlation {_correlation(exact, regret)} over {known.sum()} kept levels, of the same agents",
+        fontsize=11,
+    )
     figure.savefig(path)
 
 

@@ -178,12 +178,8 @@ def _snapshot(config: TrainConfig, curriculum: Curriculum, world: World, state: 
     else:
         assert isinstance(curriculum, PrioritizedLevelReplay)
         buffer, priorities = state, curriculum.priorities
-        by_score = priorities.score_share(buffer.score, buffer.available)
-        by_staleness = priorities.stale_share(buffer.age, buffer.available)
-        chances = {
-            "by score": (1 - priorities.staleness) * by_score,
-            "by staleness": priorities.staleness * by_staleness,
-        }
+        shares = priorities.shares(buffer.score, buffer.age, buffer.available)
+        chances = dict(zip(("by score", "by staleness"), shares, strict=True))
         replay_from = max(1, int(np.ceil(curriculum.min_filled * curriculum.capacity)))
     filled, score = np.asarray(buffer.filled), np.asarray(buffer.score)
     order = np.lexsort((-score, ~filled))[: filled.sum()]

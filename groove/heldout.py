@@ -63,18 +63,19 @@ class LevelSet:
         return (returns - self.random) / (self.optimum - self.random)
 
 
-def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int) -> LevelSet:
+def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed: int = 0) -> LevelSet:
     """Draw the levels of a stream, solvable ones where the world is a grid, and solve them exactly.
 
     Args:
         generator: where the levels come from.
         stream: HELDOUT_STREAM or VALIDATION_STREAM.
         num_levels: levels drawn, ≥ 1.
+        seed: of the draws, 0 for the sets that every run meets; sets to be joined need one each.
 
     Returns:
         The set, without levels on which the best policy gains nothing over a random one.
     """
-    level_key, life_key = jax.random.split(stream_key(stream))
+    level_key, life_key = jax.random.split(stream_key(stream, seed))
     grid = generator.world
     tabular = isinstance(grid, TabularGrid)
     source = Solvable(generator) if tabular and not isinstance(generator, Solvable) else generator

@@ -16,7 +16,7 @@ from lpg.update_rule import Hyperparameters
 from ued.curriculum import NOT_KEPT, Batch, Extras
 from ued.scores import Need
 
-AntagonistKind = Literal["a2c", "random", "expert"]
+AntagonistKind = Literal["a2c", "ppo", "random", "expert"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Measurement:
         population: runs antagonists; its learner has their rule, its world is the levels'.
         hyper: the antagonists' step sizes and costs.
         needs: what is to be measured.
-        antagonist: "a2c" trains for the level's lifetime, "random" acts uniformly, "expert" is the solver.
+        antagonist: "a2c" and "ppo" train for the level's lifetime, "random" acts uniformly, "expert" is the solver.
         num_seeds: antagonists of a new level, ≥ 1.
         max_seeds: antagonists of a level at most, ≥ num_seeds.
     """

@@ -1,6 +1,6 @@
 """One generation of discovery: candidates live, the search follows the better ones."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -9,12 +9,13 @@ from flax import struct
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from groove.evolution import Search
+from groove.level_outcome import level_outcome
 from groove.level_statistics import batch_statistics
 from groove.measurement import Measurement
 from groove.population import Lifetimes, Outcomes, Population
 from levels.generator import LevelGenerator
 from lpg.update_rule import Hyperparameters
-from ued.curriculum import Batch, Curriculum, Extras, Outcome
+from ued.curriculum import Batch, Curriculum
 
 
 @struct.dataclass
@@ -105,7 +106,7 @@ class MetaTraining:
         extras, antagonist_updates = batch.extras, jnp.int32(0)
         if num_new:
             extras, antagonist_updates = self.measurement.measure(measurement_key, batch, num_new)
-        outcome = self._outcome(outcomes, level, extras)
+        outcome = level_outcome(outcomes, level, self.num_levels, extras)
         curriculum = self.curriculum.update(update_key, curriculum, batch, outcome)
         returns, fitness = self._fitness(outcomes, batch, level)
         told = self.search.tell(tell_key, candidates, fitness, search)
@@ -128,31 +129,6 @@ class MetaTraining:
         num_groups = self.search.config.num_groups
         level = (candidate % num_groups)[:, None] + num_groups * jnp.arange(self.levels_per_candidate)
         return jnp.repeat(candidate, self.levels_per_candidate), level.reshape(-1)
-
-    def _outcome(self, outcomes: Outcomes, level: Int[Array, "N"], extras: Extras) -> Outcome:
-        """What the lives say of each level."""
-        num_levels, lives_per_level = self.num_levels, level.size // self.num_levels
-
-        def by_level(x: Float[Array, "N ..."]) -> Float[Array, "n lives ..."]:
-            return x[jnp.argsort(level, stable=True)].reshape(num_levels, lives_per_level, *x.shape[1:])
-
-        def mean(x: Float[Array, "N"]) -> Float[Array, "n"]:
-            # Of the lives that came to a sound end: a broken candidate says nothing of the level.
-            return jnp.nanmean(by_level(x), axis=1)
-
-        episode_returns = by_level(outcomes.episode_returns).reshape(num_levels, -1)
-        # max passes NaN over in silence or hands it on, as it likes: a broken agent's episodes are no best ones.
-        best = jnp.max(jnp.where(jnp.isfinite(episode_returns), episode_returns, -jnp.inf), axis=1)
-        losses = outcomes.value_losses
-        return Outcome(
-            ended=jnp.ones(num_levels, bool),
-            agent_return=mean(outcomes.returns),
-            episode_returns=episode_returns,
-            extras=replace(extras, best_return=jnp.maximum(extras.best_return, best)),
-            positive_value_loss=None if losses is None else mean(losses.positive),
-            absolute_value_loss=None if losses is None else mean(losses.absolute),
-            mean_value=None if losses is None else mean(losses.mean_value),
-        )
 
     def _fitness(
         self, outcomes: Outcomes, batch: Batch, level: Int[Array, "N"]

@@ -18,8 +18,11 @@ def iqm(scores: Float[np.ndarray, "..."]) -> float:
 
     Returns:
         The mean of what is left.
+
+    Raises:
+        ValueError: a score is not finite; it would sort among the best and be cut away.
     """
-    ordered = np.sort(np.ravel(scores))
+    ordered = _ordered(scores)
     cut = ordered.size // 4
     return float(np.mean(ordered[cut : ordered.size - cut]))
 
@@ -33,10 +36,13 @@ def cvar(scores: Float[np.ndarray, "..."], share: float = 0.1) -> float:
 
     Returns:
         That mean.
+
+    Raises:
+        ValueError: a score is not finite, or the share out of range.
     """
     if not 0 < share <= 1:
         raise ValueError(f"cvar: share must be in (0, 1], got {share}")
-    ordered = np.sort(np.ravel(scores))
+    ordered = _ordered(scores)
     return float(np.mean(ordered[: int(np.ceil(share * ordered.size))]))
 
 
@@ -62,10 +68,13 @@ def bootstrap(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Percentile interval of an aggregate: meta-seeds are drawn anew, and within each the levels.
+    """Percentile interval of an aggregate: meta-seeds and levels are drawn anew, each with all of the other.
+
+    The two are crossed, since the rules of all meta-seeds are scored on the same levels: drawn apart in
+    each row, the luck of the levels would cancel out between the rows.
 
     Args:
-        scores: [seeds, n], a row for each meta-seed.
+        scores: [seeds, n], a row for each meta-seed, a column for each level.
         aggregate: of any number of scores.
         confidence: in (0, 1).
         num_resamples: draws behind the interval.
@@ -81,8 +90,14 @@ def bootstrap(
     resampled = np.empty(num_resamples)
     for i in range(num_resamples):
         rows = draws.integers(num_seeds, size=(num_seeds, 1))
-        columns = draws.integers(num_levels, size=(num_seeds, num_levels))
+        columns = draws.integers(num_levels, size=(1, num_levels))
         resampled[i] = aggregate(scores[rows, columns])
     tail = (1 - confidence) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail]).tolist()
     return Interval(aggregate(scores), low, high)
+
+
+def _ordered(scores: Float[np.ndarray, "..."]) -> Float[np.ndarray, "n"]:
+    if not np.all(np.isfinite(scores)):
+        raise ValueError(f"scores must be finite, got {np.sum(~np.isfinite(scores))} that are not")
+    return np.sort(np.ravel(scores))

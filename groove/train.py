@@ -127,11 +127,11 @@ class Run:
         # Placed as the generation returns it, so that the first call compiles for all.
         state = jax.device_put(state, NamedSharding(self._mesh, PartitionSpec()))
         advance: Any = jax.jit(self._training.generation, donate_argnums=1)
-        if int(state.generation) < self.config.generations:
-            # Compiled before it is run, so that its arrays come after the compiler's memory has gone back.
-            advance = advance.lower(self._run_key, state).compile()
-            return_freed_memory()
         with stop_requests(self.console) as stop, logs:
+            if int(state.generation) < self.config.generations:
+                # Compiled before it is run, so that its arrays come after the compiler's memory has gone back.
+                advance = advance.lower(self._run_key, state).compile()
+                return_freed_memory()
             for generation in range(int(state.generation), self.config.generations):
                 begin = time.perf_counter()
                 state, metrics = advance(self._run_key, state)

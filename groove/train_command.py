@@ -62,7 +62,11 @@ def train(arguments: list[str]) -> int:
     refuse_unknown_flags(rest, ["--" + flag.replace("_", "-") for flag in [*flags, "no_solvable"]])
     chosen = read_flags(TrainFlags, f"groove train {name}", rest, default=TrainFlags(config=EXPERIMENTS[name]))
     path = chosen.run or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
-    run = _build(chosen.config)
+    config = chosen.config
+    if config.level_folder is not None:
+        # A run may be resumed from elsewhere.
+        config = dataclasses.replace(config, level_folder=str(Path(config.level_folder).resolve()))
+    run = _build(config)
     with one_line(RunFolderError), RunFolder.create(path) as folder:
         folder.write_config(run.record)
         print(f"run: {path}")

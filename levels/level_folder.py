@@ -59,7 +59,10 @@ def level_folder(folder: Path, world: TabularGrid | RandomGrid) -> FixedLevels:
     grid = world if isinstance(world, TabularGrid) else world.grid
     levels = []
     for path in paths:
-        level = load_level(path, grid.height, grid.width, grid.num_objects)
+        try:
+            level = load_level(path, grid.height, grid.width, grid.num_objects)
+        except OSError as error:
+            raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
         kinds = [int(kind) for kind in level.object_types if kind != UNUSED]
         if isinstance(world, RandomGrid) and max(kinds, default=0) >= world.num_types:
             raise ValueError(f"{path}: object types must be in 0..{world.num_types - 1}, got {max(kinds)}")

@@ -32,6 +32,8 @@ class LearnabilitySampling:
     Differs: the pool is the new levels that the candidate rules of a period lived on anyway, not one
     rolled out apart, so that a generation costs no more environment steps than any other.
 
+    Differs: a level is not marked as in use; where lives end at different times, two may meet on it.
+
     Attributes:
         capacity: levels K kept of a pool, ≥ 1.
         period: generations whose new levels are a pool, ≥ 1.
@@ -115,5 +117,5 @@ class LearnabilitySampling:
             "levels_kept": jnp.sum(state.active.filled),
             "levels_replayed": jnp.sum(replayed),
             "kept_score": jnp.mean(state.active.score, where=state.active.available),
-            "score_new": jnp.mean(score, where=~replayed & jnp.isfinite(score)),
+            "score_new": jnp.mean(score, where=~replayed & outcome.ended & jnp.isfinite(score)),
         }

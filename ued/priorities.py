@@ -98,6 +98,22 @@ class Priorities:
         """
         return _normalised(jnp.log(age.astype(jnp.float32)), available)
 
+    def shares(
+        self, score: Float[Array, "C"], age: Int[Array, "C"], available: Bool[Array, "C"]
+    ) -> tuple[Float[Array, "C"], Float[Array, "C"]]:
+        """The two parts of P.
+
+        Args:
+            score: [C], finite where available.
+            age: [C], generations since the level was last drawn, ≥ 0.
+            available: [C].
+
+        Returns:
+            (1 − ρ)·P_score and ρ·P_stale, [C] each.
+        """
+        by_score, by_age = self.score_share(score, available), self.stale_share(age, available)
+        return (1 - self.staleness) * by_score, self.staleness * by_age
+
     def __call__(
         self, score: Float[Array, "C"], age: Int[Array, "C"], available: Bool[Array, "C"]
     ) -> Float[Array, "C"]:
@@ -112,6 +128,5 @@ class Priorities:
             [C] in [0, 1], sums to 1 unless nothing is available. An available slot has a chance, however
             small, so that a batch can always be filled.
         """
-        by_score, by_age = self.score_share(score, available), self.stale_share(age, available)
-        mixture = (1 - self.staleness) * by_score + self.staleness * by_age
+        mixture = sum(self.shares(score, age, available))
         return jnp.where(available, jnp.maximum(mixture, LEAST_PROBABILITY), 0.0)

@@ -145,7 +145,7 @@ class PrioritizedLevelReplay:
             "kept_score": jnp.mean(state.score, where=state.available),
         }
         for name, group in (("new", ~replayed), ("replayed", replayed)):
-            numbers[f"score_{name}"] = jnp.mean(score, where=group & jnp.isfinite(score))
+            numbers[f"score_{name}"] = jnp.mean(score, where=group & outcome.ended & jnp.isfinite(score))
         return numbers
 
     def _ready(self, state: LevelBuffer, num_replayed: int) -> Bool[Array, ""]:

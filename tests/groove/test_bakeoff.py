@@ -114,7 +114,10 @@ def test_bakeoff_judges_every_score():
 
 @pytest.mark.parametrize(
     ("levels", "num_levels", "message"),
-    [("small", 7, "at least 8 levels, got 7"), ("random_small", 8, "needs a grid whose objects the level places")],
+    [
+        ("small", 7, "--num-levels must be >= 8, got 7"),
+        ("random_small", 8, "--levels must be a grid whose objects the level places"),
+    ],
 )
 def test_bakeoff_refuses_pools_it_cannot_judge(levels, num_levels, message):
     bakeoff, meta_params = contest(generator(levels))

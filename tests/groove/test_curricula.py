@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 from groove.building import build_training
@@ -14,6 +15,7 @@ from levels.emptied import Emptied
 from levels.level_file import save_level
 from levels.level_folder import FixedLevels
 from levels.registry import generator
+from levels.solvable import Solvable, is_solvable
 from levels.with_lifetime import WithLifetime
 from tests.smallest_run import SMALLEST, StubPopulation, settle_devices
 from ued.curriculum import DomainRandomization
@@ -24,6 +26,7 @@ from ued.scores import SCORES
 GRID = dataclasses.replace(SMALLEST, levels="small", population=8, buffer=8)
 """Four levels a generation."""
 
+MAZE = generator("maze_spiral")
 REPLAY = ("plr", "robust_plr", "accel")
 PAIRS = [*itertools.product(REPLAY, SCORES), ("sfl", "learnability"), *((name, None) for name in CURRICULA)]
 
@@ -105,6 +108,10 @@ REFUSED = [
     ({"curriculum": "plr", "replay_share": 0.0}, "--curriculum plr replays levels"),
     ({"curriculum": "plr", "es": "SNES"}, "--curriculum plr replays levels, but --replay-share 0.5 of the 1 in a"),
     ({"curriculum": "robust_plr", "es": "SNES"}, "--curriculum robust_plr replays levels"),
+    ({"curriculum": "sfl", "replay_share": 0.0}, "--curriculum sfl replays levels"),
+    # 2 new levels a generation: 24 fill half of a buffer of 48 after 12, and the run is over after 6.
+    ({"curriculum": "robust_plr", "buffer": 48}, "--curriculum robust_plr trains on replayed levels alone"),
+    ({"curriculum": "sfl", "sfl_period": 4}, "--buffer must be < 8, the new levels of --sfl-period 4 generations"),
 ]
 
 
@@ -150,3 +157,29 @@ def test_edits_stay_within_the_limits_of_the_distribution():
     assert (edits.limits.min_steps, edits.limits.max_steps) == (drawn.min_steps, drawn.max_steps)
     edits = build_curriculum(dataclasses.replace(config, levels="random_small"), generator("random_small"), 4)
     assert edits.curriculum.edit.limits.num_types == generator("random_small").world.num_types
+
+
+def test_edits_where_no_distribution_bounds_the_horizon_leave_it_alone():
+    # Trap: regret grows with the horizon, and the winner's is doubled again and again.
+    edits = build_curriculum(dataclasses.replace(GRID, curriculum="accel", levels="maze_spiral"), MAZE, 4)
+    assert "max_steps" not in edits.curriculum.edit.names and "flip_wall" in edits.curriculum.edit.names
+
+
+def test_edits_leave_places_alone_that_every_episode_draws_anew():
+    config = dataclasses.replace(GRID, curriculum="accel", levels="random_small")
+    edits = build_curriculum(config, generator("random_small"), 4).curriculum.edit
+    assert not {"move_start", "move_object"} & set(edits.names)
+    assert edits.limits.num_types == generator("random_small").world.num_types
+
+
+def test_edits_of_solvable_levels_are_solvable():
+    source = Solvable(generator("small"))
+    levels = jax.vmap(source.sample)(jax.random.split(jax.random.key(0), 64))
+    config = dataclasses.replace(GRID, curriculum="accel", num_edits=20)
+
+    def solvable_share(config):
+        edit = build_curriculum(config, source, 4).curriculum.edit
+        return float(jnp.mean(jax.vmap(is_solvable)(jax.vmap(edit)(jax.random.split(jax.random.key(1), 64), levels))))
+
+    assert solvable_share(config) < 1.0
+    assert solvable_share(dataclasses.replace(config, solvable=True)) == 1.0

@@ -107,13 +107,13 @@ def test_regrets_are_compared_by_rank(tmp_path, snapshot, drawn):
     points = axes.lines[0].get_xydata()
     np.testing.assert_allclose(points, [[0.875, 1], [0.875, 0.75], [0.625, 0.5], [0.25, 0.25], [0.5, 0.5]])
     # Ranks 4.5, 4.5, 3, 1, 2 and 5, 4, 2.5, 1, 2.5: covariance 9 / (9.5 · 9.5)^(1/2).
-    assert axes.get_title() == "Spearman's correlation 0.95 over 5 kept levels" and inside(drawn[0])
+    assert axes.get_title() == "Spearman's correlation 0.95 over 5 kept levels, of the same agents" and inside(drawn[0])
 
 
 def test_correlation_without_spread_is_undefined(tmp_path, snapshot, drawn):
     alike = snapshot.kept.replace(agent_return=snapshot.kept.extras.optimal_return)
     draw_regret_vs_exact(tmp_path / "regret.png", dataclasses.replace(snapshot, kept=alike))
-    assert drawn[0].axes[0].get_title() == "Spearman's correlation undefined over 5 kept levels"
+    assert drawn[0].axes[0].get_title() == "Spearman's correlation undefined over 5 kept levels, of the same agents"
 
 
 def test_compared_rows_spread_through_the_ranks(snapshot):

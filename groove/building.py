@@ -204,12 +204,13 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     levels = build_generator(config)
     rule = build_rule(config)
     evolution = build_evolution(config)
+    shapes = jax.eval_shape(rule.init, jax.random.key(0))
+    search = evolution.search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
     chosen = build_curriculum(config, levels, evolution.num_groups * config.levels_per_candidate)
     probe = ValueProbe(config.value_steps) if "values" in chosen.needs else None
-    shapes = jax.eval_shape(rule.init, jax.random.key(0))
     return MetaTraining(
         population=build_population(config, mesh, build_learner(config, levels.world, rule), probe),
-        search=evolution.search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)),
+        search=search,
         curriculum=chosen.curriculum,
         measurement=build_measurement(config, mesh, levels.world, chosen.needs),
         generator=build_fresh(config, levels),

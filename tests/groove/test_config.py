@@ -57,7 +57,7 @@ BUILT = {
 """Another value for each field that decides what a run is built of."""
 
 _PLR = {"curriculum": "plr"}
-_ACCEL = {"curriculum": "accel", "levels": "small"}
+_ACCEL = {"curriculum": "accel", "levels": "small", "buffer": 4}
 BASES = {
     "solvable": {"levels": "small"},
     "score": _PLR,
@@ -70,7 +70,7 @@ BASES = {
     "staleness": _PLR,
     "edit_share": _ACCEL,
     "num_edits": _ACCEL,
-    "sfl_period": {"curriculum": "sfl"},
+    "sfl_period": {"curriculum": "sfl", "buffer": 4},
     "value_steps": _PLR | {"score": "l1_value_loss"},
     "antagonist": _PLR,
     "antagonist_seeds": _PLR | {"antagonist_max_seeds": 4},

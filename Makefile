@@ -69,7 +69,7 @@ runs/bakeoff/results.json: | $(STAMP)
 
 bakeoff: runs/bakeoff/results.json
 	@echo "==> groove bakeoff"
-	@$(BIN)/groove bakeoff runs/bakeoff/rule.safetensors --out runs/bakeoff/bakeoff.json
+	@$(BIN)/groove bakeoff runs/bakeoff/rule.safetensors -n 512 --out runs/bakeoff/bakeoff.json
 
 readme: $(STAMP)
 	@$(BIN)/python -m benchmarks.readme_tables

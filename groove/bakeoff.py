@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from groove.heldout import BAKEOFF_STREAM, stream_key
 from groove.level_outcome import level_outcome
 from groove.measurement import Measurement
-from groove.population import Lifetimes, Outcomes, Population
+from groove.population import Population, lives_of_one_rule
 from levels.generator import LevelGenerator
 from levels.solver import optimal_return
 from levels.tabular_grid import TabularGrid
@@ -168,8 +168,8 @@ class _Measure:
 
     def __init__(self, bakeoff: Bakeoff, meta_params: PyTree, levels: PyTree, optimum: Array) -> None:
         self._bakeoff, self._meta_params, self._levels, self._optimum = bakeoff, meta_params, levels, optimum
-        self._live = jax.jit(partial(_lives, bakeoff.population))
-        self._plain = jax.jit(partial(_lives, replace(bakeoff.population, value_probe=None)))
+        self._live = jax.jit(bakeoff.population.live)
+        self._plain = jax.jit(replace(bakeoff.population, value_probe=None).live)
         measurement = bakeoff.measurement
         self._random = jax.jit(lambda key, levels: measurement.random_returns(key, levels, 1)[:, 0])
         self._antagonists = {
@@ -182,14 +182,8 @@ class _Measure:
         life_key, random_key, antagonist_key = jax.random.split(key, 3)
         num_levels = self._optimum.shape[0]
         level = jnp.repeat(jnp.arange(num_levels), bakeoff.lives_per_level)
-        levels, num_lives = jax.tree.map(lambda x: x[level], self._levels), level.size
-        lives = Lifetimes(
-            keys=jax.random.split(life_key, num_lives),
-            candidates=None,
-            levels=levels,
-            lengths=levels.lifetime,
-            hyper=jax.tree.map(lambda x: jnp.broadcast_to(x, (num_lives,)), bakeoff.hyper),
-        )
+        levels = jax.tree.map(lambda x: x[level], self._levels)
+        lives = lives_of_one_rule(jax.random.split(life_key, level.size), levels, levels.lifetime, bakeoff.hyper)
         _, plain_seconds = _timed(self._plain, self._meta_params, lives)
         outcomes, probe_seconds = _timed(self._live, self._meta_params, lives)
         random_return, random_seconds = _timed(self._random, random_key, self._levels)
@@ -213,10 +207,6 @@ class _Measure:
 def _antagonist_counts(most: int) -> list[int]:
     """1, 2, 4 … up to the most."""
     return [count for count in (2**power for power in range(most.bit_length())) if count <= most]
-
-
-def _lives(population: Population, meta_params: PyTree, lives: Lifetimes) -> Outcomes:
-    return population.live(meta_params, lives)
 
 
 def _timed(action: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:

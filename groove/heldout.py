@@ -5,11 +5,10 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
-from groove.population import Lifetimes, Population
+from groove.population import Population, lives_of_one_rule
 from levels.generator import LevelGenerator
 from levels.solvable import Solvable
 from levels.solver import optimal_return, random_return
@@ -118,13 +117,6 @@ class Evaluation:
         Returns:
             [n] float32.
         """
-        num_levels = level_set.life_keys.shape[0]
         keys = jax.vmap(lambda key: jax.random.fold_in(key, seed))(level_set.life_keys)
-        lives = Lifetimes(
-            keys=keys,
-            candidates=None,
-            levels=level_set.levels,
-            lengths=level_set.levels.lifetime,
-            hyper=jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x), (num_levels,)), hyper),
-        )
+        lives = lives_of_one_rule(keys, level_set.levels, level_set.levels.lifetime, hyper)
         return np.asarray(self._live(meta_params, lives))

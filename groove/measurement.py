@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from groove.population import Lifetimes, Population
+from groove.population import Population, lives_of_one_rule
 from levels.solver import optimal_return
 from levels.tabular_grid import TabularGrid
 from lpg.episodes import episode_returns, random_policy
@@ -107,17 +107,8 @@ class Measurement:
         return returns.reshape(-1, self.num_seeds), updates
 
     def _live(self, key: Key[Array, ""], levels: PyTree, lengths: Int[Array, "N"]) -> tuple[Array, Array]:
-        num_lives = lengths.shape[0]
-        outcomes = self.population.live(
-            (),
-            Lifetimes(
-                keys=jax.random.split(key, num_lives),
-                candidates=None,
-                levels=levels,
-                lengths=lengths,
-                hyper=jax.tree.map(lambda x: jnp.broadcast_to(x, (num_lives,)), self.hyper),
-            ),
-        )
+        keys = jax.random.split(key, lengths.shape[0])
+        outcomes = self.population.live((), lives_of_one_rule(keys, levels, lengths, self.hyper))
         return outcomes.returns, jnp.sum(outcomes.num_updates)
 
     def random_returns(self, key: Key[Array, ""], levels: PyTree, num_seeds: int) -> Float[Array, "m seeds"]:

@@ -24,6 +24,29 @@ class Lifetimes:
     hyper: Hyperparameters  # [N] float32 each
 
 
+def lives_of_one_rule(
+    keys: Key[Array, "N"], levels: PyTree, lengths: Int[Array, "N"], hyper: Hyperparameters
+) -> Lifetimes:
+    """Lives that one rule governs, with the same step sizes and costs.
+
+    Args:
+        keys: [N].
+        levels: [N, …].
+        lengths: [N] int32, updates, ≥ 1.
+        hyper: scalars.
+
+    Returns:
+        N lives.
+    """
+    return Lifetimes(
+        keys=keys,
+        candidates=None,
+        levels=levels,
+        lengths=lengths,
+        hyper=jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x), lengths.shape), hyper),
+    )
+
+
 @struct.dataclass
 class Outcomes:
     """What became of N lives."""

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from groove.curriculum_figures import (
@@ -33,19 +32,6 @@ def snapshot(tmp_path):
 @pytest.fixture
 def empty(tmp_path):
     return read_snapshot(write_run(tmp_path / "empty"), CONFIG)
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were saved, in their order."""
-    figures, save = [], Figure.savefig
-
-    def keep(self, *arguments, **settings):
-        figures.append(self)
-        save(self, *arguments, **settings)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-    return figures
 
 
 def inside(figure):

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from groove.curriculum_figures import NothingToDraw
 from groove.metrics_figures import column, draw_drift, draw_regret_over_time, smoothed
@@ -19,18 +18,6 @@ def rows(tmp_path):
     folder = write_run(tmp_path / "run")
     write_metrics(folder)
     return MetricsLog(folder.metrics_path).rows()
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    figures, save = [], Figure.savefig
-
-    def keep(self, *arguments, **settings):
-        figures.append(self)
-        save(self, *arguments, **settings)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-    return figures
 
 
 def test_column_is_nan_where_there_is_no_number():

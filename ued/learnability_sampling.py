@@ -8,7 +8,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from ued.curriculum import NOT_KEPT, Batch, Outcome, new_batch
-from ued.level_buffer import LevelBuffer, draw_slots, empty_buffer, keep_best
+from ued.level_buffer import LevelBuffer, draw_slots, empty_buffer, keep_best, kept_or_fresh
 from ued.replay import num_replayed_places
 from ued.scores import SCORES, Score
 
@@ -86,13 +86,9 @@ class LearnabilitySampling:
             )
         slots = draw_slots(key, self.probabilities(state), num_places - num_new)
         slots = jnp.where(wanted[num_new:], slots, NOT_KEPT)
-
-        def place(kept: Array, drawn: Array) -> Array:
-            old = kept[jnp.maximum(slots, 0)]
-            chosen = jnp.where((slots != NOT_KEPT).reshape(-1, *[1] * (old.ndim - 1)), old, drawn[num_new:])
-            return jnp.concatenate([drawn[:num_new], chosen])
-
-        batch = new_batch(jax.tree.map(place, state.active.levels, fresh), num_places)
+        replayed = kept_or_fresh(state.active.levels, slots, jax.tree.map(lambda x: x[num_new:], fresh))
+        levels = jax.tree.map(lambda x, y: jnp.concatenate([x[:num_new], y]), fresh, replayed)
+        batch = new_batch(levels, num_places)
         return state, replace(batch, slots=batch.slots.at[num_new:].set(slots))
 
     def update(

@@ -90,6 +90,35 @@ def draw_slots(key: Key[Array, ""], probability: Float[Array, "C"], num_slots: i
     return jnp.where(jnp.isneginf(value), NOT_KEPT, slot).astype(jnp.int32)
 
 
+def kept_or_fresh(kept: PyTree, slots: Int[Array, "k"], fresh: PyTree) -> PyTree:
+    """The levels of slots, and fresh ones where there is no slot.
+
+    Args:
+        kept: [C, …] levels.
+        slots: [k], -1 = none.
+        fresh: [k, …] levels.
+
+    Returns:
+        [k, …] levels.
+    """
+    old = jax.tree.map(lambda x: x[jnp.maximum(slots, 0)], kept)
+    return first_or_second(slots != NOT_KEPT, old, fresh)
+
+
+def first_or_second(is_first: Bool[Array, "k"], first: PyTree, second: PyTree) -> PyTree:
+    """Row by row the one or the other.
+
+    Args:
+        is_first: [k].
+        first: [k, …].
+        second: [k, …].
+
+    Returns:
+        [k, …].
+    """
+    return jax.tree.map(lambda a, b: jnp.where(is_first.reshape(-1, *[1] * (a.ndim - 1)), a, b), first, second)
+
+
 def take(buffer: LevelBuffer, slots: Int[Array, "k"]) -> LevelBuffer:
     """Mark levels as in use and as drawn now.
 

@@ -8,7 +8,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from ued.curriculum import NOT_KEPT, Batch, Outcome, unknown_extras
-from ued.level_buffer import LevelBuffer, draw_slots, empty_buffer, give_back, keep_best, take
+from ued.level_buffer import (
+    LevelBuffer,
+    draw_slots,
+    empty_buffer,
+    first_or_second,
+    give_back,
+    keep_best,
+    kept_or_fresh,
+    take,
+)
 from ued.priorities import Priorities, effective_number
 from ued.scores import Score
 
@@ -102,12 +111,7 @@ class PrioritizedLevelReplay:
         slots = slots[jnp.cumsum(wanted[num_new:]) - 1]
         slots = jnp.where(self._ready(state, num_replayed) & wanted[num_new:], slots, NOT_KEPT)
         replays = slots != NOT_KEPT
-
-        def replayed_or_fresh(kept: Array, drawn: Array) -> Array:
-            old, new = kept[jnp.maximum(slots, 0)], drawn[num_new:]
-            return jnp.where(replays.reshape(-1, *[1] * (old.ndim - 1)), old, new)
-
-        replayed = jax.tree.map(replayed_or_fresh, state.levels, fresh)
+        replayed = kept_or_fresh(state.levels, slots, jax.tree.map(lambda x: x[num_new:], fresh))
         new, parents = jax.tree.map(lambda x: x[:num_new], fresh), jnp.full(num_new, NOT_KEPT, jnp.int32)
         if self.edit is not None and num_replayed:
             identities = jnp.where(replays, state.identity[slots], NOT_KEPT)
@@ -160,11 +164,7 @@ class PrioritizedLevelReplay:
         num_edits = round(self.edit_share * num_new)
         parent = jnp.arange(num_edits) % num_replayed
         edited = jax.vmap(edit)(jax.random.split(key, num_edits), jax.tree.map(lambda x: x[parent], replayed))
-        has_parent = identities[parent] != NOT_KEPT
-
-        def put(fresh: Array, edits: Array) -> Array:
-            chosen = jnp.where(has_parent.reshape(-1, *[1] * (edits.ndim - 1)), edits, fresh[:num_edits])
-            return fresh.at[:num_edits].set(chosen)
-
+        fresh = jax.tree.map(lambda x: x[:num_edits], new)
+        first = first_or_second(identities[parent] != NOT_KEPT, edited, fresh)
         parents = jnp.full(num_new, NOT_KEPT, jnp.int32).at[:num_edits].set(identities[parent])
-        return jax.tree.map(put, new, edited), parents
+        return jax.tree.map(lambda x, y: x.at[:num_edits].set(y), new, first), parents

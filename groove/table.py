@@ -16,8 +16,8 @@ from lpg.update_rule import Hyperparameters
 if TYPE_CHECKING:
     from rich.table import Table
 
-TUNING_SEEDS = 3
-"""Lives of each configuration on each validation level."""
+TUNING_SEEDS, CLOSING_SEEDS = 3, 5
+"""Lives on each level, of each configuration that is tried and of each rule in the closing table."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,24 @@ def score(name: str, level_set: LevelSet, returns: Float[np.ndarray, "n"]) -> Sc
     scores = level_set.normalised(returns)
     error = np.std(scores, ddof=1) / np.sqrt(scores.size) if scores.size > 1 else np.nan
     return Score(name, float(np.mean(scores)), float(error), float(np.mean(returns)))
+
+
+def mean_returns(
+    evaluation: Evaluation, meta_params: PyTree, level_set: LevelSet, hyper: Hyperparameters, num_seeds: int
+) -> Float[np.ndarray, "n"]:
+    """Mean over agents of their return on each level.
+
+    Args:
+        evaluation: of the rule.
+        meta_params: of the rule.
+        level_set: n levels.
+        hyper: the agents' step sizes and costs.
+        num_seeds: agents on each level, ≥ 1.
+
+    Returns:
+        [n].
+    """
+    return np.mean([evaluation.returns(meta_params, level_set, hyper, seed) for seed in range(num_seeds)], axis=0)
 
 
 def search_space(default: Hyperparameters, num_configurations: int, seed: int) -> list[Hyperparameters]:
@@ -91,8 +109,7 @@ def tune(
     """
 
     def worth(hyper: Hyperparameters) -> float:
-        lives = [evaluation.returns((), validation, hyper, seed) for seed in range(TUNING_SEEDS)]
-        value = float(np.mean(validation.normalised(np.mean(lives, axis=0))))
+        value = float(np.mean(validation.normalised(mean_returns(evaluation, (), validation, hyper, TUNING_SEEDS))))
         return value if np.isfinite(value) else -np.inf
 
     return max(search_space(default, num_configurations, seed=0), key=worth)
@@ -124,9 +141,13 @@ def closing_scores(
         Random policy, the rules, A2C with the default and with tuned step sizes, optimum.
     """
     tuned = tune(baseline, validation, baseline_hyper, num_configurations)
-    rows = [score(name, heldout, learned.returns(params, heldout, hyper)) for name, params in rules.items()]
-    rows.append(score("A2C (default)", heldout, baseline.returns((), heldout, baseline_hyper)))
-    rows.append(score("A2C (tuned)", heldout, baseline.returns((), heldout, tuned)))
+
+    def row(name: str, evaluation: Evaluation, params: PyTree, hyper: Hyperparameters) -> Score:
+        return score(name, heldout, mean_returns(evaluation, params, heldout, hyper, CLOSING_SEEDS))
+
+    rows = [row(name, learned, params, hyper) for name, params in rules.items()]
+    rows.append(row("A2C (default)", baseline, (), baseline_hyper))
+    rows.append(row("A2C (tuned)", baseline, (), tuned))
     if heldout.random is not None and heldout.optimum is not None:
         rows.insert(0, score("random policy", heldout, heldout.random))
         rows.append(score("optimum", heldout, heldout.optimum))

@@ -95,8 +95,9 @@ def test_closing_scores_tunes_on_validation_levels_alone(heldout):
     tuned = max(float(hyper.learning_rate) for hyper in search_space(DEFAULT, 5, seed=0)) / 1000
     learners = {"untrained": 0.25, "trained": 0.75, "A2C (default)": 0.04, "A2C (tuned)": tuned}
     assert values == pytest.approx(learners | anchors) and tuned > 0.04
-    # 15 lives to tune, then the default and the best on the held-out levels.
-    assert [asked[0] is validation for asked in baseline.asked] == [True] * 15 + [False] * 2
+    # 15 lives to tune, then five of the default and five of the best on the held-out levels.
+    assert [asked[0] is validation for asked in baseline.asked] == [True] * 15 + [False] * 10
+    assert [seed for _, _, seed in baseline.asked[15:]] == [seed for _, _, seed in learned.asked] == [0, 1, 2, 3, 4] * 2
     assert next(iter(values)) == ("untrained" if heldout is UNSOLVED else "random policy")
     text = StringIO()
     Console(width=80, file=text).print(render(rows, "4 levels"))

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from groove.bootstrap import crossed_bootstrap
 from groove.devices import configure, lives_mesh
-from groove.statistics import bootstrap, cvar, iqm
+from groove.statistics import cvar, iqm
 
 FINAL_RATE = 0.018
 """Share of its first value that the search's step size ends at, whatever the number of generations."""
@@ -153,9 +154,11 @@ def summarise(folder: Path, scores: dict[str, dict[str, np.ndarray]]) -> list[di
                     "levels": values.shape[1],
                     "env_steps": agents,
                     "antagonist_env_steps": antagonists,
-                    "iqm": dataclasses.asdict(bootstrap(values, iqm)),
-                    "cvar_10": dataclasses.asdict(bootstrap(values, cvar)),
-                    "mean_less_dr": dataclasses.asdict(bootstrap(values - by_arm["dr"], lambda x: float(np.mean(x)))),
+                    "iqm": dataclasses.asdict(crossed_bootstrap(values, iqm)),
+                    "cvar_10": dataclasses.asdict(crossed_bootstrap(values, cvar)),
+                    "mean_less_dr": dataclasses.asdict(
+                        crossed_bootstrap(values - by_arm["dr"], lambda x: float(np.mean(x)))
+                    ),
                 }
             )
     return rows

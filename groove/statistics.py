@@ -1,10 +1,9 @@
-"""Aggregates of scores over meta-seeds and levels, with bootstrap intervals (Agarwal et al. 2021, arXiv:2108.13264)."""
+"""Aggregates of the scores of runs, curves and levels (Agarwal et al. 2021, arXiv:2108.13264)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 Aggregate = Callable[[np.ndarray], float]
 """Scores of any shape to one number."""
@@ -43,61 +42,149 @@ def cvar(scores: Float[np.ndarray, "..."], share: float = 0.1) -> float:
     if not 0 < share <= 1:
         raise ValueError(f"cvar: share must be in (0, 1], got {share}")
     ordered = _ordered(scores)
-    return float(np.mean(ordered[: int(np.ceil(share * ordered.size))]))
+    return float(np.mean(ordered[: _num_worst(share, ordered.size)]))
 
 
-@dataclass(frozen=True)
-class Interval:
-    """An estimate and its bootstrap interval.
+def cvar_curve(
+    chosen_by: Float[np.ndarray, "n"], evaluated: Float[np.ndarray, "n"], shares: Float[np.ndarray, "k"]
+) -> Float[np.ndarray, "k"]:
+    """Mean score of the worst levels against their share, without the bias of choosing noise.
 
-    Attributes:
-        estimate: of all scores.
-        low: lower end.
-        high: upper end.
-    """
-
-    estimate: float
-    low: float
-    high: float
-
-
-def bootstrap(
-    scores: Float[np.ndarray, "seeds n"],
-    aggregate: Aggregate,
-    confidence: float = 0.95,
-    num_resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Percentile interval of an aggregate: meta-seeds and levels are drawn anew, each with all of the other.
-
-    The two are crossed, since the rules of all meta-seeds are scored on the same levels: drawn apart in
-    each row, the luck of the levels would cancel out between the rows.
+    The levels are chosen by the scores of one seed and evaluated on those of another. Levels that tie in the
+    first count with the mean that they have in the second, as if ties were broken at random.
 
     Args:
-        scores: [seeds, n], a row for each meta-seed, a column for each level.
-        aggregate: of any number of scores.
-        confidence: in (0, 1).
-        num_resamples: draws behind the interval.
-        seed: of the draws.
+        chosen_by: [n], score of each level with one seed; the lowest are the worst.
+        evaluated: [n], score of each level with another seed.
+        shares: [k], in (0, 1]; of the n levels, rounded up.
 
     Returns:
-        The aggregate of all scores between the interval's ends.
+        [k], mean of `evaluated` over the chosen levels.
+
+    Raises:
+        ValueError: a score is not finite, the two differ in shape, or a share is out of range.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"bootstrap: confidence must be in (0, 1), got {confidence}")
-    draws = np.random.default_rng(seed)
-    num_seeds, num_levels = scores.shape
-    resampled = np.empty(num_resamples)
-    for i in range(num_resamples):
-        rows = draws.integers(num_seeds, size=(num_seeds, 1))
-        columns = draws.integers(num_levels, size=(1, num_levels))
-        resampled[i] = aggregate(scores[rows, columns])
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail]).tolist()
-    return Interval(aggregate(scores), low, high)
+    shares = np.asarray(shares, dtype=float)
+    if not np.all((shares > 0) & (shares <= 1)):
+        raise ValueError(f"cvar_curve: shares must be in (0, 1], got {shares.tolist()}")
+    if np.shape(chosen_by) != np.shape(evaluated) or np.ndim(chosen_by) != 1:
+        shapes = f"{np.shape(chosen_by)} and {np.shape(evaluated)}"
+        raise ValueError(f"cvar_curve: chosen_by and evaluated must both be [n], got {shapes}")
+    _, ranks = np.unique(_finite(chosen_by), return_inverse=True)
+    tied_means = np.bincount(ranks, _finite(evaluated)) / np.bincount(ranks)
+    totals = np.cumsum(tied_means[np.sort(ranks)])
+    num_worst = _num_worst(shares, ranks.size)
+    return totals[num_worst - 1] / num_worst
+
+
+def optimality_gap(scores: Float[np.ndarray, "..."], target: float = 1.0) -> float:
+    """Optimality gap: how far the scores fall short of a target, where more than the target makes up for nothing.
+
+    Args:
+        scores: any shape, at least one.
+        target: finite; the score that is good enough.
+
+    Returns:
+        The mean of max(target - score, 0), >= 0.
+
+    Raises:
+        ValueError: a score or the target is not finite.
+    """
+    if not np.isfinite(target):
+        raise ValueError(f"optimality_gap: target must be finite, got {target}")
+    return float(np.mean(np.maximum(target - _finite(scores), 0.0)))
+
+
+def probability_of_improvement(x: Float[np.ndarray, "S n"], y: Float[np.ndarray, "Sy n"]) -> float:
+    """Chance that a run of X beats a run of Y on the same task, drawn among n tasks.
+
+    The mean over tasks of P(X > Y) + P(X = Y) / 2, each the Mann-Whitney U statistic over its number of pairs.
+
+    Args:
+        x: [S, n], a row for each seed, a column for each task; NaN where a run is absent.
+        y: [S', n], of the same tasks, seeds of their own.
+
+    Returns:
+        In [0, 1]; above a half where X is better.
+
+    Raises:
+        ValueError: the tasks differ in number, one has no run, or a score is infinite.
+    """
+    if np.ndim(x) != 2 or np.ndim(y) != 2 or x.shape[1] != y.shape[1] or x.shape[1] == 0:
+        shapes = f"{np.shape(x)} and {np.shape(y)}"
+        raise ValueError(f"probability_of_improvement: x and y must be [S, n] of the same n >= 1 tasks, got {shapes}")
+    num_runs = []
+    for name, scores in (("x", x), ("y", y)):
+        num_runs.append(np.sum(~np.isnan(scores), axis=0))
+        if not np.all(num_runs[-1]):
+            task = int(np.argmin(num_runs[-1]))
+            raise ValueError(f"probability_of_improvement: every task must have a run, task {task} of {name} has none")
+        if np.any(np.isinf(scores)):
+            raise ValueError(
+                f"probability_of_improvement: {name} must be finite or NaN, got {np.sum(np.isinf(scores))} infinite"
+            )
+    pairs = x[:, None, :], y[None, :, :]
+    wins, ties = (np.sum(beats(*pairs), axis=(0, 1)) for beats in (np.greater, np.equal))
+    return float(np.mean((wins + 0.5 * ties) / (num_runs[0] * num_runs[1])))
+
+
+def performance_profile(scores: Float[np.ndarray, "..."], thresholds: Float[np.ndarray, "k"]) -> Float[np.ndarray, "k"]:
+    """Performance profile: share of the runs that score more than each threshold.
+
+    Args:
+        scores: any shape, at least one; each counts alike.
+        thresholds: [k], finite, in any order.
+
+    Returns:
+        [k], in [0, 1].
+
+    Raises:
+        ValueError: a score or a threshold is not finite.
+    """
+    if not np.all(np.isfinite(thresholds)):
+        raise ValueError(f"performance_profile: thresholds must be finite, got {np.asarray(thresholds).tolist()}")
+    ordered = _ordered(scores)
+    return 1 - np.searchsorted(ordered, thresholds, side="right") / ordered.size
+
+
+def area_under_curve(
+    steps: Float[np.ndarray, "k"], values: Float[np.ndarray, "... k"], start: float | Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
+    """Area under learning curves by the trapezoid rule from step 0, over the last step: a mean height.
+
+    Args:
+        steps: [k], of the points, > 0 and rising.
+        values: [..., k], height of each curve at each point; NaN makes its curve's area NaN.
+        start: height at step 0, of all curves or for each; what broadcasts to [...].
+
+    Returns:
+        [...], in units of `values`.
+
+    Raises:
+        ValueError: the steps do not rise from above 0, or the values have another number of points.
+    """
+    steps = np.asarray(steps, dtype=float)
+    if steps.size == 0 or not np.all(np.diff(steps, prepend=0.0) > 0):
+        raise ValueError(f"area_under_curve: steps must be at least one, > 0 and rising, got {steps.tolist()}")
+    if np.shape(values)[-1:] != steps.shape:
+        raise ValueError(f"area_under_curve: values must be [..., {steps.size}] as steps, got {np.shape(values)}")
+    first = np.broadcast_to(start, np.shape(values)[:-1])[..., None]
+    heights = np.concatenate([first, values], axis=-1)
+    return np.trapezoid(heights, np.concatenate([[0.0], steps]), axis=-1) / steps[-1]
+
+
+def _num_worst(shares: float | Float[np.ndarray, "..."], size: int) -> Int[np.ndarray, "..."]:
+    # Rounded first: 0.07 * 100 is a little more than 7, and is meant to be 7.
+    return np.maximum(np.ceil(np.round(np.multiply(shares, size), 9)), 1).astype(int)
+
+
+def _finite(scores: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    if np.size(scores) == 0:
+        raise ValueError("scores must be at least one, got none")
+    if not np.all(np.isfinite(scores)):
+        raise ValueError(f"scores must be finite, got {np.sum(~np.isfinite(scores))} that are not")
+    return scores
 
 
 def _ordered(scores: Float[np.ndarray, "..."]) -> Float[np.ndarray, "n"]:
-    if not np.all(np.isfinite(scores)):
-        raise ValueError(f"scores must be finite, got {np.sum(~np.isfinite(scores))} that are not")
-    return np.sort(np.ravel(scores))
+    return np.sort(np.ravel(_finite(scores)))

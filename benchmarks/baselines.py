@@ -25,6 +25,7 @@ from lpg.baselines import BASELINES
 from lpg.learner import Learner
 from lpg.networks import network_for
 from lpg.optimizer import Optimizer
+from lpg.policy import num_logits
 from lpg.update_rule import Hyperparameters
 
 STEPS = 500_000
@@ -86,7 +87,7 @@ def live(environment: str, rule: str, seeds: range, settings: list[Setting]) -> 
     world, baseline = GymnaxWorld(env), BASELINES[rule]
     learner = Learner(
         world=world,
-        network=network_for(world.num_observations, world.observation_shape, world.num_actions, 1),
+        network=network_for(world.num_observations, world.observation_shape, num_logits(world), 1),
         rule=baseline.rule,
         optimizer=Optimizer("adam"),
         num_workers=settings[0].num_workers,

@@ -26,6 +26,7 @@ from lpg.learned import LPG
 from lpg.learner import Learner
 from lpg.networks import network_for
 from lpg.optimizer import Optimizer
+from lpg.policy import num_logits
 from lpg.update_rule import Hyperparameters, UpdateRule
 from lpg.value_losses import ValueProbe
 from ued.scores import Need
@@ -108,7 +109,7 @@ def build_learner(
     """
     return Learner(
         world=world,
-        network=network_for(world.num_observations, world.observation_shape, world.num_actions, rule.prediction_size),
+        network=network_for(world.num_observations, world.observation_shape, num_logits(world), rule.prediction_size),
         rule=rule,
         optimizer=Optimizer("sgd" if world.num_observations is not None else "adam"),
         num_workers=config.workers,
@@ -118,18 +119,21 @@ def build_learner(
     )
 
 
-def build_hyperparameters(config: TrainConfig, world: World) -> Hyperparameters:
+def build_hyperparameters(config: TrainConfig, world: World, num_descents: int = 1) -> Hyperparameters:
     """The agents' step sizes: the config's, or GROOVE's for the kind of observation (arXiv:2310.02782).
+
+    Steps of plain SGD on one rollout add up, so that a table's default is divided by their number; Adam's is not.
 
     Args:
         config: its agent fields are read.
         world: the world.
+        num_descents: steps of descent in an update, epochs × minibatches.
 
     Returns:
         Scalars.
     """
     image = len(world.observation_shape) == 3
-    default = 40.0 if world.num_observations is not None else 1e-3 if image else 5e-4
+    default = 40.0 / num_descents if world.num_observations is not None else 1e-3 if image else 5e-4
     rate = default if config.agent_learning_rate is None else config.agent_learning_rate
     prediction_rate = config.agent_prediction_learning_rate
     return Hyperparameters(
@@ -180,7 +184,7 @@ def build_measurement(config: TrainConfig, mesh: Mesh, world: World, needs: froz
     learner = build_learner(config, world, trained.rule, trained.epochs, trained.minibatches)
     return Measurement(
         population=build_population(config, mesh, learner),
-        hyper=build_hyperparameters(TrainConfig(), world),
+        hyper=build_hyperparameters(TrainConfig(), world, trained.epochs * trained.minibatches),
         needs=needs,
         antagonist=config.antagonist,
         num_seeds=config.antagonist_seeds,

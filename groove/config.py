@@ -239,8 +239,8 @@ EXPERIMENTS: dict[str, TrainConfig] = {
         agent_learning_rate=100.0,
         population=128,
         es_learning_rate=0.05,
-        es_learning_rate_decay=0.9973,
-        generations=1100,
+        es_learning_rate_decay=0.9963,
+        generations=800,
         heldout_every=50,
     ),
     # GROOVE (arXiv:2310.02782): levels replayed by algorithmic regret, with evolution as its authors corrected it.

@@ -15,7 +15,7 @@ from levels.solver import optimal_return, random_return
 from levels.tabular_grid import TabularGrid
 from lpg.update_rule import Hyperparameters
 
-HELDOUT_STREAM, VALIDATION_STREAM, TRAINING_STREAM, BAKEOFF_STREAM = 1, 2, 3, 4
+HELDOUT_STREAM, VALIDATION_STREAM, TRAINING_STREAM, BAKEOFF_STREAM, TRANSFER_STREAM = 1, 2, 3, 4, 5
 """Keys of the draws for each purpose are folded with these: no seed makes them meet."""
 
 
@@ -67,7 +67,7 @@ def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed
 
     Args:
         generator: where the levels come from.
-        stream: HELDOUT_STREAM or VALIDATION_STREAM.
+        stream: HELDOUT_STREAM, VALIDATION_STREAM or TRANSFER_STREAM.
         num_levels: levels drawn, ≥ 1.
         seed: of the draws, 0 for the sets that every run meets; sets to be joined need one each.
 

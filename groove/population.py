@@ -1,6 +1,7 @@
 """Whole lifetimes of many agents: sorted by length, in chunks, over the local devices."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ from flax import struct
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from lpg.learner import Learner
+from lpg.learner import Agent, Learner
 from lpg.update_rule import Hyperparameters
 from lpg.value_losses import ValueLosses, ValueProbe
 
@@ -53,6 +54,7 @@ class Outcomes:
 
     returns: Float[Array, "N"]  # [N] float32, mean return of B first episodes at the life's end, NaN for a broken agent
     episode_returns: Float[Array, "N B"]  # [N, B] float32, of those episodes, NaN for a broken agent
+    curve: Float[Array, "N K"]  # [N, K] float32, such mean returns after 1/K, 2/K … of the life; the last is `returns`
     value_losses: ValueLosses | None  # [N] float32 each, NaN for a broken agent, None without a probe
     num_updates: Int[Array, "N"]  # [N] int32, updates the agent made
     updates_run: Int[Array, ""]  # [] int32, updates computed for all lives, those beyond an agent's end included
@@ -70,16 +72,19 @@ class Population:
         mesh: one-axis mesh of the devices, axis "lives".
         chunk_size: lives side by side on a device, ≥ 1.
         value_probe: measures the value losses of agents at the end of their lives.
+        num_points: points K of a life at which its agent is evaluated, evenly spaced, the end among them, ≥ 1.
     """
 
     learner: Learner
     mesh: Mesh
     chunk_size: int
     value_probe: ValueProbe | None = None
+    num_points: int = 1
 
     def __post_init__(self) -> None:
-        if self.chunk_size < 1:
-            raise ValueError(f"Population.chunk_size must be >= 1, got {self.chunk_size}")
+        for name in ("chunk_size", "num_points"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Population.{name} must be >= 1, got {getattr(self, name)}")
 
     def live(self, meta_params: PyTree, lives: Lifetimes) -> Outcomes:
         """Train every agent for its lifetime and evaluate it.
@@ -129,8 +134,9 @@ class Population:
 
         ends = jax.tree.map(in_order, ends)
         return Outcomes(
-            returns=jnp.mean(ends.episode_returns, axis=1),
+            returns=ends.curve[:, -1],
             episode_returns=ends.episode_returns,
+            curve=ends.curve,
             value_losses=ends.value_losses,
             num_updates=ends.num_updates,
             updates_run=jnp.sum(updates_run),
@@ -139,20 +145,35 @@ class Population:
     def _run_chunk(self, weights: PyTree, lives: Lifetimes, weights_axis: int | None) -> tuple["_Ends", Array]:
         longest = jnp.max(lives.lengths)
 
+        def sound(agent: Agent) -> Array:
+            # Rewards are finite whatever the policy: an agent that came to grief would pass for one that stands still.
+            return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(agent.params)]))
+
         def live(key: Array, weights: PyTree, level: PyTree, length: Array, hyper: Hyperparameters) -> _Ends:
             init_key, train_key, evaluation_key = jax.random.split(key, 3)
-            agent = self.learner.init(init_key, level, length, hyper)
-            agent = self.learner.train(train_key, weights, agent, level, longest)
-            value_losses = None
+            probe_key, value_losses = evaluation_key, None
             if self.value_probe is not None:
                 evaluation_key, probe_key = jax.random.split(evaluation_key)
+
+            def live_on(agent: Agent, point: tuple[Array, Array]) -> tuple[Agent, Array]:
+                number, point_key = point
+                until = length * number // self.num_points
+                agent = self.learner.train(train_key, weights, agent, level, -(-longest // self.num_points), until)
+                return agent, jnp.where(sound(agent), self.learner.evaluate(point_key, agent.params, level), jnp.nan)
+
+            early = jax.vmap(partial(jax.random.fold_in, evaluation_key))(jnp.arange(self.num_points - 1))
+            points = (jnp.arange(1, self.num_points + 1), jnp.concatenate([early, evaluation_key[None]]))
+            agent, returns = jax.lax.scan(live_on, self.learner.init(init_key, level, length, hyper), points)
+            if self.value_probe is not None:
                 policy = self.learner.policy(agent.params)
                 value_losses = self.value_probe(probe_key, self.learner.world, level, policy, self.learner.num_workers)
-            returns = self.learner.evaluate(evaluation_key, agent.params, level)
-            # Rewards are finite whatever the policy: an agent that came to grief would pass for one that stands still.
-            sound = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(agent.params)]))
-            returns, value_losses = jax.tree.map(lambda x: jnp.where(sound, x, jnp.nan), (returns, value_losses))
-            return _Ends(episode_returns=returns, value_losses=value_losses, num_updates=agent.num_updates)
+                value_losses = jax.tree.map(lambda x: jnp.where(sound(agent), x, jnp.nan), value_losses)
+            return _Ends(
+                episode_returns=returns[-1],
+                curve=jnp.mean(returns, axis=1),
+                value_losses=value_losses,
+                num_updates=agent.num_updates,
+            )
 
         ends = jax.vmap(live, in_axes=(0, weights_axis, 0, 0, 0))(
             lives.keys, weights, lives.levels, lives.lengths, lives.hyper
@@ -165,5 +186,6 @@ class _Ends:
     """The ends of lives, in the order they were dealt."""
 
     episode_returns: Float[Array, "N B"]
+    curve: Float[Array, "N K"]
     value_losses: ValueLosses | None
     num_updates: Int[Array, "N"]

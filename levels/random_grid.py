@@ -94,6 +94,10 @@ class RandomGrid:
         return self.grid.num_actions
 
     @property
+    def continuous_actions(self) -> bool:
+        return False
+
+    @property
     def observation_shape(self) -> tuple[int, ...]:
         return (self.num_types + 2, self.grid.height, self.grid.width)
 

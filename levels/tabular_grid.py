@@ -88,6 +88,10 @@ class TabularGrid:
         return self.num_moves * (1 if self.auto_collect else 2)
 
     @property
+    def continuous_actions(self) -> bool:
+        return False
+
+    @property
     def observation_shape(self) -> tuple[int, ...]:
         return ()
 

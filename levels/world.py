@@ -1,5 +1,6 @@
 """What the rollout needs of an environment, and the adapter that makes any gymnax environment one."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,7 +19,12 @@ class World(Protocol):
 
     @property
     def num_actions(self) -> int:
-        """Number of discrete actions, A."""
+        """Number of discrete actions, or of components where actions are vectors, A."""
+        ...
+
+    @property
+    def continuous_actions(self) -> bool:
+        """Whether actions are vectors of A floats, clipped to −1..1, in place of one integer."""
         ...
 
     @property
@@ -44,7 +50,7 @@ class World(Protocol):
         ...
 
     def step(
-        self, noise: PyTree, plan: PyTree, state: PyTree, action: Int[Array, ""]
+        self, noise: PyTree, plan: PyTree, state: PyTree, action: Int[Array, ""] | Float[Array, "A"]
     ) -> tuple[PyTree, Float[Array, ""], Bool[Array, ""], Bool[Array, ""]]:
         """One step without reset: next state, reward, terminated, truncated; `noise` of shape ()."""
         ...
@@ -72,24 +78,23 @@ class GymnaxNoise:
 
 @dataclass(frozen=True)
 class GymnaxWorld:
-    """Any gymnax 1.x environment with discrete actions, run through `step_env`.
+    """Any gymnax 1.x environment, run through `step_env`.
 
     gymnax's own `step` resets on every step; a rollout resets by itself and skips that work.
+    Vectors of floats are rescaled from −1..1 to the bounds of the action space.
     Environments hash by identity: make each once.
-
-    Raises:
-        ValueError: the action space is not discrete.
     """
 
     env: Any
 
-    def __post_init__(self) -> None:
-        if not hasattr(self.env.action_space(self.env.default_params), "n"):
-            raise ValueError(f"{self.env.name}: actions must be discrete, got a continuous action space")
-
     @property
     def num_actions(self) -> int:
-        return int(self.env.action_space(self.env.default_params).n)
+        space = self.env.action_space(self.env.default_params)
+        return int(math.prod(space.shape) if self.continuous_actions else space.n)
+
+    @property
+    def continuous_actions(self) -> bool:
+        return not hasattr(self.env.action_space(self.env.default_params), "n")
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -113,8 +118,12 @@ class GymnaxWorld:
         return GymnaxState(inner=inner, observation=observation)
 
     def step(
-        self, noise: GymnaxNoise, plan: PyTree, state: GymnaxState, action: Int[Array, ""]
+        self, noise: GymnaxNoise, plan: PyTree, state: GymnaxState, action: Int[Array, ""] | Float[Array, "A"]
     ) -> tuple[GymnaxState, Float[Array, ""], Bool[Array, ""], Bool[Array, ""]]:
+        if self.continuous_actions:
+            space = self.env.action_space(plan)
+            share = (jnp.clip(action.reshape(space.shape), -1, 1) + 1) / 2
+            action = space.low + share * (space.high - space.low)
         observation, inner, reward, terminated, _ = self.env.step_env(noise.step_key, state.inner, action, plan)
         truncated = jnp.asarray(self.env.is_truncated(inner, plan))
         reward = jnp.asarray(reward, jnp.float32)

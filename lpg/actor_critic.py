@@ -8,9 +8,10 @@ from flax import struct
 from jaxtyping import Array, Float, Key, PyTree
 
 from lpg.networks import Outputs
+from lpg.policy import action_entropy, action_log_prob
 from lpg.returns import generalised_advantage
 from lpg.rollout import Rollout
-from lpg.update_rule import Hyperparameters, Metrics, Progress, action_log_prob, entropy
+from lpg.update_rule import Hyperparameters, Metrics, Progress
 
 
 @struct.dataclass
@@ -134,7 +135,7 @@ class A2C:
         log_prob = action_log_prob(outputs.logits, rollout.action)
         policy_loss = self.policy_loss(log_prob, targets)
         value_loss = 0.5 * jnp.mean((critic_value(outputs.prediction) - targets.value) ** 2)
-        policy_entropy = jnp.mean(entropy(outputs.logits))
+        policy_entropy = jnp.mean(action_entropy(outputs.logits, rollout.action))
         loss = policy_loss + hyper.prediction_cost * value_loss - hyper.entropy_cost * policy_entropy
         return loss, {"policy_loss": policy_loss, "prediction_loss": value_loss, "entropy": policy_entropy}
 

@@ -9,6 +9,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from levels.world import World
+from lpg.policy import num_logits
 from lpg.rollout import Rollout, collect, reset_workers
 
 Policy = Callable[[Array], Float[Array, "B A"]]
@@ -19,7 +20,7 @@ STEPS_PER_ROLLOUT = 20
 
 
 def random_policy(world: World) -> Policy:
-    """Uniformly random actions.
+    """Uniformly random actions; standard normal ones where they are vectors of floats.
 
     Args:
         world: for its number of actions.
@@ -27,7 +28,7 @@ def random_policy(world: World) -> Policy:
     Returns:
         The policy.
     """
-    return lambda observation: jnp.zeros((observation.shape[0], world.num_actions))
+    return lambda observation: jnp.zeros((observation.shape[0], num_logits(world)))
 
 
 def episode_returns(

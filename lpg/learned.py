@@ -10,9 +10,10 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from lpg.networks import Outputs
+from lpg.policy import action_log_prob, entropy
 from lpg.recurrent import GATES, BackwardRecurrence, Cell
 from lpg.rollout import Rollout
-from lpg.update_rule import Hyperparameters, Metrics, Progress, action_log_prob, entropy
+from lpg.update_rule import Hyperparameters, Metrics, Progress
 
 
 @struct.dataclass

@@ -191,27 +191,33 @@ class Learner:
         agent: Agent,
         level: PyTree,
         num_updates: int | Int[Array, ""],
+        until: Int[Array, ""] | None = None,
     ) -> Agent:
-        """Train until the end of the agent's life, but for at most a number of updates.
+        """Train until the end of the agent's life or until an age, but for at most a number of updates.
 
         The number is a loop bound: batched over agents with one number for all, each pays for that
-        many updates and those past their end stand still.
+        many updates and those past their end stand still. A life trained in parts with one key is the
+        life trained in one go.
 
         Args:
-            key: consumed.
+            key: of the whole life; an update's random numbers come from it and from the agent's age.
             meta_params: the rule's meta-parameters.
             agent: the agent.
             level: the level it lives on.
             num_updates: updates to make at most.
+            until: [] int32, age in updates at which to stop, where that is before the end of life.
 
         Returns:
             The agent after them.
         """
         plan = self.world.plan(level)
 
-        def update(n: Array, agent: Agent) -> Agent:
-            updated = self.update(jax.random.fold_in(key, n), meta_params, agent, plan)[0]
-            alive = agent.num_updates < agent.lifetime
+        end = agent.lifetime if until is None else jnp.minimum(agent.lifetime, until)
+
+        def update(_: Array, agent: Agent) -> Agent:
+            update_key = jax.random.fold_in(key, agent.num_updates)
+            updated = self.update(update_key, meta_params, agent, plan)[0]
+            alive = agent.num_updates < end
             return jax.tree.map(lambda new, old: jnp.where(alive, new, old), updated, agent)
 
         return jax.lax.fori_loop(0, num_updates, update, agent)
@@ -247,14 +253,19 @@ class Learner:
 def shuffled(key: Key[Array, ""], num_samples: int, epochs: int, minibatches: int) -> Int[Array, "K S"]:
     """Each epoch's samples in random order, dealt into minibatches.
 
+    One sort of integers, whose high bits are random and whose low bits are the positions: CPUs sort them six times
+    faster than `argsort` does. Where random bits are equal, which few of 32 − ⌈log2 S⌉ bits are, positions decide.
+
     Args:
         key: consumed, for one draw.
-        num_samples: samples of an epoch, a multiple of minibatches.
+        num_samples: samples S of an epoch, a multiple of minibatches.
         epochs: passes over them.
         minibatches: parts of an epoch.
 
     Returns:
         [epochs × minibatches, num_samples ÷ minibatches] int32 in 0..num_samples − 1.
     """
-    draws = jax.random.uniform(key, (epochs * num_samples,)).reshape(epochs, num_samples)
-    return jnp.argsort(draws, axis=1).reshape(epochs * minibatches, -1)
+    positions = jnp.uint32((1 << (num_samples - 1).bit_length()) - 1)
+    draws = jax.random.bits(key, (epochs * num_samples,)).reshape(epochs, num_samples)
+    marked = (draws & ~positions) | jnp.arange(num_samples, dtype=jnp.uint32)
+    return (jnp.sort(marked, axis=1) & positions).astype(jnp.int32).reshape(epochs * minibatches, -1)

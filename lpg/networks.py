@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 class Outputs:
     """What an agent says of a batch of observations (… = any leading axes)."""
 
-    logits: Float[Array, "... A"]  # unnormalised log-policy
+    logits: Float[Array, "... A"]  # unnormalised log-policy; 2·A means and log-deviations where actions are vectors
     prediction: Float[Array, "... Y"]  # logits of y over Y classes, or the value where Y = 1
 
 
@@ -41,18 +41,18 @@ class Table:
 
     Attributes:
         num_observations: rows S.
-        num_actions: A.
+        num_logits: A, 2·A where actions are vectors of floats.
         prediction_size: Y.
     """
 
     num_observations: int
-    num_actions: int
+    num_logits: int
     prediction_size: int
 
     def init(self, key: Key[Array, ""], observation: Array) -> PyTree:
         del key, observation
         return {
-            "policy": jnp.zeros((self.num_observations, self.num_actions)),
+            "policy": jnp.zeros((self.num_observations, self.num_logits)),
             "prediction": jnp.zeros((self.num_observations, self.prediction_size)),
         }
 
@@ -64,27 +64,41 @@ class Table:
         return {"policy": "policy", "prediction": "prediction"}
 
 
+def _patches(image: Float[Array, "... H W C"], padded: bool) -> Float[Array, "... h w K"]:
+    """The 3×3 neighbourhood of every cell; a dense layer on them is a convolution.
+
+    Batched over agents, each with kernels of its own, XLA makes a grouped convolution of `nn.Conv`, which CPUs run
+    many times slower than this product.
+    """
+    if padded:
+        image = jnp.pad(image, [(0, 0)] * (image.ndim - 3) + [(1, 1), (1, 1), (0, 0)])
+    height, width = image.shape[-3] - 2, image.shape[-2] - 2
+    return jnp.concatenate([image[..., i : i + height, j : j + width, :] for i in range(3) for j in range(3)], axis=-1)
+
+
 class _Torso(nn.Module):
     """Convolution (optional), dense layers, two linear heads."""
 
     channels: Sequence[int]
     widths: Sequence[int]
-    num_actions: int
+    num_logits: int
     prediction_size: int
     observation_rank: int
+    channels_last: bool
+    padded: bool
 
     @nn.compact
     def __call__(self, observation: Array) -> Outputs:
         leading = observation.shape[: observation.ndim - self.observation_rank]
         hidden = observation.astype(jnp.float32)
         if self.channels:
-            hidden = jnp.moveaxis(hidden, -3, -1)
+            hidden = hidden if self.channels_last else jnp.moveaxis(hidden, -3, -1)
             for channels in self.channels:
-                hidden = nn.relu(nn.Conv(channels, (3, 3))(hidden))
+                hidden = nn.relu(nn.Dense(channels)(_patches(hidden, self.padded)))
         hidden = hidden.reshape(*leading, -1)
         for width in self.widths:
             hidden = nn.relu(nn.Dense(width)(hidden))
-        logits = nn.Dense(self.num_actions, kernel_init=nn.initializers.orthogonal(0.01))(hidden)
+        logits = nn.Dense(self.num_logits, kernel_init=nn.initializers.orthogonal(0.01))(hidden)
         return Outputs(logits=logits, prediction=nn.Dense(self.prediction_size)(hidden))
 
 
@@ -93,18 +107,22 @@ class Dense:
     """Two heads on a torso of dense layers; with `channels`, of 3×3 convolutions first.
 
     Attributes:
-        num_actions: A.
+        num_logits: A, 2·A where actions are vectors of floats.
         prediction_size: Y.
         widths: units of each dense layer.
-        channels: channels of each convolution; planes are read as [planes, H, W], unscaled.
+        channels: channels of each convolution; images are read unscaled.
         observation_rank: axes of one observation, which are flattened for the dense layers.
+        channels_last: images are [H, W, planes] in place of [planes, H, W].
+        padded: convolutions keep H and W, by zeros around; without, they lose a border of 1.
     """
 
-    num_actions: int
+    num_logits: int
     prediction_size: int
     widths: tuple[int, ...] = (64, 64)
     channels: tuple[int, ...] = ()
     observation_rank: int = 1
+    channels_last: bool = False
+    padded: bool = True
 
     def __post_init__(self) -> None:
         if self.channels and self.observation_rank != 3:
@@ -112,7 +130,15 @@ class Dense:
 
     @property
     def _module(self) -> _Torso:
-        return _Torso(self.channels, self.widths, self.num_actions, self.prediction_size, self.observation_rank)
+        return _Torso(
+            self.channels,
+            self.widths,
+            self.num_logits,
+            self.prediction_size,
+            self.observation_rank,
+            self.channels_last,
+            self.padded,
+        )
 
     def init(self, key: Key[Array, ""], observation: Array) -> PyTree:
         return self._module.init(key, observation)["params"]
@@ -126,7 +152,7 @@ class Dense:
 
 
 def network_for(
-    num_observations: int | None, observation_shape: tuple[int, ...], num_actions: int, prediction_size: int
+    num_observations: int | None, observation_shape: tuple[int, ...], num_logits: int, prediction_size: int
 ) -> Network:
     """The network of LPG's and GROOVE's agents for a kind of observation.
 
@@ -136,14 +162,14 @@ def network_for(
     Args:
         num_observations: number of integer observations, None for arrays.
         observation_shape: shape of one observation.
-        num_actions: A.
+        num_logits: A, 2·A where actions are vectors of floats.
         prediction_size: Y.
 
     Returns:
         The network.
     """
     if num_observations is not None:
-        return Table(num_observations, num_actions, prediction_size)
+        return Table(num_observations, num_logits, prediction_size)
     if len(observation_shape) == 3:
-        return Dense(num_actions, prediction_size, (32,), (16,), 3)
-    return Dense(num_actions, prediction_size, observation_rank=len(observation_shape))
+        return Dense(num_logits, prediction_size, (32,), (16,), 3)
+    return Dense(num_logits, prediction_size, observation_rank=len(observation_shape))

@@ -10,8 +10,9 @@ from jaxtyping import Array, Float, PyTree
 
 from lpg.actor_critic import A2C, ActorCriticTargets, normalised
 from lpg.networks import Outputs
+from lpg.policy import action_log_prob
 from lpg.rollout import Rollout
-from lpg.update_rule import Progress, action_log_prob
+from lpg.update_rule import Progress
 
 
 @struct.dataclass

@@ -8,6 +8,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from levels.world import World
+from lpg.policy import num_draws, sample_action, sample_vector
 
 
 @struct.dataclass
@@ -15,7 +16,7 @@ class Rollout:
     """T steps of B workers."""
 
     observation: Array  # [T, B, …], seen before the step
-    action: Int[Array, "T B"]  # [T, B] int32
+    action: Int[Array, "T B"] | Float[Array, "T B A"]  # [T, B] int32; [T, B, A] float32 where actions are vectors
     reward: Float[Array, "T B"]  # [T, B] float32, reward of the step
     terminated: Bool[Array, "T B"]  # [T, B] bool, the world ended the episode
     truncated: Bool[Array, "T B"]  # [T, B] bool, the time limit ended it
@@ -43,22 +44,6 @@ def reset_workers(key: Key[Array, ""], world: World, plan: PyTree, num_workers: 
     return jax.vmap(world.reset, in_axes=(0, None))(noise, plan)
 
 
-def sample_action(draw: Float[Array, "B"], logits: Float[Array, "B A"]) -> Int[Array, "B"]:
-    """Action of a stochastic policy by inversion of its distribution function.
-
-    Args:
-        draw: [B] uniform in [0, 1).
-        logits: [B, A] unnormalised log-policy.
-
-    Returns:
-        [B] int32 in 0..A - 1.
-    """
-    weights = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
-    cumulative = jnp.cumsum(weights, axis=-1)
-    threshold = draw[:, None] * cumulative[:, -1:]
-    return jnp.sum(threshold >= cumulative[:, :-1], axis=-1, dtype=jnp.int32)
-
-
 def collect(
     key: Key[Array, ""],
     world: World,
@@ -75,7 +60,7 @@ def collect(
         key: consumed.
         world: the environment.
         plan: its tables of one level.
-        policy: observations [B, …] to logits [B, A].
+        policy: observations [B, …] to logits, of [B, A] where actions are integers.
         states: world states [B, …].
         num_steps: T.
 
@@ -86,13 +71,15 @@ def collect(
     num_workers = jax.tree.leaves(states)[0].shape[0]
     noise = world.noise(noise_key, plan, (num_steps, num_workers))
     # Drawn flat: a draw of several axes compiles and runs slower once it is batched over agents.
-    draws = jax.random.uniform(action_key, (num_steps * num_workers,)).reshape(num_steps, num_workers)
+    draws = jax.random.uniform(action_key, (num_steps * num_workers * num_draws(world),))
+    act, vector = (sample_vector, (world.num_actions,)) if world.continuous_actions else (sample_action, ())
+    draws = draws.reshape(num_steps, num_workers, *vector)
     observe = jax.vmap(world.observe, in_axes=(None, 0))
 
     def step(states: PyTree, step_noise: PyTree) -> tuple[PyTree, Rollout]:
         draw, noise = step_noise
         observation = observe(plan, states)
-        action = sample_action(draw, policy(observation))
+        action = act(draw, policy(observation))
         stepped, reward, terminated, truncated = jax.vmap(world.step, in_axes=(0, None, 0, 0))(
             noise, plan, states, action
         )

@@ -2,8 +2,6 @@
 
 from typing import Any, Protocol
 
-import jax
-import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, Key, PyTree
 
@@ -69,30 +67,3 @@ class UpdateRule(Protocol):
         A mean over samples of no order: a minibatch comes as [S, 1] in place of [T, B].
         """
         ...
-
-
-def action_log_prob(logits: Float[Array, "T B A"], action: Array) -> Float[Array, "T B"]:
-    """log π(a|s) of the actions taken.
-
-    Args:
-        logits: [T, B, A].
-        action: [T, B] int32.
-
-    Returns:
-        [T, B], ≤ 0.
-    """
-    log_policy = jax.nn.log_softmax(logits)
-    return jnp.take_along_axis(log_policy, action[..., None], axis=-1)[..., 0]
-
-
-def entropy(logits: Float[Array, "... K"]) -> Float[Array, "..."]:
-    """Entropy of a categorical distribution, in nats.
-
-    Args:
-        logits: [..., K].
-
-    Returns:
-        [...], in [0, log K].
-    """
-    log_probs = jax.nn.log_softmax(logits)
-    return -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)

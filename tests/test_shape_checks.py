@@ -6,7 +6,7 @@ import pytest
 from jaxtyping import TypeCheckError
 
 from levels.solvable import reachable
-from lpg.update_rule import action_log_prob
+from lpg.policy import action_log_prob
 
 
 def test_calls_are_checked_in_every_room():

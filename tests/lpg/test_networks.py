@@ -8,7 +8,7 @@ import pytest
 from lpg.networks import Dense, Table, network_for
 from tests.lpg import numpy_oracles
 
-IMAGE = Dense(num_actions=3, prediction_size=2, widths=(5,), channels=(4,), observation_rank=3)
+IMAGE = Dense(num_logits=3, prediction_size=2, widths=(5,), channels=(4,), observation_rank=3)
 PLANES = jax.random.bernoulli(jax.random.key(0), 0.5, (3, 2, 2, 4, 5))
 """[T, B, planes, H, W] bool."""
 
@@ -19,7 +19,7 @@ def image_params():
 
 
 def test_table_looks_up_rows_whatever_the_leading_axes():
-    table = Table(num_observations=4, num_actions=2, prediction_size=3)
+    table = Table(num_observations=4, num_logits=2, prediction_size=3)
     params = {"policy": jnp.arange(8.0).reshape(4, 2), "prediction": jnp.arange(12.0).reshape(4, 3)}
     outputs = table.apply(params, jnp.asarray([[3, 0, 1]]))
     np.testing.assert_array_equal(outputs.logits, [[[6, 7], [0, 1], [2, 3]]])
@@ -28,7 +28,7 @@ def test_table_looks_up_rows_whatever_the_leading_axes():
 
 
 def test_table_starts_at_zero_with_two_groups():
-    table = Table(num_observations=4, num_actions=2, prediction_size=3)
+    table = Table(num_observations=4, num_logits=2, prediction_size=3)
     params = table.init(jax.random.key(0), jnp.zeros(5, jnp.int32))
     assert {name: x.shape for name, x in params.items()} == {"policy": (4, 2), "prediction": (4, 3)}
     assert not any(x.any() for x in params.values())
@@ -65,7 +65,7 @@ def test_image_network_takes_one_observation_as_it_takes_many(image_params):
 
 
 def test_dense_network_flattens_an_observation_alone():
-    network = Dense(num_actions=2, prediction_size=1, widths=(4, 4), observation_rank=2)
+    network = Dense(num_logits=2, prediction_size=1, widths=(4, 4), observation_rank=2)
     observation = jax.random.normal(jax.random.key(0), (3, 5, 2, 3))
     params = jax.jit(network.init)(jax.random.key(1), observation[0])
     assert params["Dense_0"]["kernel"].shape == (6, 4)
@@ -80,7 +80,7 @@ def test_dense_network_starts_near_the_uniform_policy_and_learns_as_one_group(im
 
 def test_dense_network_refuses_convolutions_of_what_is_no_image():
     with pytest.raises(ValueError, match="Dense.observation_rank must be 3 with convolutions, got 1"):
-        Dense(num_actions=2, prediction_size=1, channels=(16,))
+        Dense(num_logits=2, prediction_size=1, channels=(16,))
 
 
 @pytest.mark.parametrize(

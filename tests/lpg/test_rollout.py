@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lpg.rollout import collect, reset_workers, sample_action
+from lpg.policy import sample_action
+from lpg.rollout import collect, reset_workers
 from tests.lpg import tiny
 
 LEVEL = tiny.level(max_steps=5)

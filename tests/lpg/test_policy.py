@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lpg.update_rule import action_log_prob, entropy
+from lpg.policy import action_log_prob, entropy
 
 
 def test_action_log_prob_by_hand():

@@ -21,6 +21,21 @@ COMMANDS = {
         "bakeoff",
         "compare all scores on one pool of levels: groove bakeoff RULE",
     ),
+    "evaluate": (
+        "groove.transfer.commands",
+        "evaluate",
+        "what a rule is worth in environments it never saw: groove evaluate RULE --suite ...",
+    ),
+    "benchmark": (
+        "groove.transfer.commands",
+        "benchmark",
+        "a rule against PPO, A2C and others: groove benchmark RULE --against ppo a2c --suite ...",
+    ),
+    "tune": (
+        "groove.transfer.commands",
+        "tune",
+        "step sizes and costs by random search: groove tune RULE|ppo|a2c --suite ...",
+    ),
     "rules": ("groove.rule_command", "rules", "list update rules and rule files: groove rules [FILE ...]"),
     "levels": (
         "groove.level_command",

@@ -1,0 +1,1 @@
+"""What a rule is worth in environments that it was not discovered in."""

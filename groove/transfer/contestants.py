@@ -1,0 +1,163 @@
+"""Whoever lives in an environment: a learned rule, a hand-written one, or random actions."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+from groove.building import build_hyperparameters
+from groove.config import TrainConfig
+from groove.rules import read_rule
+from groove.transfer.environments import Environment
+from levels.registry import generator
+from levels.world import World
+from lpg.baselines import BASELINES
+from lpg.update_rule import Hyperparameters, UpdateRule
+
+RANDOM = "random"
+
+
+@dataclass(frozen=True, eq=False)
+class Contestant:
+    """A rule with all that an agent needs to live by it.
+
+    Attributes:
+        name: in tables and files.
+        rule: the update rule, None for random actions.
+        meta_params: of the rule, () for a hand-written one.
+        epochs: passes over a rollout in one update.
+        minibatches: parts of a rollout, a step of descent each.
+        config: of the run that discovered the rule, None for a hand-written one.
+        tuned: step sizes and costs by suite, or by suite/environment, in place of the default ones.
+    """
+
+    name: str
+    rule: UpdateRule | None = None
+    meta_params: PyTree = ()
+    epochs: int = 1
+    minibatches: int = 1
+    config: TrainConfig | None = None
+    tuned: dict[str, Hyperparameters] = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the rule was discovered."""
+        return self.config is not None
+
+    def hyper(self, environment: Environment) -> Hyperparameters:
+        """Step sizes and costs of an agent.
+
+        A learned rule has those of its discovery in worlds with the same kind of observation, and the
+        defaults for the kind elsewhere; a hand-written rule has the defaults.
+
+        Args:
+            environment: where the agent lives.
+
+        Returns:
+            Scalars.
+        """
+        for key in (f"{environment.suite}/{environment.name}", environment.suite):
+            if key in self.tuned:
+                return self.tuned[key]
+        world, config = environment.world, TrainConfig()
+        if self.config is not None and _kind(generator(self.config.levels).world) == _kind(world):
+            config = self.config
+        return build_hyperparameters(config, world, self.epochs * self.minibatches)
+
+    def refuse(self, environment: Environment) -> None:
+        """Whether the rule can learn in an environment at all.
+
+        Args:
+            environment: where it is to live.
+
+        Raises:
+            ValueError: a learned rule, which reads probabilities of actions, and actions of floats.
+        """
+        if self.is_learned and environment.world.continuous_actions:
+            raise ValueError(
+                f"{environment.suite}/{environment.name} has continuous actions, and {self.name} reads probabilities "
+                "of discrete ones; ppo, dpo, a2c and reinforce support both"
+            )
+
+    def fingerprint(self, environment: Environment) -> str:
+        """SHA-256 of what the contestant brings to an environment.
+
+        Args:
+            environment: where it lives.
+
+        Returns:
+            Hexadecimal digits.
+        """
+        words: list[Any] = [repr(self.rule), self.epochs, self.minibatches]
+        if self.rule is not None:
+            words.append([float(x) for x in jax.tree.leaves(self.hyper(environment))])
+        digest = hashlib.sha256(json.dumps(words).encode())
+        for leaf in jax.tree.leaves(self.meta_params):
+            digest.update(np.asarray(leaf).tobytes())
+        return digest.hexdigest()
+
+
+def _kind(world: World) -> str:
+    if world.num_observations is not None:
+        return "table"
+    return "image" if len(world.observation_shape) == 3 else "vector"
+
+
+def hand_written(name: str) -> Contestant:
+    """A baseline with its defaults.
+
+    Args:
+        name: "random" or a key of `lpg.baselines.BASELINES`.
+
+    Returns:
+        The contestant.
+    """
+    if name == RANDOM:
+        return Contestant(RANDOM)
+    baseline = BASELINES[name]
+    return Contestant(name, baseline.rule, (), baseline.epochs, baseline.minibatches)
+
+
+def learned(path: Path) -> Contestant:
+    """A rule from its file.
+
+    Args:
+        path: of the rule.
+
+    Returns:
+        The contestant, named after the run's folder for a file called rule.safetensors.
+
+    Raises:
+        RuleFileError: the file is missing, corrupt, foreign or describes no rule.
+        ValueError: it does not say how the rule was discovered.
+    """
+    rule, meta_params, provenance = read_rule(path)
+    try:
+        config = TrainConfig.from_json(provenance.get("config"))
+    except ValueError as error:
+        raise ValueError(f"{path}: provenance: {error}") from error
+    stem = path.resolve().parent.name if path.stem == "rule" else path.stem
+    return Contestant(stem, rule, meta_params, config=config)
+
+
+def named_apart(contestants: list[Contestant]) -> list[Contestant]:
+    """Give rules of one name numbers.
+
+    Args:
+        contestants: with names that may repeat.
+
+    Returns:
+        The same, with names that do not: "laptop", "laptop 2", …
+    """
+    seen: dict[str, int] = {}
+    apart = []
+    for contestant in contestants:
+        count = seen[contestant.name] = seen.get(contestant.name, 0) + 1
+        apart.append(contestant if count == 1 else replace(contestant, name=f"{contestant.name} {count}"))
+    return apart

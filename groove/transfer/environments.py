@@ -1,0 +1,197 @@
+"""Environments of a suite: where agents of any rule live, for how long, and what their returns are measured by."""
+
+import hashlib
+import zlib
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from groove.heldout import TRANSFER_STREAM, draw_level_set, stream_key
+from levels.generator import LevelGenerator
+from levels.world import World
+from lpg.networks import Dense, Network, network_for
+from lpg.policy import num_logits
+
+Torso = Literal["standard", "minatar", "dense"]
+"""standard: the network of `lpg.networks.network_for`; minatar: conv 16 (3×3, no padding) and dense 128 on
+[H, W, planes]; dense: 64-64 on the flattened observation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Environment:
+    """One environment at one length of life.
+
+    Attributes:
+        suite: it belongs to.
+        name: of it, unique in the suite but for `lifetime`.
+        world: the world; environments of equal worlds, torsos and budgets share one compiled program.
+        levels: [n, …] levels.
+        every_level: every seed lives on each level; else seed s lives on level s mod n alone.
+        num_updates: updates of a life, or None where the budget is num_steps.
+        num_steps: environment steps of a life over all workers, or None where the budget is num_updates.
+        lifetime: factor by which the life differs from the environment's own.
+        random: [n] expected return of random actions where it is known exactly, else None.
+        optimum: [n] expected return of the best policy where it is known exactly, else None.
+        torso: of the agents' networks.
+    """
+
+    suite: str
+    name: str
+    world: World
+    levels: PyTree
+    every_level: bool = False
+    num_updates: int | None = None
+    num_steps: int | None = None
+    lifetime: float = 1.0
+    random: Float[np.ndarray, "n"] | None = field(default=None, repr=False)
+    optimum: Float[np.ndarray, "n"] | None = field(default=None, repr=False)
+    torso: Torso = "standard"
+
+    def __post_init__(self) -> None:
+        if (self.num_updates is None) == (self.num_steps is None):
+            raise ValueError(f"{self.suite}/{self.name}: exactly one of num_updates and num_steps must be given")
+
+    @property
+    def num_levels(self) -> int:
+        """Levels n that a seed lives on."""
+        return int(jax.tree.leaves(self.levels)[0].shape[0])
+
+    def updates(self, steps_per_update: int) -> int:
+        """Updates of a life.
+
+        Args:
+            steps_per_update: environment steps of all workers between two updates.
+
+        Returns:
+            ≥ 1.
+        """
+        if self.num_steps is None:
+            assert self.num_updates is not None
+            return self.num_updates
+        return max(1, self.num_steps // steps_per_update)
+
+    def network(self, prediction_size: int) -> Network:
+        """The agents' function approximator, the same for every rule but for its prediction.
+
+        Args:
+            prediction_size: Y.
+
+        Returns:
+            The network.
+        """
+        world, logits = self.world, num_logits(self.world)
+        if self.torso == "minatar":
+            return Dense(logits, prediction_size, (128,), (16,), 3, channels_last=True, padded=False)
+        if self.torso == "dense":
+            return Dense(logits, prediction_size, observation_rank=len(world.observation_shape))
+        return network_for(world.num_observations, world.observation_shape, logits, prediction_size)
+
+    def lives(self, num_seeds: int) -> list[tuple[int, int]]:
+        """The lives that a number of seeds makes.
+
+        Args:
+            num_seeds: seeds 0, 1, …
+
+        Returns:
+            Pairs of level and seed.
+        """
+        if self.every_level:
+            return [(level, seed) for level in range(self.num_levels) for seed in range(num_seeds)]
+        return [(seed % self.num_levels, seed) for seed in range(num_seeds)]
+
+    def life_keys(self, level: Int[Array, "N"], seed: Int[Array, "N"]) -> Key[Array, "N"]:
+        """Keys of lives: the same for every rule, whatever lives beside them.
+
+        Args:
+            level: [N] int32 in 0..n − 1.
+            seed: [N] int32.
+
+        Returns:
+            [N] keys.
+        """
+        own = jax.random.fold_in(stream_key(TRANSFER_STREAM), zlib.crc32(f"{self.suite}/{self.name}".encode()))
+        return jax.vmap(lambda level, seed: jax.random.fold_in(jax.random.fold_in(own, level), seed))(level, seed)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that the returns of a rule in this environment depend on, but for its dynamics.
+
+        Returns:
+            Hexadecimal digits.
+        """
+        digest = hashlib.sha256()
+        words = (self.suite, self.name, self.lifetime, self.num_updates, self.num_steps, self.torso)
+        digest.update(repr((words, self.world.num_actions, self.world.observation_shape)).encode())
+        for leaf in jax.tree.leaves(self.levels):
+            digest.update(str(leaf.dtype).encode() + np.asarray(leaf).tobytes())
+        return digest.hexdigest()
+
+    def at_lifetime(self, factor: float) -> "Environment":
+        """The same environment with longer or shorter lives.
+
+        Args:
+            factor: of its own budget, > 0.
+
+        Returns:
+            The environment.
+        """
+
+        def scaled(budget: int | None) -> int | None:
+            return None if budget is None else max(1, round(budget * factor))
+
+        return replace(self, lifetime=factor, num_updates=scaled(self.num_updates), num_steps=scaled(self.num_steps))
+
+
+def of_generator(
+    suite: str, name: str, generator: LevelGenerator, num_levels: int, stream: int = TRANSFER_STREAM
+) -> Environment:
+    """Levels of a generator, drawn from a stream of their own, at their own lifetime.
+
+    Args:
+        suite: it belongs to.
+        name: of the environment.
+        generator: of levels of one lifetime.
+        num_levels: levels drawn.
+        stream: of the draws.
+
+    Returns:
+        The environment, with exact anchors where the world has a solver.
+    """
+    drawn = draw_level_set(generator, stream, num_levels)
+    lifetimes = np.unique(drawn.levels.lifetime)
+    if lifetimes.size != 1:
+        raise ValueError(f"{suite}/{name}: levels must be of one lifetime, got {lifetimes.tolist()}")
+    return Environment(
+        suite=suite,
+        name=name,
+        world=generator.world,
+        levels=drawn.levels,
+        num_updates=int(lifetimes[0]),
+        random=drawn.random,
+        optimum=drawn.optimum,
+    )
+
+
+def of_world(
+    suite: str, name: str, world: World, level: PyTree, num_steps: int, torso: Torso = "standard"
+) -> Environment:
+    """One level of a world, lived on for a number of environment steps.
+
+    Args:
+        suite: it belongs to.
+        name: of the environment.
+        world: the world.
+        level: of the world.
+        num_steps: environment steps of a life.
+        torso: of the agents' networks.
+
+    Returns:
+        The environment, to be normalised by runs of a random policy and of PPO.
+    """
+    levels = jax.tree.map(lambda x: jnp.asarray(x)[None], level)
+    if not jax.tree.leaves(levels):
+        levels = jnp.zeros((1, 0))
+    return Environment(suite, name, world, levels, num_steps=num_steps, torso=torso)

@@ -1,0 +1,296 @@
+"""A folder of runs: contestants live in suites, results are appended as they come, and a stop loses little."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from groove.transfer.contestants import RANDOM, Contestant, hand_written
+from groove.transfer.environments import Environment
+from groove.transfer.results import Row, RunKey, append_results, read_results
+from groove.transfer.runner import Batch, Runner, Setting, groups
+from groove.transfer.scores import ANCHOR, SuiteScores, suite_scores
+from groove.transfer.summary import summarise
+from lpg.atomic_file import replacing
+
+
+class ExperimentError(ValueError):
+    """One line that names the folder of an experiment and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where an experiment is.
+
+    Attributes:
+        suite: of the environments that agents live in.
+        rule: of these agents.
+        num_done: lives done, those of former calls among them.
+        num_lives: lives in all.
+    """
+
+    suite: str
+    rule: str
+    num_done: int
+    num_lives: int
+
+
+class Experiment:
+    """Contestants × suites × seeds in one folder.
+
+    `config.json` says what is measured, `results.csv` holds every run, `timing.jsonl` what it cost,
+    `summary.json` what it comes to. Returns depend on nothing but the config; what the clock says is kept apart.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        suites: dict[str, list[Environment]],
+        contestants: list[Contestant],
+        setting: Setting,
+        cache: Path | None = None,
+    ) -> None:
+        """Name the parts; suites without known values get random actions and PPO beside the contestants.
+
+        Args:
+            folder: of the experiment.
+            suites: environments by suite.
+            contestants: of names that differ.
+            setting: of all lives.
+            cache: folder of the runs of hand-written rules, which other experiments can use again.
+
+        Raises:
+            ValueError: a rule cannot learn in an environment.
+        """
+        self.folder, self.suites, self.setting = folder, suites, setting
+        self._contestants, self._cache = contestants, cache
+        for environments in suites.values():
+            for contestant in contestants:
+                for environment in environments:
+                    contestant.refuse(environment)
+
+    def contestants(self, suite: str) -> list[Contestant]:
+        """Who lives in a suite.
+
+        Args:
+            suite: its name.
+
+        Returns:
+            The contestants, and the anchors of the scores where they are missing and needed.
+        """
+        exact = all(environment.optimum is not None for environment in self.suites[suite])
+        names = {contestant.name for contestant in self._contestants}
+        anchors = [] if exact else [name for name in (RANDOM, ANCHOR) if name not in names]
+        return [*(hand_written(name) for name in anchors), *self._contestants]
+
+    def config(self) -> dict[str, Any]:
+        """What the returns depend on.
+
+        Returns:
+            JSON.
+        """
+        return {
+            "setting": asdict(self.setting),
+            "suites": {suite: _fingerprint(own) for suite, own in self.suites.items()},
+            "rules": {
+                suite: {
+                    contestant.name: hashlib.sha256(
+                        "".join(contestant.fingerprint(environment) for environment in own).encode()
+                    ).hexdigest()
+                    for contestant in self.contestants(suite)
+                }
+                for suite, own in self.suites.items()
+            },
+            "versions": {name: version(name) for name in ("groove", "jax", "gymnax")},
+        }
+
+    def open(self) -> None:
+        """Make the folder, or check that it holds this very experiment.
+
+        Raises:
+            ExperimentError: it holds another one, or something else.
+            OSError: the folder cannot be made.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path, wanted = self.folder / "config.json", self.config()
+        if not path.exists():
+            with replacing(path) as new:
+                new.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+            return
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            differing = [name for name in wanted if found[name] != wanted[name]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ExperimentError(f"{path}: corrupt: it does not say what the experiment was") from error
+        if differing:
+            raise ExperimentError(f"{self.folder} holds another experiment, of other {', '.join(differing)}")
+
+    def run(self, runner: Runner, tell: Callable[[Progress], None]) -> None:
+        """Live all lives that are not in results.csv.
+
+        Args:
+            runner: lives them.
+            tell: hears of every batch.
+        """
+        done = {row.run for row in read_results(self._results)}
+        jobs = [
+            (suite, group, contestant)
+            for suite, environments in self.suites.items()
+            for group in groups(environments, self.setting)
+            for contestant in self.contestants(suite)
+        ]
+        num_lives = sum(runner.num_lives(group) for _, group, _ in jobs)
+        for suite, group, contestant in jobs:
+            for environments, use in _split(group, partial(self._cached, contestant=contestant, done=done)):
+                for rows, timing in self._outcomes(runner, environments, contestant, done, use):
+                    append_results(self._results, rows)
+                    self._append_timing(timing)
+                    done |= {row.run for row in rows}
+                    tell(Progress(suite, contestant.name, len(done), num_lives))
+            for environment in group:
+                self._keep(environment, contestant)
+
+    def _outcomes(
+        self,
+        runner: Runner,
+        environments: list[Environment],
+        contestant: Contestant,
+        done: set[RunKey],
+        use: dict[str, Any] | None,
+    ) -> Iterator[tuple[list[Row], list[dict[str, Any]]]]:
+        if use is not None:
+            rows = [replace(Row(**row), rule=contestant.name) for row in use["rows"]]
+            yield rows, [row | {"rule": contestant.name, "cached": True} for row in use["timing"]]
+            return
+        for batch in runner.run(environments, [contestant], done):
+            yield batch.rows, _timing(batch)
+
+    def scores(self) -> dict[str, SuiteScores]:
+        """Scores by suite, of an experiment that has run to its end.
+
+        Returns:
+            The scores.
+        """
+        rows = read_results(self._results)
+        return {
+            suite: suite_scores(environments, [row for row in rows if row.suite == suite])
+            for suite, environments in self.suites.items()
+        }
+
+    def summarise(self) -> dict[str, Any]:
+        """Write summary.json.
+
+        Returns:
+            What it says, by suite.
+        """
+        learned = [contestant.name for contestant in self._contestants if contestant.is_learned]
+        timing = self._timing_rows()
+        summary = {
+            suite: summarise(scores, learned, [row for row in timing if row["suite"] == suite])
+            for suite, scores in self.scores().items()
+        }
+        with replacing(self.folder / "summary.json") as new:
+            new.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        return summary
+
+    @property
+    def _results(self) -> Path:
+        return self.folder / "results.csv"
+
+    def _timing_rows(self) -> list[dict[str, Any]]:
+        path = self.folder / "timing.jsonl"
+        if not path.exists():
+            return []
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def _append_timing(self, timing: list[dict[str, Any]]) -> None:
+        with (self.folder / "timing.jsonl").open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in timing)
+
+    def _cache_path(self, environment: Environment, contestant: Contestant) -> Path | None:
+        if self._cache is None or contestant.is_learned:
+            return None
+        words = [environment.fingerprint(), contestant.fingerprint(environment), asdict(self.setting)]
+        words += [version("groove"), version("jax"), version("gymnax"), jax.default_backend(), platform.machine()]
+        return self._cache / f"{hashlib.sha256(json.dumps(words).encode()).hexdigest()[:32]}.json"
+
+    def _cached(self, environment: Environment, contestant: Contestant, done: set[RunKey]) -> dict[str, Any] | None:
+        """Runs that an earlier experiment left, unless some of them are here already."""
+        path = self._cache_path(environment, contestant)
+        name = (environment.suite, environment.name, environment.lifetime)
+        if path is None or not path.exists() or any(run[:3] == name and run[4] == contestant.name for run in done):
+            return None
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            [Row(**row) for row in content["rows"]]
+            return content if content["timing"] else None
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def _keep(self, environment: Environment, contestant: Contestant) -> None:
+        path = self._cache_path(environment, contestant)
+        if path is None or path.exists():
+            return
+        name = (environment.suite, environment.name, environment.lifetime, contestant.name)
+        rows = [row for row in read_results(self._results) if (*row.run[:3], row.rule) == name]
+        timing = [
+            row
+            for row in self._timing_rows()
+            if (row["suite"], row["environment"], row["lifetime"], row["rule"]) == name
+        ]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as new:
+            content = {"rows": [asdict(row) for row in rows], "timing": timing}
+            new.write_text(json.dumps(content), encoding="utf-8")
+
+
+def _fingerprint(environments: list[Environment]) -> str:
+    return hashlib.sha256("".join(environment.fingerprint() for environment in environments).encode()).hexdigest()
+
+
+def _timing(batch: Batch) -> list[dict[str, Any]]:
+    """What a batch cost, dealt to its environments by their lives."""
+    lives: dict[tuple[str, str, float, str], list[Row]] = {}
+    last = {row.run: row for row in batch.rows}
+    for row in last.values():
+        lives.setdefault((row.suite, row.environment, row.lifetime, row.rule), []).append(row)
+    return [
+        {
+            "suite": suite,
+            "environment": environment,
+            "lifetime": lifetime,
+            "rule": rule,
+            "lives": len(rows),
+            "env_steps": sum(row.step for row in rows),
+            "gradient_steps": sum(row.gradient_steps for row in rows),
+            "seconds": batch.seconds * len(rows) / len(last),
+            "compile_seconds": batch.compile_seconds * len(rows) / len(last),
+        }
+        for (suite, environment, lifetime, rule), rows in lives.items()
+    ]
+
+
+def _split(
+    group: list[Environment], cached: Callable[[Environment], dict[str, Any] | None]
+) -> Iterator[tuple[list[Environment], dict[str, Any] | None]]:
+    """A group in its order: each environment that is cached alone, those between together."""
+    together: list[Environment] = []
+    for environment in group:
+        found = cached(environment)
+        if found is None:
+            together.append(environment)
+            continue
+        if together:
+            yield together, None
+            together = []
+        yield [environment], found
+    if together:
+        yield together, None

@@ -1,0 +1,201 @@
+"""Pictures of an experiment, each as PNG and SVG."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from groove.bootstrap import stratified_bootstrap
+from groove.curriculum_figures import DOTS_PER_INCH
+from groove.statistics import iqm, performance_profile
+from groove.transfer.scores import SuiteScores
+from groove.transfer.summary import CVAR_SHARES
+
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
+"""Okabe and Ito's colours, told apart by colour-blind readers."""
+
+PROFILE_THRESHOLDS = np.linspace(-0.25, 1.5, 141)
+NUM_CURVE_RESAMPLES = 500
+AGGREGATES = {"iqm": "IQM", "mean": "mean", "optimality_gap": "optimality gap"}
+
+
+def draw_all(folder: Path, scores: dict[str, SuiteScores], summary: dict[str, Any]) -> list[Path]:
+    """Draw every picture that an experiment has the figures for.
+
+    Args:
+        folder: to write to, made where it does not exist.
+        scores: by suite.
+        summary: by suite.
+
+    Returns:
+        The files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for suite, own in scores.items():
+        if not own.tasks:
+            continue
+        found = summary[suite]
+        pictures: dict[str, Callable[[Figure], None]] = {
+            "aggregates": partial(aggregates, found=found),
+            "environments": partial(environments, found=found),
+            "profiles": partial(_on_axes, profiles, own),
+            "curves": partial(_on_axes, curves, own),
+        }
+        if found["cvar"]:
+            pictures["cvar"] = partial(_on_axes, cvar, found)
+        if found["lifetimes"]:
+            pictures["lifetimes"] = partial(_on_axes, lifetimes, found)
+        for name, draw in pictures.items():
+            figure = Figure(figsize=(7, 4), layout="constrained")
+            draw(figure)
+            figure.suptitle(suite, fontsize=10)
+            for ending in ("png", "svg"):
+                path = folder / f"{suite.replace(':', '-').replace('/', '-')}-{name}.{ending}"
+                # Without a date, equal figures are equal files.
+                figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if ending == "svg" else None)
+                written.append(path)
+    return written
+
+
+def _on_axes(draw: Callable[[Axes, Any], None], content: Any, figure: Figure) -> None:
+    draw(figure.subplots(), content)
+
+
+def _color(rules: list[str], rule: str) -> str:
+    return COLORS[rules.index(rule) % len(COLORS)]
+
+
+def aggregates(figure: Figure, found: dict[str, Any]) -> None:
+    """IQM, mean and optimality gap of every rule with their intervals.
+
+    Args:
+        figure: to draw on, made taller for many rules.
+        found: summary of a suite.
+    """
+    rules = [rule for rule, own in found["rules"].items() if "iqm" in own]
+    figure.set_figheight(1.2 + 0.4 * len(rules))
+    for axes, (name, label) in zip(figure.subplots(1, 3, sharey=True), AGGREGATES.items(), strict=True):
+        for place, rule in enumerate(rules):
+            estimate, low, high = found["rules"][rule][name]
+            axes.barh(place, high - low, left=low, height=0.6, color=_color(rules, rule), alpha=0.6)
+            axes.plot([estimate] * 2, [place - 0.3, place + 0.3], color="black", linewidth=1)
+        axes.set_xlabel(label)
+        axes.set_yticks(range(len(rules)), rules)
+    figure.axes[0].invert_yaxis()
+
+
+def profiles(axes: Axes, scores: SuiteScores) -> None:
+    """Share of the runs above each score.
+
+    Args:
+        axes: to draw on.
+        scores: of a suite.
+    """
+    rules = list(scores.curves)
+    for rule in rules:
+        final = scores.final(rule)
+        sound = final[np.isfinite(final)]
+        if sound.size:
+            axes.plot(
+                PROFILE_THRESHOLDS,
+                performance_profile(sound, PROFILE_THRESHOLDS),
+                color=_color(rules, rule),
+                label=rule,
+            )
+    axes.set(xlabel="score τ", ylabel="share of runs with a score above τ", ylim=(0, 1))
+    axes.legend(frameon=False)
+
+
+def curves(axes: Axes, scores: SuiteScores) -> None:
+    """IQM over a suite at each point of life, with its interval.
+
+    Args:
+        axes: to draw on.
+        scores: of a suite.
+    """
+    rules = list(scores.curves)
+    for rule in rules:
+        values = scores.curves[rule]
+        if values.shape[-1] == 1 and not scores.steps[rule].any():
+            continue
+        present = np.isfinite(values).any(axis=(0, 2))
+        points = [_interval(values[:, present, k]) for k in range(values.shape[-1])]
+        share = np.arange(1, len(points) + 1) / len(points)
+        middle, low, high = np.array(points).T
+        axes.plot(share, middle, marker="o", markersize=3, color=_color(rules, rule), label=rule)
+        axes.fill_between(share, low, high, color=_color(rules, rule), alpha=0.2, linewidth=0)
+    axes.set(xlabel="share of the life", ylabel="IQM of scores", xlim=(0, 1.02))
+    axes.legend(frameon=False)
+
+
+def _interval(values: Float[np.ndarray, "S n"]) -> tuple[float, float, float]:
+    present = values[:, np.isfinite(values).any(axis=0)]
+    found = stratified_bootstrap(present, iqm, num_resamples=NUM_CURVE_RESAMPLES)
+    return found.estimate, found.low, found.high
+
+
+def environments(figure: Figure, found: dict[str, Any]) -> None:
+    """Mean return of every rule in every environment, a panel each.
+
+    Args:
+        figure: to draw on, made larger for many environments.
+        found: summary of a suite.
+    """
+    returns = found["returns"]
+    num_columns = min(4, len(returns))
+    num_rows = -(-len(returns) // num_columns)
+    rules = list(next(iter(returns.values())))
+    figure.set_size_inches(2.4 * num_columns + 1, 1.9 * num_rows + 0.6)
+    panels = figure.subplots(num_rows, num_columns, squeeze=False).flat
+    for axes, (name, by_rule) in zip(panels, returns.items(), strict=False):
+        for place, rule in enumerate(rules):
+            mean, error, _ = by_rule[rule]
+            if mean is not None:
+                axes.bar(place, mean, yerr=error, color=_color(rules, rule), label=rule, error_kw={"linewidth": 1})
+        axes.set_title(name, fontsize=8)
+        axes.set_xticks([])
+        axes.tick_params(labelsize=7)
+    for axes in list(panels):
+        axes.set_axis_off()
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(rules), frameon=False, fontsize=8)
+
+
+def cvar(axes: Axes, found: dict[str, Any]) -> None:
+    """Mean score in the worst share of the tasks, chosen by one seed and measured with the others.
+
+    Args:
+        axes: to draw on.
+        found: summary of a suite.
+    """
+    rules = list(found["rules"])
+    for rule, values in found["cvar"].items():
+        axes.plot(np.array(CVAR_SHARES) * 100, values, color=_color(rules, rule), label=rule)
+    axes.set(xlabel="worst α% of the tasks", ylabel="mean score in them", xlim=(0, 100))
+    axes.legend(frameon=False)
+
+
+def lifetimes(axes: Axes, found: dict[str, Any]) -> None:
+    """IQM of every rule against the length of life.
+
+    Args:
+        axes: to draw on.
+        found: summary of a suite.
+    """
+    rules = list(found["rules"])
+    for rule in rules:
+        known = [(float(x), *of_rules[rule]) for x, of_rules in found["lifetimes"].items() if rule in of_rules]
+        if not known:
+            continue
+        factor, middle, low, high = np.array(known).T
+        errors = np.maximum([middle - low, high - middle], 0)
+        axes.errorbar(factor, middle, yerr=errors, marker="o", markersize=3, color=_color(rules, rule), label=rule)
+    axes.set_xscale("log", base=2)
+    axes.set(xlabel="lifetime (times the environment's own)", ylabel="IQM of scores")
+    axes.legend(frameon=False)

@@ -1,0 +1,97 @@
+"""A user's environments, from a file of the user's own or by the name that another library gives them."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from groove.transfer.environments import Environment, of_world
+from groove.transfer.suites import CLASSIC_STEPS
+from levels.world import GymnaxWorld, World
+
+TABLE, STEPS = "ENVIRONMENTS", "NUM_STEPS"
+
+
+def suite_of_file(path: Path) -> list[Environment]:
+    """The environments of a Python file, as a suite named after it. The file is run.
+
+    It assigns ENVIRONMENTS, a dict by name of gymnax environments (an object or its class), pairs (environment,
+    params), pairs (levels.world.World, level), or names such as "gymnasium:CartPole-v1"; and, where lives should not
+    take 500,000 environment steps, NUM_STEPS.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        Its environments.
+
+    Raises:
+        ValueError: the file is missing, fails, or assigns something else; names the file and the entry.
+    """
+    spec = importlib.util.spec_from_file_location(f"groove_environments_{path.stem}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ValueError(f"{path}: no such Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
+    table, num_steps = getattr(module, TABLE, None), getattr(module, STEPS, CLASSIC_STEPS)
+    if not isinstance(table, dict) or not table:
+        raise ValueError(f"{path}: must assign {TABLE}, a dict of environments by name")
+    if not isinstance(num_steps, int) or num_steps < 1:
+        raise ValueError(f"{path}: {STEPS} must be an integer >= 1, got {num_steps!r}")
+    environments = []
+    for name, value in table.items():
+        try:
+            world, level = _world(value)
+            environments.append(of_world(path.stem, str(name), world, level, num_steps))
+        except Exception as error:
+            raise ValueError(f"{path}: {TABLE}[{name!r}]: {error}") from error
+    return environments
+
+
+def suite_of_name(name: str) -> list[Environment]:
+    """One environment of a library, as a suite of its own.
+
+    Args:
+        name: LIBRARY:ENVIRONMENT, such as gymnax:Pong-misc, gymnasium:CartPole-v1 or brax:ant.
+
+    Returns:
+        The environment, for 500,000 steps.
+
+    Raises:
+        ValueError: the library or the environment is unknown, or the library is not installed.
+    """
+    world, level = _named(name)
+    return [of_world(name, name.partition(":")[2], world, level, CLASSIC_STEPS)]
+
+
+def _world(value: Any) -> tuple[World, Any]:
+    if isinstance(value, str):
+        return _named(value)
+    if isinstance(value, tuple) and len(value) == 2:
+        first, level = value
+        return (GymnaxWorld(first) if hasattr(first, "step_env") else first), level
+    env = value() if isinstance(value, type) else value
+    if not hasattr(env, "step_env") or not hasattr(env, "default_params"):
+        raise ValueError(
+            f"must be a gymnax environment, a pair (environment, params), a pair (World, level) or a name such as "
+            f"'gymnasium:CartPole-v1', got {type(value).__name__}"
+        )
+    return GymnaxWorld(env), env.default_params
+
+
+def _named(name: str) -> tuple[World, Any]:
+    library, _, environment = name.partition(":")
+    if library == "gymnax":
+        import gymnax
+
+        if environment not in gymnax.registered_envs:
+            raise ValueError(f"unknown gymnax environment {environment!r}; known: {', '.join(gymnax.registered_envs)}")
+        env, params = gymnax.make(environment)
+        return GymnaxWorld(env), params
+    from levels.libraries import library_environment
+
+    return library_environment(name)

@@ -1,0 +1,242 @@
+"""Lives of contestants in environments: one compiled program for all that have shapes in common."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Array, Float
+
+from groove.building import build_learner
+from groove.config import TrainConfig
+from groove.population import Lifetimes, Population
+from groove.transfer.contestants import Contestant
+from groove.transfer.environments import Environment
+from groove.transfer.results import Row, RunKey
+from lpg.episodes import episode_returns, random_policy
+from lpg.learner import Learner
+
+LIVES_SIDE_BY_SIDE = {"cpu": 4}
+ELSEWHERE = 256
+"""Lives computed at once on a device, by kind of device. Always so many: a program of another shape rounds in its
+own way, which may turn an action, and results would depend on who lives beside whom. Small numbers suit CPUs, whose
+caches then hold all tables."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for every contestant.
+
+    Attributes:
+        num_seeds: agents of each rule in each environment.
+        workers: environments each agent acts in side by side, B.
+        rollout_length: steps between two updates, T.
+        num_points: points of a life at which its agent is evaluated, the end among them.
+        first_seed: of the agents.
+    """
+
+    num_seeds: int
+    workers: int = 64
+    rollout_length: int = 20
+    num_points: int = 5
+    first_seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("num_seeds", "workers", "rollout_length", "num_points"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Setting.{name} must be >= 1, got {getattr(self, name)}")
+
+    @property
+    def steps_per_update(self) -> int:
+        """Environment steps of all workers between two updates."""
+        return self.workers * self.rollout_length
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Lives that were lived side by side.
+
+    Attributes:
+        rows: of results, ordered by life and by point of life.
+        seconds: they took, compilation apart.
+        compile_seconds: before them, 0 where the program was there.
+        env_steps: that the agents learned from, evaluations apart.
+    """
+
+    rows: list[Row]
+    seconds: float
+    compile_seconds: float
+    env_steps: int
+
+
+@dataclass(frozen=True)
+class _Life:
+    contestant: Contestant
+    environment: Environment
+    level: int
+    seed: int
+
+    @property
+    def key(self) -> RunKey:
+        environment = self.environment
+        return (
+            environment.suite,
+            environment.name,
+            environment.lifetime,
+            self.level,
+            self.contestant.name,
+            self.seed,
+        )
+
+
+class Runner:
+    """Runs lives in batches and remembers what it compiled."""
+
+    def __init__(self, setting: Setting, mesh: Mesh, chunk: int) -> None:
+        """Nothing runs yet.
+
+        Args:
+            setting: of all lives.
+            mesh: of the devices.
+            chunk: lives in a batch, rounded up to full devices; changes no result.
+        """
+        self._setting, self._mesh = setting, mesh
+        self._side_by_side = LIVES_SIDE_BY_SIDE.get(jax.default_backend(), ELSEWHERE)
+        self._chunk = self._full(chunk)
+        self._compiled: dict[object, jax.stages.Compiled] = {}
+
+    def run(self, environments: list[Environment], contestants: list[Contestant], done: set[RunKey]) -> Iterator[Batch]:
+        """The lives of contestants in environments of equal worlds, torsos and budgets, but for those done.
+
+        Args:
+            environments: of one group, see `groups`.
+            contestants: of one rule, they differ in step sizes and costs alone.
+            done: runs that are not to be repeated.
+
+        Yields:
+            Batches, lives ordered by contestant, environment, level and seed.
+        """
+        everyone = [
+            _Life(contestant, environment, level, self._setting.first_seed + seed)
+            for contestant in contestants
+            for environment in environments
+            for level, seed in environment.lives(self._setting.num_seeds)
+        ]
+        lives = [life for life in everyone if life.key not in done]
+        for start in range(0, len(lives), self._chunk):
+            batch = lives[start : start + self._chunk]
+            # One shape for all batches but those of a small group: the last life fills the places left.
+            places = min(self._chunk, self._full(len(lives)))
+            yield self._live(batch, batch + [batch[-1]] * (places - len(batch)))
+
+    def _full(self, num_lives: int) -> int:
+        """As many lives, or a few more, as keep all devices busy."""
+        unit = self._side_by_side * self._mesh.size
+        return -(-num_lives // unit) * unit
+
+    def num_lives(self, environments: list[Environment]) -> int:
+        """Lives of one contestant.
+
+        Args:
+            environments: any.
+
+        Returns:
+            Their number.
+        """
+        return sum(len(environment.lives(self._setting.num_seeds)) for environment in environments)
+
+    def _live(self, batch: list[_Life], places: list[_Life]) -> Batch:
+        contestant, first = batch[0].contestant, batch[0].environment
+        levels = jax.tree.map(
+            lambda *leaves: jnp.stack(leaves),
+            *(jax.tree.map(lambda x, life=life: x[life.level], life.environment.levels) for life in places),
+        )
+        keys = jnp.concatenate(
+            [life.environment.life_keys(jnp.array([life.level]), jnp.array([life.seed])) for life in places]
+        )
+        num_updates = 0 if contestant.rule is None else first.updates(self._setting.steps_per_update)
+        if contestant.rule is None:
+            program = partial(_random_returns, first, self._setting.workers)
+            arguments: tuple[object, ...] = (keys, levels)
+            identity: object = (None, first.world, len(places))
+        else:
+            population = Population(
+                self._learner(first, contestant), self._mesh, self._side_by_side, num_points=self._setting.num_points
+            )
+            hypers = [life.contestant.hyper(life.environment) for life in places]
+            lives = Lifetimes(
+                keys=keys,
+                candidates=None,
+                levels=levels,
+                lengths=jnp.full(len(places), num_updates, jnp.int32),
+                hyper=jax.tree.map(lambda *leaves: jnp.stack(leaves), *hypers),
+            )
+            program, arguments = partial(_curve, population), (contestant.meta_params, lives)
+            identity = (population, len(places))
+        began = time.perf_counter()
+        compiled = self._compiled.get(identity)
+        if compiled is None:
+            compiled = self._compiled[identity] = jax.jit(program).lower(*arguments).compile()
+        compiled_at = time.perf_counter()
+        curves = np.asarray(compiled(*arguments))
+        return Batch(
+            rows=self._rows(batch, curves, num_updates),
+            seconds=time.perf_counter() - compiled_at,
+            compile_seconds=compiled_at - began,
+            env_steps=len(batch) * num_updates * self._setting.steps_per_update,
+        )
+
+    def _learner(self, environment: Environment, contestant: Contestant) -> Learner:
+        assert contestant.rule is not None
+        config = TrainConfig(workers=self._setting.workers, rollout_length=self._setting.rollout_length)
+        learner = build_learner(config, environment.world, contestant.rule, contestant.epochs, contestant.minibatches)
+        return replace(learner, network=environment.network(contestant.rule.prediction_size))
+
+    def _rows(self, batch: list[_Life], curves: Float[np.ndarray, "N K"], num_updates: int) -> list[Row]:
+        num_points = curves.shape[1]
+        rows = []
+        for life, curve in zip(batch, curves, strict=False):
+            contestant = life.contestant
+            for point, value in enumerate(curve, start=1):
+                updates = num_updates * point // num_points
+                steps = updates * self._setting.steps_per_update
+                descents = updates * contestant.epochs * contestant.minibatches
+                rows.append(Row(*life.key, steps, updates, descents, float(value)))
+        return rows
+
+
+def groups(environments: Iterable[Environment], setting: Setting) -> list[list[Environment]]:
+    """Environments that share a compiled program, each group in the order given.
+
+    Args:
+        environments: of one suite.
+        setting: of all lives.
+
+    Returns:
+        Groups of equal worlds, torsos and budgets.
+    """
+
+    def key(environment: Environment) -> object:
+        return (environment.world, environment.torso, environment.updates(setting.steps_per_update))
+
+    found: dict[object, list[Environment]] = {}
+    for environment in environments:
+        found.setdefault(key(environment), []).append(environment)
+    return list(found.values())
+
+
+def _curve(population: Population, meta_params: object, lives: Lifetimes) -> Float[Array, "N K"]:
+    return population.live(meta_params, lives).curve
+
+
+def _random_returns(environment: Environment, num_workers: int, keys: Array, levels: object) -> Float[Array, "N 1"]:
+    world = environment.world
+
+    def returns(key: Array, level: object) -> Array:
+        return jnp.mean(episode_returns(key, world, level, random_policy(world), num_workers))
+
+    return jax.vmap(returns)(keys, levels)[:, None]

@@ -1,0 +1,151 @@
+"""From raw returns to scores that environments have in common."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from groove.transfer.contestants import RANDOM
+from groove.transfer.environments import Environment
+from groove.transfer.results import Row
+
+ANCHOR = "ppo"
+"""Whose mean return is a score of 1 where the best return is not known."""
+
+TaskKey = tuple[str, float, int]
+"""Environment, lifetime, and the level where every seed lives on each, else −1."""
+
+
+@dataclass(frozen=True)
+class SuiteScores:
+    """Scores in one suite: 0 is random actions, 1 the best policy or, where it is not known, PPO.
+
+    Attributes:
+        suite: its name.
+        tasks: n of them.
+        curves: by rule, [S, n, K] scores of S seeds at K points of life; NaN where an agent's parameters
+            were not finite.
+        returns: by rule, [S, n] raw returns at the end of life.
+        steps: by rule, [n, K] environment steps at the points of life, in each task.
+        excluded: tasks in which PPO is not better than random actions by two standard errors: they have no
+            scale, and are not among `tasks`.
+        exact: whether the anchors are known, not estimated.
+    """
+
+    suite: str
+    tasks: list[TaskKey]
+    curves: dict[str, Float[np.ndarray, "S n K"]]
+    returns: dict[str, Float[np.ndarray, "S n"]]
+    steps: dict[str, Float[np.ndarray, "n K"]]
+    excluded: list[TaskKey]
+    exact: bool
+
+    def final(self, rule: str) -> Float[np.ndarray, "S n"]:
+        """Scores at the end of life.
+
+        Args:
+            rule: a key of `curves`.
+
+        Returns:
+            [S, n], NaN for agents that broke.
+        """
+        return self.curves[rule][..., -1]
+
+    def num_failed(self, rule: str) -> int:
+        """Agents whose parameters were not finite at the end of life.
+
+        Args:
+            rule: a key of `curves`.
+
+        Returns:
+            Their number.
+        """
+        return int(np.isnan(self.final(rule)).sum())
+
+    def at_lifetime(self, factor: float) -> "SuiteScores":
+        """The tasks of one lifetime.
+
+        Args:
+            factor: of the environments' own lifetimes.
+
+        Returns:
+            Scores of these tasks alone.
+        """
+        kept = [i for i, task in enumerate(self.tasks) if task[1] == factor]
+        return SuiteScores(
+            suite=self.suite,
+            tasks=[self.tasks[i] for i in kept],
+            curves={rule: x[:, kept] for rule, x in self.curves.items()},
+            returns={rule: x[:, kept] for rule, x in self.returns.items()},
+            steps={rule: x[kept] for rule, x in self.steps.items()},
+            excluded=[task for task in self.excluded if task[1] == factor],
+            exact=self.exact,
+        )
+
+
+def suite_scores(environments: list[Environment], rows: list[Row]) -> SuiteScores:
+    """Scores of every rule that lived in a suite.
+
+    Args:
+        environments: of the suite.
+        rows: of these environments; each rule's runs are complete.
+
+    Returns:
+        The scores.
+    """
+    own = {(environment.name, environment.lifetime): environment for environment in environments}
+    lived: dict[str, dict[TaskKey, dict[int, list[Row]]]] = {}
+    for row in rows:
+        environment = own[row.environment, row.lifetime]
+        task = (row.environment, row.lifetime, row.level if environment.every_level else -1)
+        lived.setdefault(row.rule, {}).setdefault(task, {}).setdefault(row.seed, []).append(row)
+    tasks: dict[TaskKey, None] = dict.fromkeys(task for rule in lived.values() for task in rule)
+    exact = all(environment.optimum is not None for environment in environments)
+    kept: list[TaskKey] = []
+    excluded: list[TaskKey] = []
+    for task in tasks:
+        scaled = own[task[:2]].optimum is not None or _has_scale(lived, task)
+        (kept if scaled else excluded).append(task)
+    curves, returns, steps = {}, {}, {}
+    if not kept:
+        lived = {}
+    for rule, by_task in lived.items():
+        if rule == RANDOM and not exact:
+            continue
+        raw = np.array([[[r.value for r in run] for run in _runs(by_task[task])] for task in kept]).swapaxes(0, 1)
+        low, high = (np.array(ends).swapaxes(0, 1) for ends in zip(*(_ends(own, lived, t) for t in kept), strict=True))
+        curves[rule] = (raw - low[..., None]) / (high - low)[..., None]
+        returns[rule] = raw[..., -1]
+        steps[rule] = np.array([[r.step for r in _runs(by_task[task])[0]] for task in kept], float)
+    return SuiteScores(environments[0].suite, kept, curves, returns, steps, excluded, exact)
+
+
+def _runs(by_seed: dict[int, list[Row]]) -> list[list[Row]]:
+    return [sorted(by_seed[seed], key=lambda row: row.step) for seed in sorted(by_seed)]
+
+
+def _last_returns(by_seed: dict[int, list[Row]]) -> Float[np.ndarray, "S"]:
+    values = np.array([run[-1].value for run in _runs(by_seed)])
+    return values[np.isfinite(values)]
+
+
+def _has_scale(lived: dict[str, dict[TaskKey, dict[int, list[Row]]]], task: TaskKey) -> bool:
+    random, anchor = (_last_returns(lived[rule][task]) for rule in (RANDOM, ANCHOR))
+    if random.size == 0 or anchor.size == 0:
+        return False
+    error = math.sqrt(sum(float(x.var(ddof=1)) / x.size if x.size > 1 else 0.0 for x in (random, anchor)))
+    return bool(anchor.mean() - random.mean() > max(2 * error, 1e-6))
+
+
+def _ends(
+    own: dict[tuple[str, float], Environment], lived: dict[str, dict[TaskKey, dict[int, list[Row]]]], task: TaskKey
+) -> tuple[Float[np.ndarray, "S"], Float[np.ndarray, "S"]]:
+    """Returns that are scores of 0 and of 1, for each seed."""
+    environment = own[task[:2]]
+    runs = _runs(next(iter(by_task[task] for by_task in lived.values())))
+    if environment.random is not None and environment.optimum is not None:
+        levels = [run[0].level for run in runs]
+        return environment.random[levels], environment.optimum[levels]
+    random, anchor = (_last_returns(lived[rule][task]).mean() for rule in (RANDOM, ANCHOR))
+    return np.full(len(runs), random), np.full(len(runs), anchor)

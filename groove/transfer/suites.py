@@ -1,0 +1,215 @@
+"""The suites that rules are tested on: frozen, and used neither to tune nor to choose a rule."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from groove.transfer.environments import Environment
+
+LIFETIMES = (0.25, 1.0, 4.0)
+"""Factors of an environment's own lifetime, for suites that ask how a rule bears with longer and shorter lives."""
+
+NUM_HELDOUT_LEVELS, NUM_VALIDATION_LEVELS = 128, 32
+
+NUM_DRAWS = 8
+"""Levels of a named world, maze or chain (objects, start, length): seeds take one each, in turn."""
+
+DEEP_SEA_SIZES = (8, 12, 16, 20, 30)
+MINATAR_GAMES = ("Asterix", "Breakout", "Freeway", "SpaceInvaders")
+CLASSIC_STEPS, MINATAR_STEPS = 500_000, 1_000_000
+"""Environment steps of a life."""
+
+MAZES = (
+    "sixteen_rooms",
+    "sixteen_rooms_snake",
+    "four_rooms",
+    "spiral",
+    "spiral_mirrored",
+    "double_spiral",
+    "perfect_winding",
+    "perfect_branching",
+    "perfect_uniform",
+    "comb_short",
+    "comb_long",
+)
+CLASSIC_WORLDS = (
+    "tabular_dense",
+    "tabular_sparse",
+    "tabular_long_horizon",
+    "tabular_longer_horizon",
+    "tabular_long_dense",
+    "random_dense",
+    "random_long_horizon",
+    "random_small",
+    "random_small_sparse",
+    "random_very_dense",
+)
+CHAIN_NAMES = ("chain_short", "chain_short_noisy", "chain_long", "chain_long_noisy", "chain_distractor")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Environments to be tested on, and others to tune step sizes on.
+
+    Attributes:
+        about: a line on it.
+        build: its environments, by its name.
+        build_validation: environments of the same kinds that are none of them, by its name.
+    """
+
+    about: str
+    build: "Callable[[str], list[Environment]]"
+    build_validation: "Callable[[str], list[Environment]]"
+
+
+def _grid_heldout(suite: str) -> "list[Environment]":
+    from groove.transfer.environments import of_generator
+    from levels.registry import generator
+
+    names = ("small", "medium", "large")
+    drawn = [of_generator(suite, name, generator(name), NUM_HELDOUT_LEVELS) for name in names]
+    return [replace(environment, every_level=True) for environment in drawn]
+
+
+def _named(suite: str, names: tuple[str, ...]) -> "list[Environment]":
+    from groove.transfer.environments import of_generator
+    from levels.registry import generator
+
+    own = [of_generator(suite, name, generator(name), NUM_DRAWS) for name in names]
+    return [environment.at_lifetime(factor) for factor in LIFETIMES for environment in own]
+
+
+def _grid_classic(suite: str) -> "list[Environment]":
+    return _named(suite, CLASSIC_WORLDS)
+
+
+def _mazes(suite: str) -> "list[Environment]":
+    return _named(suite, tuple(f"maze_{name}" for name in MAZES))
+
+
+def _literature_mazes(suite: str) -> "list[Environment]":
+    from groove.transfer.environments import of_generator
+    from levels.literature_mazes import literature_maze, literature_maze_names
+
+    own = [of_generator(suite, name, literature_maze(name), NUM_DRAWS) for name in literature_maze_names()]
+    return [environment.at_lifetime(factor) for factor in LIFETIMES for environment in own]
+
+
+def _chains(suite: str) -> "list[Environment]":
+    import numpy as np
+
+    # The first action alone decides, between −1 and +1; the rewards on the way are 0 on average.
+    random, optimum = np.zeros(NUM_DRAWS, np.float32), np.ones(NUM_DRAWS, np.float32)
+    return [replace(chain, random=random, optimum=optimum) for chain in _named(suite, CHAIN_NAMES)]
+
+
+def _validation_levels(suite: str, *names: str) -> "list[Environment]":
+    from groove.heldout import VALIDATION_STREAM
+    from groove.transfer.environments import of_generator
+    from levels.registry import generator
+
+    return [of_generator(suite, name, generator(name), NUM_VALIDATION_LEVELS, VALIDATION_STREAM) for name in names]
+
+
+def _gymnax(suite: str, env: Any, name: str, num_steps: int, torso: Any = "standard", **params: Any) -> "Environment":
+    from groove.transfer.environments import of_world
+    from levels.world import GymnaxWorld
+
+    return of_world(suite, name, GymnaxWorld(env), env.default_params.replace(**params), num_steps, torso)
+
+
+def _classic(suite: str) -> "list[Environment]":
+    from gymnax.environments.classic_control import acrobot, cartpole, mountain_car
+
+    kinds = {"CartPole": cartpole.CartPole, "Acrobot": acrobot.Acrobot, "MountainCar": mountain_car.MountainCar}
+    return [_gymnax(suite, kind(), name, CLASSIC_STEPS) for name, kind in kinds.items()]
+
+
+def _classic_validation(suite: str) -> "list[Environment]":
+    from gymnax.environments.classic_control import acrobot, cartpole
+
+    return [
+        _gymnax(suite, cartpole.CartPole(), "CartPole, long pole", CLASSIC_STEPS, length=1.0),
+        _gymnax(suite, acrobot.Acrobot(), "Acrobot, light links", CLASSIC_STEPS, link_mass_1=0.7, link_mass_2=0.7),
+    ]
+
+
+def _bsuite(suite: str) -> "list[Environment]":
+    from gymnax.environments.bsuite import catch, deep_sea, discounting_chain, umbrella_chain
+
+    own = [_gymnax(suite, catch.Catch(), "Catch", CLASSIC_STEPS)]
+    for size in DEEP_SEA_SIZES:
+        own.append(_gymnax(suite, deep_sea.DeepSea(size), f"DeepSea {size}", CLASSIC_STEPS))
+    own.append(_gymnax(suite, discounting_chain.DiscountingChain(), "DiscountingChain", CLASSIC_STEPS))
+    return [*own, _gymnax(suite, umbrella_chain.UmbrellaChain(), "UmbrellaChain", CLASSIC_STEPS)]
+
+
+def _bsuite_validation(suite: str) -> "list[Environment]":
+    from gymnax.environments.bsuite import catch, deep_sea, discounting_chain, umbrella_chain
+
+    chain = discounting_chain.DiscountingChain(mapping_seed=1)
+    return [
+        _gymnax(suite, catch.Catch(rows=8, columns=7), "Catch 8 x 7", CLASSIC_STEPS),
+        _gymnax(suite, deep_sea.DeepSea(10), "DeepSea 10", CLASSIC_STEPS),
+        _gymnax(suite, chain, "DiscountingChain, mapping 1", CLASSIC_STEPS),
+        _gymnax(suite, umbrella_chain.UmbrellaChain(5), "UmbrellaChain, distractors", CLASSIC_STEPS),
+    ]
+
+
+def _minatar_games(suite: str, torso: str, num_steps: int, minimal: bool) -> "list[Environment]":
+    from gymnax.environments.minatar import asterix, breakout, freeway, space_invaders
+
+    kinds = (asterix.MinAsterix, breakout.MinBreakout, freeway.MinFreeway, space_invaders.MinSpaceInvaders)
+    games = zip(MINATAR_GAMES, kinds, strict=True)
+    return [_gymnax(suite, kind(minimal), name, num_steps, torso) for name, kind in games]
+
+
+def _minatar(suite: str) -> "list[Environment]":
+    return _minatar_games(suite, "minatar", MINATAR_STEPS, minimal=True)
+
+
+def _minatar_long(suite: str) -> "list[Environment]":
+    return _minatar_games(suite, "minatar", 10 * MINATAR_STEPS, minimal=True)
+
+
+def _minatar_dense(suite: str) -> "list[Environment]":
+    return _minatar_games(suite, "dense", MINATAR_STEPS, minimal=True)
+
+
+def _minatar_validation(suite: str) -> "list[Environment]":
+    """Two of the games with the actions that do nothing in them."""
+    return _minatar_games(suite, "minatar", MINATAR_STEPS // 4, minimal=False)[:2]
+
+
+SUITES: dict[str, Suite] = {
+    "grid-heldout": Suite(
+        "128 solvable levels of small, medium and large each, unseen",
+        _grid_heldout,
+        lambda suite: _validation_levels(suite, "small", "medium"),
+    ),
+    "grid-classic": Suite(
+        "LPG's five tabular and five random grid worlds, at lifetime x 1/4, 1 and 4",
+        _grid_classic,
+        lambda suite: _validation_levels(suite, "small", "medium"),
+    ),
+    "chains": Suite(
+        "LPG's five delayed chains, at lifetime x 1/4, 1 and 4",
+        _chains,
+        lambda suite: _validation_levels(suite, "chain_short", "chain_long_noisy"),
+    ),
+    "mazes": Suite(
+        "eleven mazes, at lifetime x 1/4, 1 and 4", _mazes, lambda suite: _validation_levels(suite, "medium", "large")
+    ),
+    "mazes-literature": Suite(
+        "the mazes of the literature, read from jaxued (pip install 'groove[literature]')",
+        _literature_mazes,
+        lambda suite: _validation_levels(suite, "medium", "large"),
+    ),
+    "classic": Suite("CartPole, Acrobot, MountainCar: 5e5 steps", _classic, _classic_validation),
+    "bsuite": Suite("Catch, DeepSea 8-30, DiscountingChain, UmbrellaChain: 5e5 steps", _bsuite, _bsuite_validation),
+    "minatar": Suite("Asterix, Breakout, Freeway, SpaceInvaders: 1e6 steps, conv", _minatar, _minatar_validation),
+    "minatar-dense": Suite("the same, dense 64-64 in place of the conv", _minatar_dense, _minatar_validation),
+    "minatar-1e7": Suite("the same games and conv, 1e7 steps", _minatar_long, _minatar_validation),
+}
+"""By name. A change of an environment, a level or a budget makes a new suite: a test holds their fingerprints."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, PyTree
 
 
 class World(Protocol):
@@ -19,12 +19,12 @@ class World(Protocol):
 
     @property
     def num_actions(self) -> int:
-        """Number of discrete actions, or of components where actions are vectors, A."""
+        """Number of discrete actions, or of floats in an action where they are continuous, A."""
         ...
 
     @property
     def continuous_actions(self) -> bool:
-        """Whether actions are vectors of A floats, clipped to −1..1, in place of one integer."""
+        """Whether actions are vectors of num_actions floats, in -1..1 and clipped to it, in place of one integer."""
         ...
 
     @property
@@ -76,13 +76,43 @@ class GymnaxNoise:
     reset_key: Key[Array, ""]  # [] key
 
 
+def keys_of_steps(key: Key[Array, ""], shape: tuple[int, ...]) -> GymnaxNoise:
+    """Keys for a batch of steps.
+
+    Args:
+        key: consumed.
+        shape: of the batch.
+
+    Returns:
+        Noise whose leaves have that shape.
+    """
+    step_key, reset_key = jax.random.split(key)
+    return GymnaxNoise(step_key=jax.random.split(step_key, shape), reset_key=jax.random.split(reset_key, shape))
+
+
+def rescale(action: Float[Array, "A"], low: ArrayLike, high: ArrayLike, shape: tuple[int, ...]) -> Float[Array, "..."]:
+    """An action of a continuous policy in the bounds of an action space: -1 is low, 1 is high.
+
+    Args:
+        action: [A] float32, clipped to -1..1.
+        low: lower bounds, of `shape` or broadcast to it.
+        high: upper bounds, likewise.
+        shape: of the action space, of A elements.
+
+    Returns:
+        The action in low..high.
+    """
+    low, high = jnp.asarray(low, jnp.float32), jnp.asarray(high, jnp.float32)
+    return low + (jnp.clip(action, -1.0, 1.0).reshape(shape) + 1.0) * 0.5 * (high - low)
+
+
 @dataclass(frozen=True)
 class GymnaxWorld:
     """Any gymnax 1.x environment, run through `step_env`.
 
     gymnax's own `step` resets on every step; a rollout resets by itself and skips that work.
-    Vectors of floats are rescaled from −1..1 to the bounds of the action space.
-    Environments hash by identity: make each once.
+    Environments hash by identity: make each once. An action of a Box is clipped to -1..1 and rescaled
+    linearly to the bounds of the Box.
     """
 
     env: Any
@@ -90,7 +120,7 @@ class GymnaxWorld:
     @property
     def num_actions(self) -> int:
         space = self.env.action_space(self.env.default_params)
-        return int(math.prod(space.shape) if self.continuous_actions else space.n)
+        return math.prod(space.shape) if self.continuous_actions else int(space.n)
 
     @property
     def continuous_actions(self) -> bool:
@@ -110,8 +140,7 @@ class GymnaxWorld:
 
     def noise(self, key: Key[Array, ""], plan: PyTree, shape: tuple[int, ...]) -> GymnaxNoise:
         del plan
-        step_key, reset_key = jax.random.split(key)
-        return GymnaxNoise(step_key=jax.random.split(step_key, shape), reset_key=jax.random.split(reset_key, shape))
+        return keys_of_steps(key, shape)
 
     def reset(self, noise: GymnaxNoise, plan: PyTree) -> GymnaxState:
         observation, inner = self.env.reset_env(noise.reset_key, plan)
@@ -122,8 +151,7 @@ class GymnaxWorld:
     ) -> tuple[GymnaxState, Float[Array, ""], Bool[Array, ""], Bool[Array, ""]]:
         if self.continuous_actions:
             space = self.env.action_space(plan)
-            share = (jnp.clip(action.reshape(space.shape), -1, 1) + 1) / 2
-            action = space.low + share * (space.high - space.low)
+            action = rescale(action, space.low, space.high, space.shape)
         observation, inner, reward, terminated, _ = self.env.step_env(noise.step_key, state.inner, action, plan)
         truncated = jnp.asarray(self.env.is_truncated(inner, plan))
         reward = jnp.asarray(reward, jnp.float32)

@@ -6,7 +6,7 @@ import pytest
 
 from levels.gridworld import GridWorld
 from levels.tabular_grid import TabularGrid
-from levels.world import GymnaxWorld
+from levels.world import GymnaxWorld, rescale
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,24 @@ def test_gymnax_world_tells_truncation_from_termination():
     assert ends == [(False, False), (False, True)]
 
 
-def test_gymnax_world_refuses_continuous_actions():
-    env, _ = gymnax.make("Pendulum-v1")
-    with pytest.raises(ValueError, match="actions must be discrete"):
-        GymnaxWorld(env)
+def test_gymnax_world_tells_continuous_from_discrete_actions(catch):
+    pendulum = GymnaxWorld(gymnax.make("Pendulum-v1")[0])
+    assert (pendulum.continuous_actions, pendulum.num_actions) == (True, 1)
+    assert catch.continuous_actions is False
+
+
+@pytest.mark.parametrize("action, torque", [(-1.0, -2.0), (0.25, 0.5), (1.0, 2.0), (7.0, 2.0)])
+def test_gymnax_world_rescales_continuous_actions_to_the_bounds(action, torque):
+    env, params = gymnax.make("Pendulum-v1")
+    world = GymnaxWorld(env)
+    noise = world.noise(jax.random.key(0), params, ())
+    state = world.reset(noise, params)
+    after, reward, _, _ = world.step(noise, params, state, jnp.asarray([action]))
+    observation, _, direct, _, _ = env.step_env(noise.step_key, state.inner, jnp.asarray([torque]), params)
+    np.testing.assert_allclose(world.observe(params, after), observation, rtol=1e-6)
+    np.testing.assert_allclose(reward, direct, rtol=1e-6)
+
+
+def test_rescale_maps_the_unit_interval_to_bounds_of_any_shape():
+    low, high = np.asarray([[0.0], [-3.0]]), np.asarray([[1.0], [5.0]])
+    np.testing.assert_allclose(rescale(jnp.asarray([0.5, -2.0]), low, high, (2, 1)), [[0.75], [-3.0]])

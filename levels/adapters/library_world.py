@@ -1,0 +1,132 @@
+"""What the adapters share: keys, time limits and the observation that is kept beside the library's own state."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from levels.time_limit import TimeLimit
+from levels.world import GymnaxNoise, keys_of_steps
+
+
+@struct.dataclass
+class LibraryState:
+    """State of an episode in another library's environment."""
+
+    time: Int[Array, ""]  # [] int32, steps taken
+    inner: Any  # the library's own state
+    observation: Array  # float32, observation of `inner`
+
+
+class LibraryWorld(ABC):
+    """A world (levels.world.World) from two functions of a library: how an episode begins and how it goes on.
+
+    The level's time limit is kept here and is a truncation; what the library itself ends is a
+    termination. Libraries are called with keys as raw uint32 words, as they all were written for,
+    and observations are float32 arrays of one shape. Worlds hash by identity: make each once.
+    """
+
+    @property
+    @abstractmethod
+    def num_actions(self) -> int:
+        """Number of discrete actions, or of floats in an action where they are continuous, A."""
+
+    @property
+    def continuous_actions(self) -> bool:
+        """Whether actions are vectors of num_actions floats; they are integers unless an adapter says otherwise."""
+        return False
+
+    @abstractmethod
+    def begin(self, key: Array) -> tuple[Array, Any]:
+        """Start an episode.
+
+        Args:
+            key: consumed; raw words of a key.
+
+        Returns:
+            The first observation, the library's state.
+        """
+
+    @abstractmethod
+    def advance(self, key: Array, inner: Any, action: Array) -> tuple[Array, Any, Array, Array]:
+        """Go one step on, without reset and without time limit.
+
+        Args:
+            key: consumed; raw words of a key.
+            inner: the library's state.
+            action: [] int32, or [A] float32 where actions are continuous.
+
+        Returns:
+            The observation after the step, the library's state, the reward, whether the episode terminated.
+        """
+
+    @cached_property
+    def observation_shape(self) -> tuple[int, ...]:
+        return tuple(jax.eval_shape(lambda: self.begin(_words(jax.random.key(0))))[0].shape)
+
+    @property
+    def num_observations(self) -> int | None:
+        return None
+
+    def plan(self, level: TimeLimit) -> TimeLimit:
+        return level
+
+    def noise(self, key: Key[Array, ""], plan: TimeLimit, shape: tuple[int, ...]) -> GymnaxNoise:
+        del plan
+        return keys_of_steps(key, shape)
+
+    def reset(self, noise: GymnaxNoise, plan: TimeLimit) -> LibraryState:
+        del plan
+        observation, inner = self.begin(_words(noise.reset_key))
+        return LibraryState(time=jnp.int32(0), inner=inner, observation=observation.astype(jnp.float32))
+
+    def step(
+        self, noise: GymnaxNoise, plan: TimeLimit, state: LibraryState, action: Int[Array, ""] | Float[Array, "A"]
+    ) -> tuple[LibraryState, Float[Array, ""], Bool[Array, ""], Bool[Array, ""]]:
+        observation, inner, reward, terminated = self.advance(_words(noise.step_key), state.inner, action)
+        time = state.time + 1
+        after = LibraryState(time=time, inner=inner, observation=observation.astype(jnp.float32))
+        truncated = time >= plan.max_steps_in_episode
+        return after, jnp.asarray(reward, jnp.float32), jnp.asarray(terminated, bool), truncated
+
+    def observe(self, plan: TimeLimit, state: LibraryState) -> Float[Array, "..."]:
+        del plan
+        return state.observation
+
+
+def _words(key: Key[Array, ""]) -> Array:
+    return jax.random.key_data(key)
+
+
+def planes(symbols: Int[Array, "H W L"], sizes: tuple[int, ...]) -> Float[Array, "H W planes"]:
+    """Layers of integer symbols as one plane of zeros and ones for each symbol of each layer.
+
+    Args:
+        symbols: [H, W, L] integers; one outside its layer's range sets no plane.
+        sizes: number of symbols of each of the L layers.
+
+    Returns:
+        [H, W, sum of sizes] float32.
+    """
+    layers = [jax.nn.one_hot(symbols[..., i], sizes[i]) for i in range(len(sizes))]
+    return jnp.concatenate(layers, axis=-1)
+
+
+def require_known(library: str, name: str, known: Collection[str]) -> None:
+    """Refuse an environment that a library does not have.
+
+    Args:
+        library: its name.
+        name: of the environment.
+        known: names of all environments that can be played.
+
+    Raises:
+        ValueError: it is not among them.
+    """
+    if name not in known:
+        raise ValueError(f"unknown environment {name!r} of {library}; known: {', '.join(sorted(known))}")

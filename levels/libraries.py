@@ -1,0 +1,67 @@
+"""Environments of other libraries by name. Importing this loads no JAX; a library and its adapter load on use."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from jaxtyping import PyTree
+
+    from levels.world import World
+
+
+class Library(NamedTuple):
+    """Where a library's environments come from."""
+
+    adapter: str
+    """Module with `environment(name) -> tuple[World, level]`."""
+    module: str
+    """Name the library is imported by."""
+    extra: str
+    """Extra of this project that installs it."""
+
+
+LIBRARIES: dict[str, Library] = {
+    "pgx": Library("levels.adapters.pgx", "pgx", "pgx"),
+    "xminigrid": Library("levels.adapters.xminigrid", "xminigrid", "xminigrid"),
+    "navix": Library("levels.adapters.navix", "navix", "navix"),
+    "jumanji": Library("levels.adapters.jumanji", "jumanji", "jumanji"),
+    "craftax": Library("levels.adapters.craftax", "craftax", "craftax"),
+    "brax": Library("levels.adapters.brax", "brax", "brax"),
+    "gymnasium": Library("levels.gymnasium_world", "gymnasium", "gymnasium"),
+}
+"""Name -> its adapter, import name and extra."""
+
+
+@cache
+def library_environment(name: str) -> tuple[World, PyTree]:
+    """An environment of another library and the level that it is played on.
+
+    A name is loaded once: worlds hash by identity, and a second one would be compiled anew.
+
+    Args:
+        name: library and environment, such as "brax:ant".
+
+    Returns:
+        The world and its level.
+
+    Raises:
+        ValueError: unknown library or environment, or the library is not installed or does not import.
+    """
+    library, colon, env_name = name.partition(":")
+    if not colon:
+        raise ValueError(f"an environment is named library:environment, as in brax:ant, got {name!r}")
+    if library not in LIBRARIES:
+        raise ValueError(f"unknown library {library!r}; known: {', '.join(LIBRARIES)}")
+    adapter, module, extra = LIBRARIES[library]
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise ValueError(f"{name} needs {module}, which does not import: {error}") from error
+        raise ValueError(f"{name} needs {module}, which is not installed: pip install 'groove[{extra}]'") from None
+    except ImportError as error:
+        raise ValueError(f"{name} needs {module}, which does not import: {error}") from error
+    return importlib.import_module(adapter).environment(env_name)

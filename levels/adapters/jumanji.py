@@ -73,7 +73,7 @@ def environment(name: str) -> tuple[JumanjiWorld, TimeLimit]:
         The world and its level.
 
     Raises:
-        ValueError: unknown name, or the actions are too many or no choices.
+        ValueError: unknown name, or the actions are too many or not choices.
     """
     require_known("jumanji", name, jumanji.registered_environments() - {DOWNLOADED})
     env: Any = jumanji.make(name)
@@ -83,5 +83,5 @@ def environment(name: str) -> tuple[JumanjiWorld, TimeLimit]:
         env.time_limit = num_steps + 1
     world = JumanjiWorld(env)
     if not hasattr(env.action_spec, "num_values") or world.num_actions > MAX_ACTIONS:
-        raise ValueError(f"jumanji:{name} cannot be played: its actions are no choice among at most {MAX_ACTIONS}")
+        raise ValueError(f"jumanji:{name} cannot be played: its actions are not one choice among at most {MAX_ACTIONS}")
     return world, time_limit(num_steps)

@@ -35,7 +35,7 @@ class PgxWorld(LibraryWorld):
     A step is the agent's move and those of the others until it is the agent's turn again; its reward
     is what the agent got in all of them. An illegal move loses the game at once, as in Pgx, and the
     agent is not told which moves are legal. Observations are Pgx's boards or planes as seen by the
-    agent, as float32.
+    agent, as float32. The MinAtar games have Pgx's defaults: sticky actions and only the actions that do something.
 
     Attributes:
         game: the Pgx environment.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from brax import envs
 from jaxtyping import Array
@@ -42,7 +43,8 @@ class BraxWorld(LibraryWorld):
 
     def advance(self, key: Array, inner: Any, action: Array) -> tuple[Array, Any, Array, Array]:
         del key
-        state = self.env.step(inner, jnp.clip(action, -1.0, 1.0))
+        # Some rewards are Python floats.
+        state = jax.tree.map(jnp.asarray, self.env.step(inner, jnp.clip(action, -1.0, 1.0)))
         return state.obs, state, state.reward, state.done > 0
 
 

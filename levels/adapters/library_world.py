@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Integer, Key
 
 from levels.time_limit import TimeLimit
 from levels.world import GymnaxNoise, keys_of_steps
@@ -103,7 +103,7 @@ def _words(key: Key[Array, ""]) -> Array:
     return jax.random.key_data(key)
 
 
-def planes(symbols: Int[Array, "H W L"], sizes: tuple[int, ...]) -> Float[Array, "H W planes"]:
+def planes(symbols: Integer[Array, "H W L"], sizes: tuple[int, ...]) -> Float[Array, "H W planes"]:
     """Layers of integer symbols as one plane of zeros and ones for each symbol of each layer.
 
     Args:

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, UInt
 
 from levels.adapters.library_world import require_known
 from levels.gymnasium_host import GymnasiumHost
+from levels.host_callback import host_callback
 from levels.time_limit import NO_LIMIT, TimeLimit, time_limit
 from levels.world import rescale
 
@@ -83,6 +84,9 @@ class GymnasiumWorld:
         if not bounded and not isinstance(self._actions, Discrete):
             raise ValueError(f"gymnasium:{env_id}: actions must be Discrete or a bounded Box, got {self._actions}")
         self._first_observations = np.stack([self._seen(first) for first in self._host.first_observations])
+        scalars = [jax.ShapeDtypeStruct((), dtype) for dtype in (jnp.float32, jnp.bool_, jnp.bool_)]
+        observation = jax.ShapeDtypeStruct(self.observation_shape, self._first_observations.dtype)
+        self._call = host_callback(self._step_on_host, (observation, *scalars))
 
     @property
     def num_actions(self) -> int:
@@ -129,23 +133,8 @@ class GymnasiumWorld:
         # Named by its first step, not by its reset: batch members that share a start part here.
         episode = jnp.where(state.time == 0, noise.words, state.episode)
         mark, time = noise.words[0], state.time + 1
-        results = (
-            jax.ShapeDtypeStruct(self.observation_shape, self._first_observations.dtype),
-            jax.ShapeDtypeStruct((), jnp.float32),
-            jax.ShapeDtypeStruct((), jnp.bool_),
-            jax.ShapeDtypeStruct((), jnp.bool_),
-        )
-        observation, reward, terminated, truncated = jax.pure_callback(
-            self._step_on_host,
-            results,
-            episode,
-            state.start,
-            state.time,
-            state.mark,
-            mark,
-            action,
-            time >= plan.max_steps_in_episode,
-            vmap_method="broadcast_all",
+        observation, reward, terminated, truncated = self._call(
+            episode, state.start, state.time, state.mark, mark, action, time >= plan.max_steps_in_episode
         )
         after = GymnasiumState(start=state.start, time=time, episode=episode, mark=mark, observation=observation)
         return after, reward, terminated, truncated | (time >= plan.max_steps_in_episode)
@@ -157,21 +146,20 @@ class GymnasiumWorld:
     def _step_on_host(
         self, episode: Any, start: Any, time: Any, mark: Any, next_mark: Any, action: Any, last: Any
     ) -> Any:
-        """The callback: arrays with any number of leading batch axes."""
-        batch = np.shape(time)
-        names = [tuple(name) for name in np.asarray(episode).reshape(-1, 2).tolist()]
-        starts, times, marks, next_marks = (np.asarray(x).ravel().tolist() for x in (start, time, mark, next_mark))
+        """The callback: arrays with a leading batch axis."""
+        names = [tuple(name) for name in np.asarray(episode).tolist()]
+        starts, times, marks, next_marks, lasts = (np.asarray(x).tolist() for x in (start, time, mark, next_mark, last))
         if self.continuous_actions:
-            actions = list(np.asarray(action, self._actions.dtype).reshape(-1, *self._actions.shape))
+            actions = list(np.asarray(action, self._actions.dtype))
         else:
-            actions = [int(self._actions.start) + one for one in np.asarray(action).ravel().tolist()]
-        steps = self._host.step(names, starts, times, marks, next_marks, actions, np.asarray(last).ravel().tolist())
+            actions = [int(self._actions.start) + one for one in np.asarray(action).tolist()]
+        steps = self._host.step(names, starts, times, marks, next_marks, actions, lasts)
         observation, reward, terminated, truncated = zip(*steps, strict=True)
         return (
-            np.stack([self._seen(one) for one in observation]).reshape(*batch, *self.observation_shape),
-            np.asarray(reward, np.float32).reshape(batch),
-            np.asarray(terminated, bool).reshape(batch),
-            np.asarray(truncated, bool).reshape(batch),
+            np.stack([self._seen(one) for one in observation]),
+            np.asarray(reward, np.float32),
+            np.asarray(terminated, bool),
+            np.asarray(truncated, bool),
         )
 
     def _seen(self, observation: Any) -> np.ndarray:

@@ -15,7 +15,7 @@ NUM_HELDOUT_LEVELS, NUM_VALIDATION_LEVELS = 128, 32
 NUM_DRAWS = 8
 """Levels of a named world, maze or chain (objects, start, length): seeds take one each, in turn."""
 
-DEEP_SEA_SIZES = (8, 12, 16, 20, 30)
+DEEP_SEA_SIZES = (8, 14, 20, 30)
 MINATAR_GAMES = ("Asterix", "Breakout", "Freeway", "SpaceInvaders")
 CLASSIC_STEPS, MINATAR_STEPS = 500_000, 1_000_000
 """Environment steps of a life."""

@@ -39,7 +39,7 @@ def convolved(params, plane_stack):
     """3×3 convolution with zero border of [planes, H, W], NumPy loops."""
     _, height, width = plane_stack.shape
     padded = np.pad(plane_stack.astype(float), ((0, 0), (1, 1), (1, 1)))
-    kernel = params["kernel"]  # [3, 3, planes, channels]
+    kernel = params["kernel"].reshape(3, 3, plane_stack.shape[0], -1)  # [3, 3, planes, channels]
     result = np.zeros((height, width, kernel.shape[-1]))
     for row in range(height):
         for column in range(width):
@@ -53,10 +53,10 @@ def test_image_network_reads_planes_as_they_are(image_params):
     outputs = IMAGE.apply(image_params, PLANES)
     assert outputs.logits.shape == (3, 2, 3) and outputs.prediction.shape == (3, 2, 2)
     for t, b in [(0, 0), (2, 1)]:
-        hidden = convolved(params["Conv_0"], np.asarray(PLANES[t, b])).ravel()
-        hidden = np.maximum(numpy_oracles.dense(params["Dense_0"], hidden), 0)
-        np.testing.assert_allclose(outputs.logits[t, b], numpy_oracles.dense(params["Dense_1"], hidden), atol=1e-6)
-        np.testing.assert_allclose(outputs.prediction[t, b], numpy_oracles.dense(params["Dense_2"], hidden), atol=1e-5)
+        hidden = convolved(params["Dense_0"], np.asarray(PLANES[t, b])).ravel()
+        hidden = np.maximum(numpy_oracles.dense(params["Dense_1"], hidden), 0)
+        np.testing.assert_allclose(outputs.logits[t, b], numpy_oracles.dense(params["Dense_2"], hidden), atol=1e-6)
+        np.testing.assert_allclose(outputs.prediction[t, b], numpy_oracles.dense(params["Dense_3"], hidden), atol=1e-5)
 
 
 def test_image_network_takes_one_observation_as_it_takes_many(image_params):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.dr_against_groove import markdown as comparison_table
 from groove.table import markdown, read_scores
+from groove.transfer.summary import rule_rows
 
 ROOT = Path(__file__).parent.parent
 PUBLISHED = ROOT / "runs" / "published"
@@ -51,11 +52,28 @@ def bakeoff_table() -> str:
     return "\n".join(lines)
 
 
+def benchmark_table() -> str:
+    """A published rule against hand-written ones, suite by suite.
+
+    Returns:
+        A Markdown table.
+    """
+    summary = json.loads((PUBLISHED / "benchmark" / "summary.json").read_text(encoding="utf-8"))
+    lines = [
+        "| suite | rule | IQM [95%] | mean | gap | P(rule better) [95%] | failed | steps/s | gradient steps |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for suite, found in summary.items():
+        lines += [f"| {suite} | {' | '.join(cells)} |" for cells in rule_rows(found)]
+    return "\n".join(lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "tiny": partial(run_table, "tiny"),
     "laptop": partial(run_table, "laptop"),
     "compare": compare_table,
     "bakeoff": bakeoff_table,
+    "benchmark": benchmark_table,
 }
 """What stands between `<!-- NAME -->` and `<!-- /NAME -->` in the README."""
 

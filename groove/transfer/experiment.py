@@ -139,7 +139,8 @@ class Experiment:
             runner: lives them.
             tell: hears of every batch.
         """
-        done = {row.run for row in read_results(self._results)}
+        rows, timing = read_results(self._results), self._timing_rows()
+        done = {row.run for row in rows}
         jobs = [
             (suite, group, contestant)
             for suite, environments in self.suites.items()
@@ -149,13 +150,15 @@ class Experiment:
         num_lives = sum(runner.num_lives(group) for _, group, _ in jobs)
         for suite, group, contestant in jobs:
             for environments, use in _split(group, partial(self._cached, contestant=contestant, done=done)):
-                for rows, timing in self._outcomes(runner, environments, contestant, done, use):
-                    append_results(self._results, rows)
-                    self._append_timing(timing)
-                    done |= {row.run for row in rows}
+                for new_rows, new_timing in self._outcomes(runner, environments, contestant, done, use):
+                    append_results(self._results, new_rows)
+                    self._append_timing(new_timing)
+                    rows += new_rows
+                    timing += new_timing
+                    done |= {row.run for row in new_rows}
                     tell(Progress(suite, contestant.name, len(done), num_lives))
             for environment in group:
-                self._keep(environment, contestant)
+                self._keep(environment, contestant, rows, timing)
 
     def _outcomes(
         self,
@@ -235,21 +238,18 @@ class Experiment:
         except (ValueError, KeyError, TypeError):
             return None
 
-    def _keep(self, environment: Environment, contestant: Contestant) -> None:
+    def _keep(
+        self, environment: Environment, contestant: Contestant, rows: list[Row], timing: list[dict[str, Any]]
+    ) -> None:
         path = self._cache_path(environment, contestant)
         if path is None or path.exists():
             return
         name = (environment.suite, environment.name, environment.lifetime, contestant.name)
-        rows = [row for row in read_results(self._results) if (*row.run[:3], row.rule) == name]
-        timing = [
-            row
-            for row in self._timing_rows()
-            if (row["suite"], row["environment"], row["lifetime"], row["rule"]) == name
-        ]
+        own = [asdict(row) for row in rows if (*row.run[:3], row.rule) == name]
+        cost = [row for row in timing if (row["suite"], row["environment"], row["lifetime"], row["rule"]) == name]
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as new:
-            content = {"rows": [asdict(row) for row in rows], "timing": timing}
-            new.write_text(json.dumps(content), encoding="utf-8")
+            new.write_text(json.dumps({"rows": own, "timing": cost}), encoding="utf-8")
 
 
 def _fingerprint(environments: list[Environment]) -> str:

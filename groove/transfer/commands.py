@@ -32,7 +32,7 @@ class Lives:
     """What every agent's life is like, whatever its rule."""
 
     seeds: int = 8
-    """Agents of each rule in each environment."""
+    """Agents of each rule in each environment; in grid-heldout a quarter of them on each of 128 levels."""
     workers: int | None = None
     """Environments each agent acts in side by side; those of the first rule's meta-training by default, else 64."""
     rollout_length: int | None = None

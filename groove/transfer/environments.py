@@ -30,7 +30,8 @@ class Environment:
         name: of it, unique in the suite but for `lifetime`.
         world: the world; environments of equal worlds, torsos and budgets share one compiled program.
         levels: [n, …] levels.
-        every_level: every seed lives on each level; else seed s lives on level s mod n alone.
+        every_level: a quarter of the seeds live on each level, for levels are many; else seed s lives on level
+            s mod n alone.
         num_updates: updates of a life, or None where the budget is num_steps.
         num_steps: environment steps of a life over all workers, or None where the budget is num_updates.
         lifetime: factor by which the life differs from the environment's own.
@@ -94,13 +95,13 @@ class Environment:
         """The lives that a number of seeds makes.
 
         Args:
-            num_seeds: seeds 0, 1, …
+            num_seeds: seeds 0, 1, …; with `every_level` a quarter of them, rounded up, on each level.
 
         Returns:
             Pairs of level and seed.
         """
         if self.every_level:
-            return [(level, seed) for level in range(self.num_levels) for seed in range(num_seeds)]
+            return [(level, seed) for level in range(self.num_levels) for seed in range(-(-num_seeds // 4))]
         return [(seed % self.num_levels, seed) for seed in range(num_seeds)]
 
     def life_keys(self, level: Int[Array, "N"], seed: Int[Array, "N"]) -> Key[Array, "N"]:

@@ -109,7 +109,8 @@ def _validation_levels(suite: str, *names: str) -> "list[Environment]":
     from groove.transfer.environments import of_generator
     from levels.registry import generator
 
-    return [of_generator(suite, name, generator(name), NUM_VALIDATION_LEVELS, VALIDATION_STREAM) for name in names]
+    drawn = [of_generator(suite, name, generator(name), NUM_VALIDATION_LEVELS, VALIDATION_STREAM) for name in names]
+    return [replace(environment, every_level=True) for environment in drawn]
 
 
 def _gymnax(suite: str, env: Any, name: str, num_steps: int, torso: Any = "standard", **params: Any) -> "Environment":

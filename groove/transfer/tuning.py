@@ -18,7 +18,8 @@ from lpg.atomic_file import replacing
 from lpg.update_rule import Hyperparameters
 
 TUNING_SEEDS, FIRST_TUNING_SEED = 3, 1_000_000
-"""Agents of each configuration, and the seed of the first one: far from those that are reported."""
+"""Agents of each configuration in an environment, one on each level where it has many; and the seed of the first
+one, far from those that are reported."""
 
 Tuned = dict[str, dict[str, Hyperparameters]]
 """By rule, then by suite, or by suite/environment."""

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from groove.transfer.environments import Environment, of_world
+from groove.transfer.environments import Environment, Torso, of_world
 from groove.transfer.suites import CLASSIC_STEPS
+from levels.random_grid import RandomGrid
 from levels.world import GymnaxWorld, World
 
 TABLE, STEPS = "ENVIRONMENTS", "NUM_STEPS"
@@ -46,7 +47,7 @@ def suite_of_file(path: Path) -> list[Environment]:
     for name, value in table.items():
         try:
             world, level = _world(value)
-            environments.append(of_world(path.stem, str(name), world, level, num_steps))
+            environments.append(of_world(path.stem, str(name), world, level, num_steps, _torso(world)))
         except Exception as error:
             raise ValueError(f"{path}: {TABLE}[{name!r}]: {error}") from error
     return environments
@@ -65,7 +66,12 @@ def suite_of_name(name: str) -> list[Environment]:
         ValueError: the library or the environment is unknown, or the library is not installed.
     """
     world, level = _named(name)
-    return [of_world(name, name.partition(":")[2], world, level, CLASSIC_STEPS)]
+    return [of_world(name, name.partition(":")[2], world, level, CLASSIC_STEPS, _torso(world))]
+
+
+def _torso(world: World) -> Torso:
+    """Images of other libraries are [H, W, planes]; those of this project's grids are [planes, H, W]."""
+    return "minatar" if len(world.observation_shape) == 3 and not isinstance(world, RandomGrid) else "standard"
 
 
 def _world(value: Any) -> tuple[World, Any]:

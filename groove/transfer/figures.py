@@ -85,6 +85,8 @@ def aggregates(figure: Figure, found: dict[str, Any]) -> None:
             estimate, low, high = found["rules"][rule][name]
             axes.barh(place, high - low, left=low, height=0.6, color=_color(rules, rule), alpha=0.6)
             axes.plot([estimate] * 2, [place - 0.3, place + 0.3], color="black", linewidth=1)
+        axes.use_sticky_edges = False
+        axes.autoscale_view()
         axes.set_xlabel(label)
         axes.set_yticks(range(len(rules)), rules)
     figure.axes[0].invert_yaxis()
@@ -152,7 +154,7 @@ def environments(figure: Figure, found: dict[str, Any]) -> None:
     num_rows = -(-len(returns) // num_columns)
     rules = list(next(iter(returns.values())))
     figure.set_size_inches(2.4 * num_columns + 1, 1.9 * num_rows + 0.6)
-    panels = figure.subplots(num_rows, num_columns, squeeze=False).flat
+    panels = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
     for axes, (name, by_rule) in zip(panels, returns.items(), strict=False):
         for place, rule in enumerate(rules):
             mean, error, _ = by_rule[rule]
@@ -161,7 +163,7 @@ def environments(figure: Figure, found: dict[str, Any]) -> None:
         axes.set_title(name, fontsize=8)
         axes.set_xticks([])
         axes.tick_params(labelsize=7)
-    for axes in list(panels):
+    for axes in panels[len(returns) :]:
         axes.set_axis_off()
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(rules), frameon=False, fontsize=8)
@@ -189,13 +191,16 @@ def lifetimes(axes: Axes, found: dict[str, Any]) -> None:
         found: summary of a suite.
     """
     rules = list(found["rules"])
-    for rule in rules:
+    for place, rule in enumerate(rules):
         known = [(float(x), *of_rules[rule]) for x, of_rules in found["lifetimes"].items() if rule in of_rules]
         if not known:
             continue
         factor, middle, low, high = np.array(known).T
+        factor = factor * 1.03**place  # side by side, for intervals to be seen
         errors = np.maximum([middle - low, high - middle], 0)
         axes.errorbar(factor, middle, yerr=errors, marker="o", markersize=3, color=_color(rules, rule), label=rule)
-    axes.set_xscale("log", base=2)
+    axes.set_xscale("log")
+    axes.set_xticks([float(x) for x in found["lifetimes"]], list(found["lifetimes"]))
+    axes.minorticks_off()
     axes.set(xlabel="lifetime (times the environment's own)", ylabel="IQM of scores")
     axes.legend(frameon=False)

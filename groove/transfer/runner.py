@@ -20,11 +20,11 @@ from groove.transfer.results import Row, RunKey
 from lpg.episodes import episode_returns, random_policy
 from lpg.learner import Learner
 
-LIVES_SIDE_BY_SIDE = {"cpu": 4}
-ELSEWHERE = 256
-"""Lives computed at once on a device, by kind of device. Always so many: a program of another shape rounds in its
-own way, which may turn an action, and results would depend on who lives beside whom. Small numbers suit CPUs, whose
-caches then hold all tables."""
+LIVES_ON_CPU = {"table": 4, "network": 2}
+LIVES_ELSEWHERE = 256
+"""Lives computed at once on a device. Always so many: a program of another shape rounds in its own way, which may turn
+an action, and results would depend on who lives beside whom. Small numbers suit CPUs, whose caches then hold all
+parameters, and few seeds leave few places empty."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,7 @@ class Runner:
             chunk: lives in a batch, rounded up to full devices; changes no result.
         """
         self._setting, self._mesh = setting, mesh
-        self._side_by_side = LIVES_SIDE_BY_SIDE.get(jax.default_backend(), ELSEWHERE)
-        self._chunk = self._full(chunk)
+        self._chunk = chunk
         self._compiled: dict[object, jax.stages.Compiled] = {}
 
     def run(self, environments: list[Environment], contestants: list[Contestant], done: set[RunKey]) -> Iterator[Batch]:
@@ -127,16 +126,12 @@ class Runner:
             for level, seed in environment.lives(self._setting.num_seeds)
         ]
         lives = [life for life in everyone if life.key not in done]
-        for start in range(0, len(lives), self._chunk):
-            batch = lives[start : start + self._chunk]
-            # One shape for all batches but those of a small group: the last life fills the places left.
-            places = min(self._chunk, self._full(len(lives)))
-            yield self._live(batch, batch + [batch[-1]] * (places - len(batch)))
-
-    def _full(self, num_lives: int) -> int:
-        """As many lives, or a few more, as keep all devices busy."""
-        unit = self._side_by_side * self._mesh.size
-        return -(-num_lives // unit) * unit
+        unit = _side_by_side(environments[0]) * self._mesh.size
+        size = -(-min(self._chunk, len(lives)) // unit) * unit
+        for start in range(0, len(lives), size):
+            batch = lives[start : start + size]
+            # One shape for all batches: the last life fills the places left.
+            yield self._live(batch, batch + [batch[-1]] * (size - len(batch)))
 
     def num_lives(self, environments: list[Environment]) -> int:
         """Lives of one contestant.
@@ -165,7 +160,7 @@ class Runner:
             identity: object = (None, first.world, len(places))
         else:
             population = Population(
-                self._learner(first, contestant), self._mesh, self._side_by_side, num_points=self._setting.num_points
+                self._learner(first, contestant), self._mesh, _side_by_side(first), num_points=self._setting.num_points
             )
             hypers = [life.contestant.hyper(life.environment) for life in places]
             lives = Lifetimes(
@@ -227,6 +222,12 @@ def groups(environments: Iterable[Environment], setting: Setting) -> list[list[E
     for environment in environments:
         found.setdefault(key(environment), []).append(environment)
     return list(found.values())
+
+
+def _side_by_side(environment: Environment) -> int:
+    if jax.default_backend() != "cpu":
+        return LIVES_ELSEWHERE
+    return LIVES_ON_CPU["network" if environment.world.num_observations is None else "table"]
 
 
 def _curve(population: Population, meta_params: object, lives: Lifetimes) -> Float[Array, "N K"]:

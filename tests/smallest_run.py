@@ -56,6 +56,7 @@ class StubPopulation:
         return Outcomes(
             returns=returns,
             episode_returns=jnp.stack([returns - 0.05, returns + 0.05], axis=1),
+            curve=returns[:, None],
             value_losses=losses,
             num_updates=lives.lengths,
             updates_run=jnp.sum(lives.lengths),

@@ -43,8 +43,8 @@ def lives():
 
 
 @functools.cache
-def population(num_devices, chunk_size):
-    return jax.jit(Population(LEARNER, lives_mesh(num_devices), chunk_size).live)
+def population(num_devices, chunk_size, num_points=1):
+    return jax.jit(Population(LEARNER, lives_mesh(num_devices), chunk_size, num_points=num_points).live)
 
 
 @functools.cache
@@ -126,6 +126,40 @@ def test_agents_whose_parameters_are_not_finite_have_no_return():
     assert_same(returns[~ruled_by_it], eighths().returns[~ruled_by_it])
 
 
-def test_population_refuses_empty_chunks():
-    with pytest.raises(ValueError, match=r"Population.chunk_size must be >= 1, got 0"):
-        Population(LEARNER, lives_mesh(1), 0)
+@functools.cache
+def with_points():
+    """Outcomes with three points of each life, as `eighths` otherwise."""
+    return population(1, NUM_LIVES // 8, num_points=3)(candidates(), lives())
+
+
+def test_points_of_a_life_do_not_change_its_end():
+    np.testing.assert_allclose(with_points().returns, eighths().returns, atol=1e-6)
+    np.testing.assert_array_equal(with_points().num_updates, lives().lengths)
+    for outcomes, num_points in ((with_points(), 3), (eighths(), 1)):
+        assert outcomes.curve.shape == (NUM_LIVES, num_points)
+        np.testing.assert_array_equal(outcomes.curve[:, -1], outcomes.returns)
+        np.testing.assert_allclose(outcomes.episode_returns.mean(axis=1), outcomes.returns, atol=1e-6)
+
+
+def test_points_of_a_life_are_returns_of_agents_that_young():
+    @jax.jit
+    def young(weights, key, level, length, hyper, number):
+        init_key, train_key, evaluation_key = jax.random.split(key, 3)
+        agent = LEARNER.init(init_key, level, length, hyper)
+        agent = LEARNER.train(train_key, weights, agent, level, length * number // 3)
+        return jnp.mean(LEARNER.evaluate(jax.random.fold_in(evaluation_key, number - 1), agent.params, level))
+
+    def points(n):
+        life = jax.tree.map(lambda x: x[n], lives())
+        rule = jax.tree.map(lambda x: x[life.candidates], candidates())
+        return [float(young(rule, life.keys, life.levels, life.lengths, life.hyper, number)) for number in (1, 2)]
+
+    some = np.arange(0, NUM_LIVES, 6)
+    assert_same(np.array([points(n) for n in some]), np.asarray(with_points().curve[some, :2]))
+    assert np.mean(np.abs(with_points().curve[:, 0] - with_points().curve[:, 2]) > 1e-3) > 0.5
+
+
+@pytest.mark.parametrize("field", ["chunk_size", "num_points"])
+def test_population_refuses_counts_below_one(field):
+    with pytest.raises(ValueError, match=f"Population.{field} must be >= 1, got 0"):
+        Population(LEARNER, lives_mesh(1), **{"chunk_size": 1, field: 0})

@@ -61,6 +61,19 @@ class ProbeWorld(Environment[ProbeState, Probe]):
         return spaces.Discrete(NUM_STATES)
 
 
+class TargetWorld(ProbeWorld):
+    """One step, whose action is a float: the reward is -(a - 0.5)²."""
+
+    def step_env(self, key, state, action, params):
+        del key, params
+        reward = -((action[0] - 0.5) ** 2)
+        return state.at, ProbeState(time=state.time + 1, at=state.at), reward, jnp.bool_(True), {}
+
+    def action_space(self, params=None):
+        del params
+        return spaces.Box(-1.0, 1.0, (1,))
+
+
 def probe(steps=(), num_starts=1, max_steps=1000):
     """A world of steps (state, action or None for both, next state or None for the end, reward)."""
     next_state = jnp.zeros((NUM_STATES, NUM_ACTIONS), jnp.int32)

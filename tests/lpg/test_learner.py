@@ -210,6 +210,26 @@ def test_train_ends_with_the_lifetime(name):
     assert not jnp.array_equal(run(jnp.int32(2)).params["policy"], whole.params["policy"])
 
 
+@pytest.mark.parametrize("name", ["ta_lpg", "a2c"])
+def test_train_in_parts_until_an_age_is_one_life(name):
+    key, agent = jax.random.key(4), tiny.agent(name, lifetime=5)
+
+    def run(agent, until):
+        return _train_until(name)(key, tiny.meta_params(name), agent, tiny.level(), jnp.int32(4), jnp.int32(until))
+
+    young = run(agent, 2)
+    assert young.num_updates == 2 and run(agent, 9).num_updates == 4
+    assert_equal_trees(run(young, 5), tiny.train(name)(key, tiny.meta_params(name), agent, tiny.level(), jnp.int32(5)))
+    # An age that is past changes nothing, and none lies beyond the lifetime.
+    assert_equal_trees(run(young, 1), young)
+    assert run(young, 9).num_updates == 5
+
+
+@functools.cache
+def _train_until(name):
+    return jax.jit(tiny.learner(name).train)
+
+
 def test_train_of_a_life_of_one_update():
     agent = tiny.agent("a2c", lifetime=1)
     after = tiny.train("a2c")(jax.random.key(4), (), agent, tiny.level(), jnp.int32(5))

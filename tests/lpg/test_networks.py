@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
-from lpg.networks import Dense, Table, network_for
+from lpg.networks import Dense, Table, _patches, network_for
 from tests.lpg import numpy_oracles
 
 IMAGE = Dense(num_logits=3, prediction_size=2, widths=(5,), channels=(4,), observation_rank=3)
@@ -57,6 +58,41 @@ def test_image_network_reads_planes_as_they_are(image_params):
         hidden = np.maximum(numpy_oracles.dense(params["Dense_1"], hidden), 0)
         np.testing.assert_allclose(outputs.logits[t, b], numpy_oracles.dense(params["Dense_2"], hidden), atol=1e-6)
         np.testing.assert_allclose(outputs.prediction[t, b], numpy_oracles.dense(params["Dense_3"], hidden), atol=1e-5)
+
+
+@pytest.mark.parametrize("padded", [True, False])
+def test_dense_layer_on_patches_is_a_convolution(padded):
+    image = jax.random.normal(jax.random.key(0), (2, 4, 5, 3))
+    convolution = nn.Conv(6, (3, 3), padding="SAME" if padded else "VALID")
+    params = convolution.init(jax.random.key(1), image)["params"]
+    kernel = params["kernel"].reshape(27, 6)
+    found = _patches(image, padded) @ kernel + params["bias"]
+    assert found.shape == ((2, 4, 5, 6) if padded else (2, 2, 3, 6))
+    np.testing.assert_allclose(found, convolution.apply({"params": params}, image), atol=1e-5)
+
+
+def test_image_network_starts_as_a_convolution_does():
+    # Both initialisers see the same number of inputs, 3·3·planes.
+    large = Dense(num_logits=3, prediction_size=2, widths=(5,), channels=(64,), observation_rank=3)
+    kernel = jax.jit(large.init)(jax.random.key(0), jnp.zeros((1, 16, 4, 5)))["Dense_0"]["kernel"]
+    # A deviation of 64·144 numbers, within 4 standard errors.
+    assert kernel.shape == (144, 64) and kernel.std() == pytest.approx(1 / 12, rel=4 / np.sqrt(2 * kernel.size))
+
+
+def test_image_network_with_channels_last_reads_moved_planes(image_params):
+    last = Dense(num_logits=3, prediction_size=2, widths=(5,), channels=(4,), observation_rank=3, channels_last=True)
+    moved = last.apply(image_params, jnp.moveaxis(PLANES, -3, -1))
+    expected = IMAGE.apply(image_params, PLANES)
+    np.testing.assert_allclose(moved.logits, expected.logits, atol=1e-6)
+    np.testing.assert_allclose(moved.prediction, expected.prediction, atol=1e-6)
+    assert np.abs(moved.prediction).max() > 0.01
+
+
+def test_image_network_without_padding_loses_a_border():
+    bare = Dense(num_logits=3, prediction_size=2, widths=(5,), channels=(4,), observation_rank=3, padded=False)
+    params = jax.jit(bare.init)(jax.random.key(1), PLANES[0])
+    assert params["Dense_1"]["kernel"].shape == (2 * 3 * 4, 5)
+    assert bare.apply(params, PLANES).logits.shape == (3, 2, 3)
 
 
 def test_image_network_takes_one_observation_as_it_takes_many(image_params):

@@ -16,8 +16,9 @@ from lpg.baselines import BASELINES
 from lpg.learner import Learner
 from lpg.networks import Table
 from lpg.optimizer import Optimizer
+from lpg.policy import num_logits
 from tests.lpg import tiny
-from tests.lpg.probe_world import NUM_ACTIONS, NUM_STATES, PROBES, ProbeWorld
+from tests.lpg.probe_world import NUM_ACTIONS, NUM_STATES, PROBES, ProbeWorld, TargetWorld, probe
 
 WORLD = GymnaxWorld(ProbeWorld())
 DISCOUNT = 0.9
@@ -87,3 +88,36 @@ def test_rule_looks_beyond_the_time_limit(name):
 @every_rule
 def test_rule_leaves_the_values_of_states_never_seen(name):
     assert learned(name)["endless"][1][1:].tolist() == [0, 0, 0]
+
+
+@functools.cache
+def aimed(name, num_updates=300):
+    """Mean and deviation of the action of a Gaussian policy, before and after training in the world of a target."""
+    baseline, world = BASELINES[name], GymnaxWorld(TargetWorld())
+    learner = Learner(
+        world,
+        Table(NUM_STATES, num_logits(world), 1),
+        baseline.rule,
+        Optimizer("sgd"),
+        num_workers=16,
+        rollout_length=8,
+        epochs=baseline.epochs,
+        minibatches=baseline.minibatches,
+    )
+    hyper = tiny.hyper(learning_rate=0.1, prediction_learning_rate=0.1, prediction_cost=1.0, entropy_cost=1e-3)
+
+    @jax.jit
+    def live(key):
+        init_key, train_key = jax.random.split(key)
+        agent = learner.init(init_key, probe(), jnp.int32(num_updates), hyper)
+        return agent.params, learner.train(train_key, (), agent, probe(), num_updates).params
+
+    return [(params["policy"][0, 0], np.exp(params["policy"][0, 1])) for params in live(jax.random.key(0))]
+
+
+@every_rule
+def test_rule_moves_a_float_to_its_target(name):
+    (first_mean, first_deviation), (mean, deviation) = aimed(name)
+    assert (first_mean, first_deviation) == (0, 1)
+    np.testing.assert_allclose(mean, 0.5, atol=0.1)
+    assert deviation < 0.7

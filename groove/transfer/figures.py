@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -57,8 +58,9 @@ def draw_all(folder: Path, scores: dict[str, SuiteScores], summary: dict[str, An
             figure.suptitle(suite, fontsize=10)
             for ending in ("png", "svg"):
                 path = folder / f"{suite.replace(':', '-').replace('/', '-')}-{name}.{ending}"
-                # Without a date, equal figures are equal files.
-                figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if ending == "svg" else None)
+                # Without a date and with ids that are not random, equal figures are equal files.
+                with rc_context({"svg.hashsalt": "groove"}):
+                    figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if ending == "svg" else None)
                 written.append(path)
     return written
 
@@ -126,8 +128,7 @@ def curves(axes: Axes, scores: SuiteScores) -> None:
         values = scores.curves[rule]
         if values.shape[-1] == 1 and not scores.steps[rule].any():
             continue
-        present = np.isfinite(values).any(axis=(0, 2))
-        points = [_interval(values[:, present, k]) for k in range(values.shape[-1])]
+        points = [_interval(values[..., k]) for k in range(values.shape[-1])]
         share = np.arange(1, len(points) + 1) / len(points)
         middle, low, high = np.array(points).T
         axes.plot(share, middle, marker="o", markersize=3, color=_color(rules, rule), label=rule)
@@ -138,6 +139,8 @@ def curves(axes: Axes, scores: SuiteScores) -> None:
 
 def _interval(values: Float[np.ndarray, "S n"]) -> tuple[float, float, float]:
     present = values[:, np.isfinite(values).any(axis=0)]
+    if not present.size:
+        return np.nan, np.nan, np.nan
     found = stratified_bootstrap(present, iqm, num_resamples=NUM_CURVE_RESAMPLES)
     return found.estimate, found.low, found.high
 

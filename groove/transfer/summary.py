@@ -70,15 +70,19 @@ def _of_rule(scores: SuiteScores, rule: str) -> dict[str, Any]:
         return found
     for name, aggregate in _AGGREGATES.items():
         found[name] = _interval(stratified_bootstrap(final[:, present], aggregate))
-    areas = np.stack(
-        [
-            area_under_curve(steps, curve, start=0.0) if len(steps) > 1 or steps[0] > 0 else curve[..., 0]
-            for steps, curve in zip(scores.steps[rule], scores.curves[rule].swapaxes(0, 1), strict=True)
-        ],
-        axis=1,
-    )
+    by_task = zip(scores.steps[rule], scores.curves[rule].swapaxes(0, 1), strict=True)
+    areas = np.stack([_area(steps, curve) for steps, curve in by_task], axis=1)
     found["area_under_curve"] = _interval(stratified_bootstrap(areas[:, present], _AGGREGATES["mean"]))
     return found
+
+
+def _area(steps: Float[np.ndarray, "K"], curve: Float[np.ndarray, "S K"]) -> Float[np.ndarray, "S"]:
+    """Area under the curves of one task; the height alone of agents that never learned."""
+    if not steps.any():
+        return curve[..., -1]
+    # A life of fewer updates than points has points that fall together, and some at its start.
+    apart = np.flatnonzero((np.diff(steps, append=np.inf) > 0) & (steps > 0))
+    return area_under_curve(steps[apart], curve[..., apart], start=0.0)
 
 
 def _cost(rule: str, timing: list[dict[str, Any]]) -> dict[str, Any]:

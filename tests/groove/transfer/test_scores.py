@@ -1,0 +1,96 @@
+"""Scores worked by hand: exact anchors by level, anchors of runs, tasks without a scale, agents that broke."""
+
+import numpy as np
+import pytest
+
+from groove.transfer.scores import suite_scores
+from tests.groove.transfer.handmade import TASKS, environment, rows, scores
+
+NAN = float("nan")
+
+
+def test_exact_scores_use_the_anchors_of_each_seeds_level():
+    exact = environment(random=[0.0, 1.0], optimum=[2.0, 5.0])
+    found = suite_scores([exact], rows("rule", [[0.5, 1.0], [1.0, 3.0], [2.0, 2.0]]))
+    # Seeds 0 and 2 live on level 0, between 0 and 2; seed 1 on level 1, between 1 and 5.
+    np.testing.assert_allclose(found.curves["rule"][:, 0], [[0.25, 0.5], [0.0, 0.5], [1.0, 1.0]])
+    np.testing.assert_allclose(found.final("rule"), [[0.5], [0.5], [1.0]])
+    np.testing.assert_array_equal(found.returns["rule"], [[1.0], [3.0], [2.0]])
+    np.testing.assert_array_equal(found.steps["rule"], [[40.0, 80.0]])
+    assert found.exact and found.tasks == [("e", 1.0, -1)] and found.excluded == [] and found.suite == "own"
+
+
+def test_levels_that_every_seed_lives_on_are_tasks_of_their_own():
+    exact = environment(random=[0.0, 1.0], optimum=[2.0, 5.0], every_level=True)
+    lived = rows("rule", [[1.0], [2.0]], levels=[0, 0]) + rows("rule", [[3.0], [1.0]], levels=[1, 1])
+    found = suite_scores([exact], lived)
+    assert found.tasks == [("e", 1.0, 0), ("e", 1.0, 1)]
+    np.testing.assert_allclose(found.final("rule"), [[0.5, 0.5], [1.0, 0.0]])
+
+
+def test_scores_do_not_depend_on_the_order_of_the_rows():
+    exact = environment(random=[0.0, 1.0], optimum=[2.0, 5.0])
+    lived = rows("rule", [[0.5, 1.0], [1.0, 3.0], [2.0, 2.0]])
+    np.testing.assert_array_equal(
+        suite_scores([exact], lived[::-1]).curves["rule"], suite_scores([exact], lived).curves["rule"]
+    )
+
+
+def test_random_actions_are_a_rule_like_others_where_anchors_are_exact():
+    exact = environment(random=[0.0, 1.0], optimum=[2.0, 5.0])
+    found = suite_scores([exact], rows("rule", [[1.0]]) + rows("random", [[0.5]]))
+    np.testing.assert_allclose(found.final("random"), [[0.25]])
+
+
+def anchored(random, ppo, rule=((2.0,), (4.0,)), name="e"):
+    return rows("random", random, name) + rows("ppo", ppo, name) + rows("rule", rule, name)
+
+
+def test_scores_without_exact_values_run_from_random_actions_to_ppo():
+    # Random actions 1 on average and PPO 5, whichever the level.
+    found = suite_scores([environment()], anchored([[0.9], [1.1]], [[3.0, 4.8], [3.0, 5.2]], [[2.0, 3.0], [1.0, 7.0]]))
+    assert not found.exact and set(found.curves) == {"ppo", "rule"}
+    np.testing.assert_allclose(found.curves["rule"][:, 0], [[0.25, 0.5], [0.0, 1.5]])
+    np.testing.assert_allclose(found.final("ppo"), [[0.95], [1.05]])
+    np.testing.assert_array_equal(found.returns["rule"], [[3.0], [7.0]])
+
+
+def test_anchors_leave_out_agents_that_broke():
+    found = suite_scores([environment()], anchored([[1.0], [1.0], [NAN]], [[5.0], [NAN], [5.0]], [[3.0], [NAN], [3.0]]))
+    np.testing.assert_array_equal(found.final("rule"), [[0.5], [NAN], [0.5]])
+    assert found.num_failed("rule") == found.num_failed("ppo") == 1
+
+
+@pytest.mark.parametrize(
+    ("ppo", "has_scale"),
+    [
+        # Errors of the mean: √(0.02 / 2) = 0.1 for both, together √0.02 = 0.1414; two of them are 0.283.
+        ([[1.2], [1.4]], True),
+        ([[1.17], [1.37]], False),
+        ([[0.5], [0.7]], False),
+        ([[NAN], [NAN]], False),
+    ],
+)
+def test_a_task_in_which_ppo_is_no_better_than_random_actions_has_no_scale(ppo, has_scale):
+    clear = anchored([[0.0], [0.0]], [[1.0], [1.0]], name="clear")
+    found = suite_scores(
+        [environment("clear"), environment("unclear")], clear + anchored([[0.9], [1.1]], ppo, name="unclear")
+    )
+    task = ("unclear", 1.0, -1)
+    assert (task in found.tasks) == has_scale and (task in found.excluded) != has_scale
+    assert found.tasks[0] == ("clear", 1.0, -1) and found.final("rule").shape == (2, 1 + has_scale)
+
+
+def test_one_seed_has_no_error_but_must_gain_something():
+    equal = suite_scores([environment()], anchored([[1.0]], [[1.0]], [[1.0]]))
+    assert equal.tasks == [] and equal.curves == {} and equal.excluded == [("e", 1.0, -1)]
+    assert suite_scores([environment()], anchored([[1.0]], [[1.5]], [[1.0]])).tasks == [("e", 1.0, -1)]
+
+
+def test_scores_of_one_lifetime_are_those_of_its_tasks():
+    whole = scores()
+    half = whole.at_lifetime(0.5)
+    assert half.tasks == TASKS[:3] and whole.at_lifetime(1.0).tasks == TASKS[3:]
+    np.testing.assert_array_equal(half.final("rule"), whole.final("rule")[:, :3])
+    np.testing.assert_array_equal(half.returns["ppo"], whole.returns["ppo"][:, :3])
+    assert half.steps["ppo"].shape == (3, 3) and whole.at_lifetime(4.0).tasks == []

@@ -1,0 +1,165 @@
+"""The summary: the statistics of hand-made scores, what failed, and nothing that JSON does not know."""
+
+import json
+from dataclasses import replace
+from io import StringIO
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from groove.bootstrap import hierarchical_bootstrap, matrix_bootstrap, stratified_bootstrap
+from groove.statistics import area_under_curve, cvar_curve, iqm, optimality_gap, probability_of_improvement
+from groove.transfer.summary import ALL_RULES, CVAR_SHARES, rule_rows, summarise, tables
+from tests.groove.transfer.handmade import TASKS, scores, timing
+
+NAN = float("nan")
+
+
+def rounded(interval):
+    return pytest.approx([interval.estimate, interval.low, interval.high], abs=1e-6)
+
+
+def with_final(made, rule, change):
+    """The scores with [S, n, K] of a rule changed."""
+    curve = made.curves[rule].copy()
+    change(curve)
+    return replace(made, curves=made.curves | {rule: curve}, returns=made.returns | {rule: 10 * curve[..., -1]})
+
+
+@pytest.fixture(scope="module")
+def summary():
+    return summarise(scores(), ["rule"], [timing("rule"), timing("rule", 6.0), timing("ppo", 1.0)])
+
+
+def test_aggregates_are_those_of_the_statistics(summary):
+    for rule in ("rule", "ppo"):
+        final, found = scores().final(rule), summary["rules"][rule]
+        assert found["iqm"] == rounded(stratified_bootstrap(final, iqm)) and found["iqm"][0] == round(iqm(final), 6)
+        assert found["mean"] == rounded(stratified_bootstrap(final, np.mean))
+        assert found["optimality_gap"] == rounded(stratified_bootstrap(final, optimality_gap))
+        areas = area_under_curve(np.array([20.0, 40.0, 80.0]), scores().curves[rule], start=0.0)
+        assert found["area_under_curve"] == rounded(stratified_bootstrap(areas, np.mean))
+        assert found["runs"] == 24 and found["failed"] == 0 and "tasks_without_a_sound_run" not in found
+        assert found["iqm"][1] < found["iqm"][0] < found["iqm"][2]
+
+
+def test_probability_of_improvement_is_the_first_rules_over_each_other(summary):
+    pair = [scores().final("rule")[None], scores().final("ppo")[None]]
+    expected = matrix_bootstrap(pair, probability_of_improvement)
+    assert summary["probability_that_the_rule_is_better"] == {"ppo": rounded(expected)} and expected.estimate < 0.5
+
+
+def test_costs_are_sums_and_speed_is_steps_over_seconds(summary):
+    found = summary["rules"]["rule"]
+    assert (found["seconds"], found["compile_seconds"], found["gradient_steps"]) == (8.0, 1.0, 80)
+    assert found["env_steps"] == 2000 and found["env_steps_per_second"] == 250
+    assert summary["rules"]["ppo"]["env_steps_per_second"] == 1000
+
+
+def test_lifetimes_and_worst_tasks(summary):
+    assert set(summary["lifetimes"]) == {"0.5", "1"} and set(summary["lifetimes"]["1"]) == {"rule", "ppo"}
+    part = scores().final("rule")[:, :3]
+    assert summary["lifetimes"]["0.5"]["rule"] == rounded(stratified_bootstrap(part, iqm))
+    final = scores().final("rule")
+    expected = cvar_curve(final[0], final[1:].mean(axis=0), np.array(CVAR_SHARES))
+    assert summary["cvar"]["rule"] == pytest.approx(expected, abs=1e-6) and len(expected) == 100
+
+
+def test_returns_are_means_and_errors_by_environment(summary):
+    assert list(summary["returns"]) == ["first x 0.5", "second x 0.5", "third x 0.5", "first", "second", "third"]
+    values = scores().returns["ppo"][:, 4]
+    error = values.std(ddof=1) / 2
+    assert summary["returns"]["second"]["ppo"] == pytest.approx([values.mean(), error, 4], abs=1e-6)
+
+
+def test_summary_of_agents_that_broke():
+    def break_some(curve):
+        curve[0, 0, -1] = NAN
+        curve[:, 1] = NAN
+
+    found = summarise(with_final(scores(), "rule", break_some), ["rule"], [])
+    own = found["rules"]["rule"]
+    assert own["failed"] == 5 and own["runs"] == 24
+    assert own["tasks_without_a_sound_run"] == [["second", 0.5, -1]]
+    final = scores().final("rule").copy()
+    final[0, 0] = NAN
+    expected = stratified_bootstrap(final[:, [0, 2, 3, 4, 5]], iqm)
+    assert own["iqm"] == rounded(expected) and found["rules"]["ppo"]["failed"] == 0
+    assert set(found["cvar"]) == {"ppo"} and found["returns"]["second x 0.5"]["rule"] == [None, None, 0]
+    assert found["returns"]["first x 0.5"]["rule"][2] == 3
+    both = [final[None][..., [0, 2, 3, 4, 5]], scores().final("ppo")[None][..., [0, 2, 3, 4, 5]]]
+    assert found["probability_that_the_rule_is_better"]["ppo"] == rounded(
+        matrix_bootstrap(both, probability_of_improvement)
+    )
+    json.dumps(found, allow_nan=False)
+
+
+def test_summary_of_a_rule_whose_agents_all_broke():
+    def break_all(curve):
+        curve[:] = NAN
+
+    found = summarise(with_final(scores(), "rule", break_all), ["rule"], [])
+    assert found["rules"]["rule"]["failed"] == 24 and "iqm" not in found["rules"]["rule"]
+    assert found["probability_that_the_rule_is_better"] == {} and found["lifetimes"]["1"].keys() == {"ppo"}
+    json.dumps(found, allow_nan=False)
+    assert len(tables({"own": found})) == 2
+
+
+def test_several_learned_rules_are_taken_together():
+    made = scores(("one", "two", "ppo"))
+    found = summarise(made, ["one", "two"], [])
+    together = hierarchical_bootstrap(np.stack([made.final("one"), made.final("two")]), iqm)
+    assert found["rules"][ALL_RULES]["iqm"] == rounded(together)
+    assert found["rules"][ALL_RULES]["meta_seeds"] == 2
+    assert set(found["probability_that_the_rule_is_better"]) == {"two", "ppo"}
+    assert ALL_RULES not in summarise(made, ["one"], [])["rules"]
+
+
+def test_summary_without_learned_rules_or_tasks():
+    found = summarise(scores(), [], [])
+    assert found["probability_that_the_rule_is_better"] == {} and "iqm" in found["rules"]["ppo"]
+    assert found["rules"]["ppo"]["env_steps_per_second"] is None
+    empty = replace(scores(), tasks=[], curves={}, returns={}, steps={}, excluded=TASKS)
+    found = summarise(empty, ["rule"], [])
+    assert found["tasks"] == 0 and found["rules"] == {} and len(found["excluded"]) == 6
+    json.dumps(found, allow_nan=False)
+    assert "6 more tasks left out" in drawn(found)
+
+
+def test_lives_shorter_than_their_points_have_an_area():
+    # Of three points of a life of two updates, one lies at its start.
+    made = scores()
+    steps = made.steps | {"rule": np.tile([0.0, 40.0, 40.0], (6, 1))}
+    found = summarise(replace(made, steps=steps), ["rule"], [])
+    expected = area_under_curve(np.array([40.0]), made.curves["rule"][..., 2:], start=0.0)
+    assert found["rules"]["rule"]["area_under_curve"] == rounded(stratified_bootstrap(expected, np.mean))
+
+
+def test_scores_that_know_no_life_have_their_height_as_area():
+    made = scores(("rule", "random"), exact=True)
+    random = made.curves["random"][..., :1]
+    made = replace(
+        made, curves=made.curves | {"random": random}, steps=made.steps | {"random": np.zeros((len(TASKS), 1))}
+    )
+    found = summarise(made, ["rule"], [])
+    assert found["normalised_by"] == "exact values"
+    assert found["rules"]["random"]["area_under_curve"][0] == pytest.approx(random.mean(), abs=1e-6)
+
+
+def drawn(found):
+    text = StringIO()
+    console = Console(width=160, file=text)
+    for table in tables({"own": found}):
+        console.print(table)
+    return text.getvalue()
+
+
+def test_tables_show_rules_and_returns(summary):
+    text = drawn(summary)
+    estimate, low, high = summary["rules"]["rule"]["iqm"]
+    assert f"{estimate:.3f} [{low:.3f}, {high:.3f}]" in text and "own: 6 tasks" in text
+    mean, error, _ = summary["returns"]["third"]["ppo"]
+    assert f"{mean:.3f} ± {error:.3f}" in text and "left out" not in text
+    row = rule_rows(summary)[1]
+    assert row[0] == "ppo" and row[-1] == "40" and row[-2] == "1k" and row[5] == "0"

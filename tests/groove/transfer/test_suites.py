@@ -1,0 +1,150 @@
+"""Suites: what they hold is frozen, none of it is tuned on, and naming them loads no JAX."""
+
+import hashlib
+import importlib.util
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from groove.heldout import TRANSFER_STREAM, VALIDATION_STREAM
+from groove.transfer.environments import of_generator
+from groove.transfer.suites import DEEP_SEA_SIZES, LIFETIMES, SUITES
+from levels.registry import generator
+from lpg.networks import Dense, Table
+
+FINGERPRINTS = {
+    "mazes": "6b1da98d742e4ce5b319c65ce6182e705d195593d307e307c406e49fd28d0fdf",
+    "chains": "8549039d7d61ee30e65c6cd77e8d844a30045147e6ef57cce539d29038cb1263",
+    "classic": "fb16ec6a1630af94a4e57d1830bd088d71b807671a35ce9dc1aee885647c93e2",
+    "bsuite": "e78636ab65bc3e1a62c7d040c58bea3af4c42d09171cf1c8ac5c43ca1471b26e",
+    "minatar": "02c9145cfae693f692b763dff978c75af3e4690c4918e6bc0c23b097d70f88c3",
+    "minatar-dense": "7562918c9916eb46d2148f0ce54a6125c47b667e7ad6e417ec9de37f527f2416",
+    "minatar-1e7": "2491e21bdc264ef3d64195282d8b6cae40d1a3d9f6e7ee4699edec73c4db31bb",
+}
+"""SHA-256 of the fingerprints of all environments. Another one is another suite: give it a name of its own."""
+
+STARTS_WITHOUT_JAX = """
+import sys
+import groove.transfer.suites
+from groove.cli import main
+
+for command in ("benchmark", "evaluate", "tune"):
+    try:
+        assert main([command, "--help"]) == 0
+    except SystemExit as end:
+        assert not end.code
+    assert main([command]) == main([command, "x", "--suite", "atari"]) == 2
+sys.exit(3 if {"jax", "gymnax", "brax", "gymnasium"} & set(sys.modules) else 0)
+"""
+
+
+@cache
+def built(name):
+    if name == "mazes-literature" and importlib.util.find_spec("jaxued") is None:
+        pytest.skip("needs jaxued")
+    return SUITES[name].build(name)
+
+
+@cache
+def validation(name):
+    return SUITES[name].build_validation(name)
+
+
+cheap = pytest.mark.parametrize("name", [name for name in SUITES if name not in ("grid-heldout", "grid-classic")])
+
+
+def test_suites_and_help_need_no_jax():
+    # In a process of its own, where no other test has imported it.
+    ended = subprocess.run([sys.executable, "-c", STARTS_WITHOUT_JAX], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("unknown suite 'atari'; known: grid-heldout, ") == 3
+    assert "--suite" in ended.stdout and "--tune" in ended.stdout
+
+
+@cheap
+def test_suite_has_environments_of_its_own_names(name):
+    keys = [(environment.name, environment.lifetime) for environment in built(name)]
+    assert len(keys) == len(set(keys)) > 2
+    assert {environment.suite for environment in built(name) + validation(name)} == {name}
+
+
+@pytest.mark.parametrize("name", FINGERPRINTS)
+def test_suite_is_frozen(name):
+    words = "".join(environment.fingerprint() for environment in built(name))
+    assert hashlib.sha256(words.encode()).hexdigest() == FINGERPRINTS[name]
+
+
+@cheap
+def test_validation_environments_are_none_of_the_suites(name):
+    assert validation(name) and not set(map(nameless, validation(name))) & set(map(nameless, built(name)))
+    fingerprints = {environment.fingerprint() for environment in built(name) + validation(name)}
+    assert len(fingerprints) == len(built(name)) + len(validation(name))
+
+
+def nameless(environment):
+    """A fingerprint of what is played: without its name and its budget, with what a gymnax environment holds."""
+    levels, world = environment.levels, environment.world
+    lifetimes_apart = levels.replace(lifetime=np.zeros(1)) if hasattr(levels, "lifetime") else levels
+    same = replace(environment, name="", lifetime=1.0, num_updates=1, num_steps=None, levels=lifetimes_apart)
+    held = (
+        repr(sorted((key, repr(value)) for key, value in vars(world.env).items())) if hasattr(world, "env") else world
+    )
+    return same.fingerprint(), held
+
+
+def test_nameless_environments_tell_what_is_played():
+    catch, *_ = SUITES["bsuite"].build("bsuite")
+    assert nameless(catch) == nameless(replace(catch, name="other", num_steps=7)) == nameless(built("bsuite")[0])
+    maze = built("mazes")
+    assert nameless(maze[0]) == nameless(maze[11]) != nameless(maze[1]) and maze[11].lifetime == 1
+
+
+def test_budgets_are_those_of_the_specification():
+    # Environment steps; 2,500 updates of 64 workers' 20 steps in grids.
+    steps = {"classic": 500_000, "bsuite": 500_000, "minatar": 10**6, "minatar-dense": 10**6, "minatar-1e7": 10**7}
+    for name, num_steps in steps.items():
+        assert {(own.num_steps, own.num_updates, own.lifetime) for own in built(name)} == {(num_steps, None, 1.0)}
+    for environment in built("mazes"):
+        assert environment.num_updates == round(2500 * environment.lifetime) and environment.num_steps is None
+    assert [environment.lifetime for environment in built("mazes")] == [x for x in (0.25, 1, 4) for _ in range(11)]
+    assert LIFETIMES == (0.25, 1.0, 4.0) and len(built("chains")) == 15
+    assert built("classic")[0].updates(64 * 20) == 390
+
+
+def test_suites_hold_what_they_say():
+    assert [own.name for own in built("classic")] == ["CartPole", "Acrobot", "MountainCar"]
+    names = [own.name for own in built("bsuite")]
+    assert names == ["Catch", *(f"DeepSea {size}" for size in DEEP_SEA_SIZES), "DiscountingChain", "UmbrellaChain"]
+    assert min(DEEP_SEA_SIZES) == 8 and max(DEEP_SEA_SIZES) == 30
+    for name in ("minatar", "minatar-dense", "minatar-1e7"):
+        assert [own.name for own in built(name)] == ["Asterix", "Breakout", "Freeway", "SpaceInvaders"]
+
+
+def test_chains_and_mazes_have_exact_anchors():
+    for chain in built("chains"):
+        np.testing.assert_array_equal((chain.random, chain.optimum), (np.zeros(8), np.ones(8)))
+    assert all(np.all(maze.optimum > maze.random) and len(maze.random) == maze.num_levels for maze in built("mazes"))
+    assert all(own.optimum is None for own in built("classic"))
+
+
+def test_networks_are_those_of_the_specification():
+    assert built("minatar")[0].network(1) == Dense(
+        built("minatar")[0].world.num_actions, 1, (128,), (16,), 3, channels_last=True, padded=False
+    )
+    assert built("minatar-dense")[0].network(8) == Dense(built("minatar")[0].world.num_actions, 8, (64, 64), (), 3)
+    assert built("classic")[0].network(8) == Dense(2, 8, (64, 64))
+    assert isinstance(built("mazes")[0].network(8), Table)
+    # DeepSea shows a picture of one plane's two axes.
+    assert built("bsuite")[1].network(1) == Dense(2, 1, (64, 64), observation_rank=2)
+
+
+def test_validation_levels_are_drawn_from_a_stream_of_their_own():
+    transfer, tuning = (
+        of_generator("s", "small", generator("small"), 8, stream) for stream in (TRANSFER_STREAM, VALIDATION_STREAM)
+    )
+    assert transfer.fingerprint() != tuning.fingerprint()
+    assert not set(np.round(transfer.optimum, 4)) & set(np.round(tuning.optimum, 4))

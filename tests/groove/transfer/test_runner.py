@@ -1,0 +1,149 @@
+"""Lives of contestants: the same whoever lives beside them, counted in steps and updates, on keys of their own."""
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import jax
+import numpy as np
+import pytest
+
+from groove.transfer.contestants import Contestant, hand_written, learned
+from groove.transfer.runner import Setting, groups
+from lpg.learned import LPG
+from tests.groove.transfer import tiny
+from tests.groove.transfer.tiny import SETTING
+
+NINE = replace(SETTING, num_seeds=9)
+
+
+@cache
+def contestant(name):
+    if name != "lpg":
+        return hand_written(name)
+    rule = LPG(prediction_size=2, hidden_size=2, embedding_size=2)
+    return Contestant("lpg", rule, jax.jit(rule.init)(jax.random.key(0)), config=tiny.CONFIG)
+
+
+def rows_of(runner, environments, who, done=frozenset()):
+    return [row for batch in runner.run(environments, [who], set(done)) for row in batch.rows]
+
+
+@cache
+def rows_of_nine(name, chunk, num_devices=1):
+    """Nine lives, whose batches are of 4 places or of 12."""
+    return rows_of(tiny.runner(NINE, chunk, num_devices), [tiny.catch()], contestant(name))
+
+
+@pytest.mark.parametrize("name", ["lpg", "ppo", "a2c", "random"])
+def test_lives_do_not_depend_on_who_lives_beside_them(name):
+    expected = rows_of_nine(name, 1)
+    assert len(expected) == 9 * (1 if name == "random" else 2)
+    assert rows_of_nine(name, 3) == rows_of_nine(name, 64) == expected
+    assert len({row.value for row in expected}) > 1
+
+
+def test_lives_do_not_depend_on_the_devices():
+    assert rows_of_nine("a2c", 1, num_devices=2) == rows_of_nine("a2c", 1)
+
+
+def test_lives_in_batches_of_a_chunk():
+    batches = list(tiny.runner(NINE, 1).run([tiny.catch()], [contestant("a2c")], set()))
+    assert [len(batch.rows) for batch in batches] == [8, 8, 2]
+    assert [batch.env_steps for batch in batches] == [800, 800, 200]
+    assert all(batch.compile_seconds < 0.1 and batch.seconds > 0 for batch in batches[1:])
+    assert len(list(tiny.runner(NINE, 64).run([tiny.catch()], [contestant("a2c")], set()))) == 1
+
+
+def test_runs_that_are_done_are_left_out_and_change_no_others():
+    expected = rows_of_nine("a2c", 1)
+    done = {row.run for row in expected if row.seed in (0, 3, 4, 5)}
+    left = rows_of(tiny.runner(NINE, 1), [tiny.catch()], contestant("a2c"), done)
+    assert left == [row for row in expected if row.run not in done]
+    assert rows_of(tiny.runner(NINE, 1), [tiny.catch()], contestant("a2c"), {row.run for row in expected}) == []
+
+
+@pytest.mark.parametrize(("name", "descents"), [("lpg", 1), ("ppo", 16), ("a2c", 1)])
+def test_rows_count_steps_updates_and_descents(name, descents):
+    # 200 steps are ten updates of four workers' five steps, looked at halfway and at the end.
+    rows = rows_of_nine(name, 1)
+    assert {(row.step, row.updates, row.gradient_steps) for row in rows[0::2]} == {(100, 5, 5 * descents)}
+    assert {(row.step, row.updates, row.gradient_steps) for row in rows[1::2]} == {(200, 10, 10 * descents)}
+    assert [row.seed for row in rows] == [seed for seed in range(9) for _ in range(2)]
+    assert {row.run[:5] for row in rows} == {("own", "catch", 1.0, 0, name)}
+
+
+def test_random_actions_take_no_updates():
+    assert {(row.step, row.updates, row.gradient_steps) for row in rows_of_nine("random", 1)} == {(0, 0, 0)}
+
+
+def test_every_seed_lives_on_every_level_of_a_grid():
+    rows = rows_of(tiny.runner(), [tiny.grid()], contestant("a2c"))
+    assert [(row.level, row.seed) for row in rows[::2]] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert {(row.updates, row.lifetime) for row in rows[1::2]} == {(5, 0.02)}
+    assert {row.updates for row in rows[::2]} == {2}
+    alone = rows_of(tiny.runner(), [tiny.grid(every_level=False)], contestant("a2c"))
+    assert alone == [row for row in rows if row.level == row.seed]
+
+
+def test_the_first_seed_is_the_settings():
+    later = replace(SETTING, first_seed=5)
+    expected = [row for row in rows_of_nine("a2c", 1) if row.seed in (5, 6)]
+    assert rows_of(tiny.runner(later), [tiny.catch()], contestant("a2c")) == expected
+
+
+def test_contestants_of_one_rule_live_side_by_side_with_their_own_step_sizes():
+    plain = contestant("a2c")
+    hyper = plain.hyper(tiny.catch())
+    mad = replace(hyper, learning_rate=hyper.learning_rate * math.inf)
+    variants = [replace(plain, name="mad", tuned={"own": mad}), replace(plain, name="plain")]
+    (batch,) = tiny.runner(SETTING).run([tiny.catch()], variants, set())
+    assert [row.rule for row in batch.rows] == ["mad"] * 4 + ["plain"] * 4
+    # Agents that break have no return.
+    assert all(math.isnan(row.value) for row in batch.rows[:4])
+    expected = [replace(row, rule="plain") for row in rows_of_nine("a2c", 1) if row.seed < 2]
+    assert batch.rows[4:] == expected
+
+
+def test_ppo_lives_with_continuous_actions():
+    rows = rows_of(tiny.runner(), [tiny.slide()], contestant("ppo"))
+    assert len(rows) == 4 and all(-1 <= row.value <= 1 for row in rows)
+
+
+def test_keys_of_lives_are_the_same_for_every_rule_and_of_each_life_alone():
+    seeds, levels = np.arange(4), np.zeros(4, int)
+    keys = jax.random.key_data(tiny.catch().life_keys(levels, seeds))
+    assert np.array_equal(jax.random.key_data(tiny.catch().life_keys(levels[2:], seeds[2:])), keys[2:])
+    others = [
+        tiny.catch().life_keys(levels + 1, seeds),
+        tiny.catch("other").life_keys(levels, seeds),
+        tiny.catch(suite="other").life_keys(levels, seeds),
+    ]
+    everything = np.concatenate([keys, *map(jax.random.key_data, others)])
+    assert len({tuple(key) for key in everything}) == 16
+    # Agents that cannot learn act alike, whatever their rule would have them learn.
+    hypers = {name: contestant(name).hyper(tiny.catch()) for name in ("a2c", "ppo")}
+    still = [
+        replace(contestant(name), tuned={"own": jax.tree.map(lambda x: 0 * x, hyper)}) for name, hyper in hypers.items()
+    ]
+    first, second = ([row.value for row in rows_of(tiny.runner(), [tiny.catch()], who)] for who in still)
+    assert first == second
+
+
+def test_groups_share_worlds_torsos_and_budgets():
+    first, second, longer = tiny.catch(), tiny.catch("second"), tiny.catch("longer", num_steps=400)
+    dense, twin = replace(first, torso="dense"), tiny.catch("twin", num_steps=219)
+    found = groups([first, longer, dense, second, tiny.grid(), twin], SETTING)
+    assert found == [[first, second, twin], [longer], [dense], [tiny.grid()]]
+    assert tiny.runner().num_lives([first, second, tiny.grid()]) == 8
+
+
+@pytest.mark.parametrize("field", ["num_seeds", "workers", "rollout_length", "num_points"])
+def test_setting_refuses_counts_below_one(field):
+    with pytest.raises(ValueError, match=f"Setting.{field} must be >= 1, got 0"):
+        Setting(**{"num_seeds": 1, field: 0})
+
+
+def test_a_rule_from_its_file_lives_as_the_rule_does(tmp_path):
+    who = replace(learned(tiny.save(tmp_path / "lpg.safetensors")), meta_params=contestant("lpg").meta_params)
+    assert rows_of(tiny.runner(NINE, 1), [tiny.catch()], who) == rows_of_nine("lpg", 1)

@@ -1,0 +1,87 @@
+"""Environments, rules and settings small enough to live in a moment."""
+
+import dataclasses
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+from gymnax.environments import spaces
+from gymnax.environments.bsuite.catch import Catch
+
+from groove.config import TrainConfig
+from groove.devices import lives_mesh
+from groove.transfer.environments import of_generator, of_world
+from groove.transfer.runner import Runner, Setting
+from levels.registry import generator
+from levels.world import GymnaxWorld
+from lpg.learned import LPG
+from lpg.rule_file import save_rule
+
+SETTING = Setting(num_seeds=2, workers=4, rollout_length=5, num_points=2)
+CONFIG = TrainConfig(hidden_size=2, embedding_size=2, prediction_size=2, workers=4, rollout_length=5)
+NUM_STEPS = 200
+"""Ten updates of four workers' five steps."""
+
+CATCH = Catch(rows=4, columns=3)
+
+
+class Slide(Catch):
+    """Catch with a float for an action: left below 0, right above."""
+
+    def step_env(self, key, state, action, params):
+        return super().step_env(key, state, jnp.where(action[0] < 0, 0, 2), params)
+
+    def action_space(self, params=None):
+        del params
+        return spaces.Box(-1.0, 1.0, (1,))
+
+
+@cache
+def catch(name="catch", suite="own", num_steps=NUM_STEPS):
+    """Catch, whose worlds are all equal."""
+    return of_world(suite, name, GymnaxWorld(CATCH), CATCH.default_params, num_steps)
+
+
+@cache
+def slide():
+    """The same with continuous actions."""
+    env = Slide(rows=4, columns=3)
+    return of_world("own", "slide", GymnaxWorld(env), env.default_params, NUM_STEPS)
+
+
+@cache
+def grid(every_level=True):
+    """Two solved grid levels, for five updates."""
+    drawn = of_generator("own", "small", generator("small"), 2)
+    return dataclasses.replace(drawn, every_level=every_level).at_lifetime(0.02)
+
+
+def save(path, seed=0):
+    """A rule file; rules of other seeds are others."""
+    rule = LPG(prediction_size=2, hidden_size=2, embedding_size=2)
+    meta_params = jax.tree.map(lambda x: 3 * x, jax.jit(rule.init)(jax.random.key(seed)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_rule(path, dataclasses.asdict(rule), meta_params, {"config": dataclasses.asdict(CONFIG)})
+    return path
+
+
+@cache
+def runner(setting=SETTING, chunk=4, num_devices=1):
+    """Remembers its programs for all tests."""
+    return Runner(setting, lives_mesh(num_devices), chunk)
+
+
+class Listener:
+    """Passes lives on to a runner and counts them by rule."""
+
+    def __init__(self, inner):
+        self.inner, self.lived = inner, {}
+
+    def num_lives(self, environments):
+        return self.inner.num_lives(environments)
+
+    def run(self, environments, contestants, done):
+        for batch in self.inner.run(environments, contestants, done):
+            name = contestants[0].name
+            self.lived[name] = self.lived.get(name, 0) + len({row.run for row in batch.rows})
+            yield batch

@@ -17,6 +17,7 @@ from groove.transfer.environments import Environment
 from groove.transfer.results import Row, RunKey, append_results, read_results
 from groove.transfer.runner import Batch, Runner, Setting, groups
 from groove.transfer.scores import ANCHOR, SuiteScores, suite_scores
+from groove.transfer.suites import SUITES
 from groove.transfer.summary import summarise
 from lpg.atomic_file import replacing
 
@@ -139,7 +140,7 @@ class Experiment:
             runner: lives them.
             tell: hears of every batch.
         """
-        rows, timing = read_results(self._results), self._timing_rows()
+        rows, timing = self._whole_runs(), self._timing_rows()
         done = {row.run for row in rows}
         jobs = [
             (suite, group, contestant)
@@ -193,7 +194,8 @@ class Experiment:
         Returns:
             What it says, by suite.
         """
-        learned = [contestant.name for contestant in self._contestants if contestant.is_learned]
+        # A rule with tuned step sizes is no further meta-seed.
+        learned = [own.name for own in self._contestants if own.is_learned and not own.tuned]
         timing = self._timing_rows()
         summary = {
             suite: summarise(scores, learned, [row for row in timing if row["suite"] == suite])
@@ -207,6 +209,16 @@ class Experiment:
     def _results(self) -> Path:
         return self.folder / "results.csv"
 
+    def _whole_runs(self) -> list[Row]:
+        """The rows of results.csv, without a last run of which some points were cut off: it is to be lived again."""
+        rows = read_results(self._results)
+        last = [row for row in rows if row.run == rows[-1].run]
+        if not rows or len(last) == (1 if rows[-1].rule == RANDOM else self.setting.num_points):
+            return rows
+        with replacing(self._results) as new:
+            append_results(new, rows[: -len(last)])
+        return rows[: -len(last)]
+
     def _timing_rows(self) -> list[dict[str, Any]]:
         path = self.folder / "timing.jsonl"
         if not path.exists():
@@ -219,7 +231,8 @@ class Experiment:
             file.writelines(json.dumps(row) + "\n" for row in timing)
 
     def _cache_path(self, environment: Environment, contestant: Contestant) -> Path | None:
-        if self._cache is None or contestant.is_learned:
+        # Only frozen suites: elsewhere a step may have changed, which no fingerprint sees.
+        if self._cache is None or contestant.is_learned or environment.suite not in SUITES:
             return None
         words = [environment.fingerprint(), contestant.fingerprint(environment), asdict(self.setting)]
         words += [version("groove"), version("jax"), version("gymnax"), jax.default_backend(), platform.machine()]

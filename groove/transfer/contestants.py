@@ -21,6 +21,7 @@ from lpg.baselines import BASELINES
 from lpg.update_rule import Hyperparameters, UpdateRule
 
 RANDOM = "random"
+_HAND_WRITTEN = {RANDOM, *BASELINES}
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +148,7 @@ def learned(path: Path) -> Contestant:
 
 
 def named_apart(contestants: list[Contestant]) -> list[Contestant]:
-    """Give rules of one name numbers.
+    """Give rules of one name numbers, and learned ones that are called like a hand-written one.
 
     Args:
         contestants: with names that may repeat.
@@ -155,9 +156,14 @@ def named_apart(contestants: list[Contestant]) -> list[Contestant]:
     Returns:
         The same, with names that do not: "laptop", "laptop 2", …
     """
-    seen: dict[str, int] = {}
+    given = {contestant.name for contestant in contestants}
+    taken: set[str] = set()
     apart = []
     for contestant in contestants:
-        count = seen[contestant.name] = seen.get(contestant.name, 0) + 1
-        apart.append(contestant if count == 1 else replace(contestant, name=f"{contestant.name} {count}"))
+        name, number = contestant.name, 1
+        while name in taken or (number > 1 and name in given) or (contestant.is_learned and name in _HAND_WRITTEN):
+            number += 1
+            name = f"{contestant.name} {number}"
+        taken.add(name)
+        apart.append(replace(contestant, name=name))
     return apart

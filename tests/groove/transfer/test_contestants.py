@@ -1,0 +1,103 @@
+"""Contestants: what a rule brings to an environment, by what name, and where from."""
+
+import dataclasses
+from dataclasses import replace
+
+import pytest
+
+from groove.transfer.contestants import Contestant, hand_written, learned, named_apart
+from lpg.baselines import BASELINES
+from lpg.rule_file import RuleFileError, save_rule
+from tests.groove.transfer import tiny
+
+OTHER = replace(hand_written("a2c").hyper(tiny.catch()), learning_rate=7.0)
+
+
+def test_hand_written_rules_have_their_epochs_and_default_step_sizes():
+    for name, baseline in BASELINES.items():
+        who = hand_written(name)
+        assert (who.name, who.rule, who.epochs, who.minibatches) == (
+            name,
+            baseline.rule,
+            baseline.epochs,
+            baseline.minibatches,
+        )
+        assert not who.is_learned and who.hyper(tiny.catch()).learning_rate == pytest.approx(5e-4)
+    # A table's steps of plain SGD add up: 40 by the number of descents.
+    assert hand_written("a2c").hyper(tiny.grid()).learning_rate == 40
+    assert hand_written("ppo").hyper(tiny.grid()).learning_rate == 2.5
+    assert hand_written("random").rule is None
+
+
+def test_a_learned_rule_keeps_the_step_sizes_of_its_discovery_in_its_kind_of_world(tmp_path):
+    who = learned(tiny.save(tmp_path / "lpg.safetensors"))
+    who = replace(who, config=replace(who.config, agent_learning_rate=3.0, prediction_cost=0.25))
+    assert who.is_learned and who.config.levels == "small"
+    own, foreign = who.hyper(tiny.grid()), who.hyper(tiny.catch())
+    assert (own.learning_rate, own.prediction_cost) == (3.0, 0.25)
+    assert foreign.learning_rate == pytest.approx(5e-4) and foreign.prediction_cost == 0.5
+
+
+def test_tuned_step_sizes_of_an_environment_come_before_those_of_its_suite():
+    who = replace(hand_written("a2c"), tuned={"own": OTHER})
+    assert who.hyper(tiny.catch()) is OTHER and who.hyper(tiny.catch(suite="other")).learning_rate != 7
+    here = replace(OTHER, learning_rate=8.0)
+    who = replace(who, tuned={"own": OTHER, "own/catch": here})
+    assert who.hyper(tiny.catch()) is here and who.hyper(tiny.catch("second")) is OTHER
+
+
+def test_a_rule_is_named_after_its_file_or_its_runs_folder(tmp_path):
+    assert learned(tiny.save(tmp_path / "laptop" / "rule.safetensors")).name == "laptop"
+    assert learned(tiny.save(tmp_path / "mine.safetensors")).name == "mine"
+
+
+def test_a_rule_file_without_its_config_is_refused_by_name(tmp_path):
+    path = tmp_path / "lpg.safetensors"
+    who = learned(tiny.save(path))
+    save_rule(path, dataclasses.asdict(who.rule), who.meta_params, {})
+    with pytest.raises(ValueError, match=r"lpg\.safetensors: provenance: "):
+        learned(path)
+    with pytest.raises(RuleFileError, match="absent"):
+        learned(tmp_path / "absent.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("names", "apart"),
+    [
+        (["a", "b"], ["a", "b"]),
+        (["a", "a", "b", "a"], ["a", "a 2", "b", "a 3"]),
+        (["a", "a 2", "a"], ["a", "a 2", "a 3"]),
+    ],
+)
+def test_rules_of_one_name_get_numbers(names, apart):
+    assert [who.name for who in named_apart([Contestant(name) for name in names])] == apart
+
+
+def test_a_learned_rule_takes_no_name_of_a_hand_written_one():
+    # PPO is what scores are measured by: a file called ppo.safetensors must not pass for it.
+    rules = [Contestant(name, config=tiny.CONFIG) for name in ("ppo", "random", "mine")]
+    apart = [who.name for who in named_apart([*rules, hand_written("ppo")])]
+    assert apart == ["ppo 2", "random 2", "mine", "ppo"]
+
+
+def test_fingerprint_covers_rule_weights_passes_and_step_sizes(tmp_path):
+    who = learned(tiny.save(tmp_path / "lpg.safetensors"))
+    others = [
+        learned(tiny.save(tmp_path / "other.safetensors", seed=1)),
+        replace(who, epochs=2),
+        replace(who, minibatches=2),
+        replace(who, rule=replace(who.rule, lifetime_inputs=True)),
+        replace(who, tuned={"own": OTHER}),
+    ]
+    found = [own.fingerprint(tiny.catch()) for own in (who, *others)]
+    assert len(set(found)) == 6 and replace(who, name="x").fingerprint(tiny.catch()) == found[0]
+    assert hand_written("random").fingerprint(tiny.catch()) == hand_written("random").fingerprint(tiny.grid())
+
+
+def test_learned_rules_refuse_continuous_actions_and_hand_written_ones_do_not(tmp_path):
+    who = learned(tiny.save(tmp_path / "lpg.safetensors"))
+    with pytest.raises(ValueError, match=r"^own/slide has continuous actions, and lpg reads"):
+        who.refuse(tiny.slide())
+    who.refuse(tiny.catch())
+    for name in ("random", *BASELINES):
+        hand_written(name).refuse(tiny.slide())

@@ -1,0 +1,77 @@
+"""Environments: budgets, lives, lifetimes and what tells them apart."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from groove.transfer.environments import of_generator, of_world
+from levels.registry import generator
+from levels.with_lifetime import WithLifetime
+from levels.world import GymnaxWorld
+from lpg.networks import Dense, Table
+from tests.groove.transfer import tiny
+
+
+def test_updates_are_the_budget_over_the_steps_of_an_update_or_given():
+    assert [tiny.catch().updates(steps) for steps in (20, 30, 199, 200, 201)] == [10, 6, 1, 1, 1]
+    assert tiny.grid().updates(20) == tiny.grid().updates(1280) == 5
+
+
+def test_an_environment_has_exactly_one_budget():
+    for budgets in ({"num_updates": 5, "num_steps": 200}, {"num_updates": None, "num_steps": None}):
+        with pytest.raises(ValueError, match="own/catch: exactly one of num_updates and num_steps must be given"):
+            replace(tiny.catch(), **budgets)
+
+
+def test_lives_are_every_seed_on_every_level_or_a_level_each_in_turn():
+    assert tiny.grid(True).num_levels == 2 and tiny.catch().num_levels == 1
+    assert tiny.grid(True).lives(2) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert tiny.grid(False).lives(3) == [(0, 0), (1, 1), (0, 2)]
+
+
+def test_at_lifetime_scales_the_budget():
+    assert tiny.catch().at_lifetime(0.25).num_steps == 50 and tiny.catch().at_lifetime(4.0).lifetime == 4
+    grid = of_generator("own", "small", generator("small"), 2)
+    assert (grid.num_updates, grid.at_lifetime(0.02).num_updates, grid.at_lifetime(1e-9).num_updates) == (250, 5, 1)
+    assert np.all(grid.optimum > grid.random) and grid.at_lifetime(0.25).optimum is grid.optimum
+
+
+def test_levels_of_several_lifetimes_are_refused():
+    with pytest.raises(ValueError, match=r"own/mixed: levels must be of one lifetime, got \["):
+        of_generator("own", "mixed", WithLifetime(generator("chain_short"), 2, 200), 8)
+
+
+def test_fingerprint_tells_all_but_the_dynamics():
+    catch = tiny.catch()
+    params = replace(catch, levels=jax.tree.map(lambda x: x + 1, catch.levels))
+    others = [
+        params,
+        replace(catch, levels=jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), catch.levels)),
+        replace(catch, suite="x"),
+        replace(catch, name="x"),
+        replace(catch, lifetime=2.0),
+        replace(catch, num_steps=100),
+        replace(catch, num_steps=None, num_updates=200),
+        replace(catch, torso="dense"),
+        tiny.slide(),
+    ]
+    assert len({own.fingerprint() for own in (catch, *others)}) == 10
+    same = of_world("own", "catch", GymnaxWorld(tiny.Catch(rows=4, columns=3)), tiny.CATCH.default_params, 200)
+    assert same.fingerprint() == catch.fingerprint()
+
+
+def test_networks_follow_torso_and_world():
+    assert tiny.catch().network(8) == Dense(3, 8, observation_rank=2)
+    assert tiny.slide().network(1) == Dense(2, 1, observation_rank=2)
+    assert isinstance(tiny.grid().network(8), Table)
+    assert replace(tiny.catch(), torso="dense").network(8) == Dense(3, 8, (64, 64), observation_rank=2)
+    minatar = replace(tiny.catch(), torso="minatar").network(8)
+    assert minatar == Dense(3, 8, (128,), (16,), 3, channels_last=True, padded=False)
+
+
+def test_a_level_without_arrays_is_one_level():
+    environment = of_world("own", "bare", GymnaxWorld(tiny.CATCH), (), 100)
+    assert environment.num_levels == 1 and environment.optimum is None

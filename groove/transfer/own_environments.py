@@ -77,16 +77,17 @@ def _torso(world: World) -> Torso:
 def _world(value: Any) -> tuple[World, Any]:
     if isinstance(value, str):
         return _named(value)
-    if isinstance(value, tuple) and len(value) == 2:
-        first, level = value
-        return (GymnaxWorld(first) if hasattr(first, "step_env") else first), level
-    env = value() if isinstance(value, type) else value
-    if not hasattr(env, "step_env") or not hasattr(env, "default_params"):
-        raise ValueError(
-            f"must be a gymnax environment, a pair (environment, params), a pair (World, level) or a name such as "
-            f"'gymnasium:CartPole-v1', got {type(value).__name__}"
-        )
-    return GymnaxWorld(env), env.default_params
+    paired = isinstance(value, tuple) and len(value) == 2
+    first, level = value if paired else (value, None)
+    env = first() if isinstance(first, type) else first
+    if hasattr(env, "step_env") and hasattr(env, "default_params"):
+        return GymnaxWorld(env), level if paired else env.default_params
+    if paired and hasattr(env, "plan") and hasattr(env, "observe"):
+        return env, level
+    raise ValueError(
+        f"must be a gymnax environment, a pair (environment, params), a pair (World, level) or a name such as "
+        f"'gymnasium:CartPole-v1', got {type(value).__name__}"
+    )
 
 
 def _named(name: str) -> tuple[World, Any]:

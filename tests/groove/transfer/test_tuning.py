@@ -1,0 +1,104 @@
+"""The random search: it finds the best, weighs environments alike, and its files are read as written."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from groove.table import search_space
+from groove.transfer.contestants import hand_written
+from groove.transfer.results import Row
+from groove.transfer.runner import Batch, Setting
+from groove.transfer.tuning import TuningError, read_tuned, tune, tuning_setting, write_tuned
+from tests.groove.transfer import tiny
+
+A2C = hand_written("a2c")
+SETTING = tuning_setting(tiny.SETTING)
+SPACE = search_space(A2C.hyper(tiny.catch()), 6, seed=0)
+RATES = [float(hyper.learning_rate) for hyper in SPACE]
+
+
+class KnownRunner:
+    """Returns what a function of environment, learning rate and seed says."""
+
+    def __init__(self, worth):
+        self.worth, self.asked = worth, []
+
+    def run(self, environments, contestants, done):
+        assert not done
+        for contestant in contestants:
+            rows = []
+            for environment in environments:
+                rate = float(contestant.hyper(environment).learning_rate)
+                for level, seed in environment.lives(SETTING.num_seeds):
+                    self.asked.append((environment.name, rate, seed))
+                    run = (environment.suite, environment.name, environment.lifetime, level, contestant.name, seed)
+                    rows.append(Row(*run, 200, 10, 10, self.worth(environment.name, rate, seed)))
+            yield Batch(rows, 0.0, 0.0, 0)
+
+
+def found(worth, environments=None, num_configurations=6):
+    runner, told = KnownRunner(worth), []
+    best = tune(runner, SETTING, A2C, environments or [tiny.catch()], num_configurations, told.append)
+    assert sum(told) == len(runner.asked)
+    return RATES.index(float(best.learning_rate)), runner.asked
+
+
+def test_tuning_has_seeds_of_its_own_and_looks_at_the_end_alone():
+    assert SETTING == Setting(3, 4, 5, num_points=1, first_seed=1_000_000)
+
+
+def test_tune_finds_the_best_configuration_on_three_seeds_each():
+    best, asked = found(lambda name, rate, seed: -abs(rate - RATES[4]))
+    assert best == 4 and len(asked) == 18 and {rate for _, rate, _ in asked} == set(RATES)
+    assert found(lambda name, rate, seed: 1.0)[0] == 0 == found(lambda name, rate, seed: rate, None, 1)[0]
+
+
+def test_tune_weighs_all_seeds():
+    lucky = {RATES[1]: [9, 0, 0], RATES[2]: [4, 4, 4]}
+    assert found(lambda name, rate, seed: lucky.get(rate, [0, 0, 0])[seed])[0] == 2
+
+
+def test_tune_weighs_environments_alike_whatever_their_returns():
+    # Catch pays a thousand times as much: by the mean return its worst would lose to its best alone.
+    worth = {"catch": [0, 1000, 900, 0, 0, 0], "second": [0, 0, 1, 0, 0, 0]}
+    environments = [tiny.catch(), tiny.catch("second")]
+    assert found(lambda name, rate, seed: worth[name][RATES.index(rate)], environments)[0] == 2
+
+
+def test_tune_never_takes_a_configuration_that_breaks_an_agent():
+    def worth(name, rate, seed):
+        return -5.0 if rate == RATES[3] else np.nan if seed == 1 else 100.0
+
+    assert found(worth)[0] == 3
+    assert found(lambda name, rate, seed: np.nan)[0] == 0
+
+
+def test_tuned_settings_are_read_as_written(tmp_path):
+    path = tmp_path / "new" / "tuned.json"
+    tuned = {"a2c": {"own": SPACE[1], "own/catch": SPACE[2]}, "lpg": {"own": SPACE[3]}}
+    write_tuned(path, tuned)
+    read = read_tuned(path)
+    assert {rule: list(own) for rule, own in read.items()} == {"a2c": ["own", "own/catch"], "lpg": ["own"]}
+    for rule, own in read.items():
+        for where, hyper in own.items():
+            assert jax.tree.map(float, hyper) == jax.tree.map(float, tuned[rule][where])
+            assert all(x.dtype == np.float32 for x in jax.tree.leaves(hyper))
+    # To the last bit: the rules that they make have one fingerprint.
+    before, after = (replace(A2C, tuned=own["a2c"]).fingerprint(tiny.catch()) for own in (tuned, read))
+    assert before == after
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"a": 1}', '{"a": {"own": {"learning_rate": 1}}}', "\xff"])
+def test_a_foreign_file_of_settings_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "tuned.json"
+    path.write_text(content, encoding="latin-1")
+    with pytest.raises(TuningError) as refusal:
+        read_tuned(path)
+    assert str(refusal.value) == f"{path}: must be settings that `groove tune` wrote"
+
+
+def test_a_missing_file_of_settings_is_refused_by_name(tmp_path):
+    with pytest.raises(TuningError, match=r"absent\.json: No such file"):
+        read_tuned(tmp_path / "absent.json")

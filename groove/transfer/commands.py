@@ -119,12 +119,17 @@ def benchmark(arguments: list[str]) -> int:
     ) -> "list[Contestant]":
         from groove.transfer.tuning import read_tuned, write_tuned
 
-        files, searched = list(flags.tuned), folder / "tuned.json"
+        settings: Tuned = {}
+        for path in flags.tuned:
+            _add(settings, read_tuned(path))
+        # Refuses what cannot be compared before a long search.
+        _with_settings(own, settings)
         if flags.tune:
+            searched = folder / "tuned.json"
             if not searched.exists():
                 write_tuned(searched, _search(bench, suites, own, flags.tune))
-            files.append(searched)
-        return [contestant for path in files for contestant in _with_settings(own, read_tuned(path))]
+            _add(settings, read_tuned(searched))
+        return _with_settings(own, settings)
 
     return _measure(flags, "benchmark", flags.against, tuned)
 
@@ -326,11 +331,16 @@ CEILING = "ppo, tuned here"
 """PPO with settings found in the very environment that it is measured in."""
 
 
+def _add(settings: "Tuned", more: "Tuned") -> None:
+    for name, where in more.items():
+        settings.setdefault(name, {}).update(where)
+
+
 def _with_settings(own: "list[Contestant]", settings: "Tuned") -> "list[Contestant]":
     by_name = {contestant.name: contestant for contestant in own}
     tuned = []
     for name, where in settings.items():
-        if name == CEILING:
+        if name == CEILING and "ppo" in by_name:
             tuned.append(replace(by_name["ppo"], name=CEILING, tuned=where))
         elif name not in by_name:
             raise UsageError(f"tuned settings are of {name!r}, which is not compared; compared: {', '.join(by_name)}")

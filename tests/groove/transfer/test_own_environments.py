@@ -57,7 +57,7 @@ def test_lives_take_half_a_million_steps_by_default(suite):
         (CATCH + "ENVIRONMENTS = {'a': Catch}\nNUM_STEPS = 0", "NUM_STEPS must be an integer >= 1, got 0"),
         (CATCH + "ENVIRONMENTS = {'a': Catch}\nNUM_STEPS = 1e5", "NUM_STEPS must be an integer >= 1, got 100000.0"),
         ("ENVIRONMENTS = {'a': 5}", "ENVIRONMENTS['a']: must be a gymnax environment, a pair (environment, params)"),
-        ("ENVIRONMENTS = {'a': (5, 6)}", "ENVIRONMENTS['a']: must be a gymnax environment, a pair (environment, params)"),
+        ("ENVIRONMENTS = {'a': (5, 6)}", "ENVIRONMENTS['a']: must be a gymnax environment, a pair (environment, "),
         ("ENVIRONMENTS = {'a': object}", "ENVIRONMENTS['a']: must be a gymnax environment"),
         ("ENVIRONMENTS = {'a': 'atari:Pong'}", "ENVIRONMENTS['a']: unknown library 'atari'; known: pgx"),
         ("ENVIRONMENTS = {'a': 'gymnax:Pong'}", "ENVIRONMENTS['a']: unknown gymnax environment 'Pong'; known: "),

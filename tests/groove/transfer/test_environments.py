@@ -26,9 +26,11 @@ def test_an_environment_has_exactly_one_budget():
             replace(tiny.catch(), **budgets)
 
 
-def test_lives_are_every_seed_on_every_level_or_a_level_each_in_turn():
+def test_lives_are_a_quarter_of_the_seeds_on_every_level_or_a_level_each_in_turn():
     assert tiny.grid(True).num_levels == 2 and tiny.catch().num_levels == 1
-    assert tiny.grid(True).lives(2) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert tiny.grid(True).lives(4) == [(0, 0), (1, 0)]
+    # A quarter of the seeds, rounded up.
+    assert tiny.grid(True).lives(5) == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert tiny.grid(False).lives(3) == [(0, 0), (1, 1), (0, 2)]
 
 

@@ -190,7 +190,7 @@ def test_summary_is_written_and_names_the_learned_rules(rule, tmp_path):
     assert set(summary["own"]["probability_that_the_rule_is_better"]) == {"lpg (tuned)", "random"}
     # These step sizes are the ones it has anyhow.
     assert summary["own"]["rules"]["lpg (tuned)"]["iqm"] == summary["own"]["rules"]["lpg"]["iqm"]
-    assert summary["own"]["rules"]["lpg"]["env_steps"] == 4 * 5 * SETTING.steps_per_update
+    assert summary["own"]["rules"]["lpg"]["env_steps"] == 2 * 5 * SETTING.steps_per_update
 
 
 def timing(experiment):

@@ -1,7 +1,6 @@
 """Whole lifetimes of many agents: sorted by length, in chunks, over the local devices."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +11,10 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from lpg.learner import Agent, Learner
 from lpg.update_rule import Hyperparameters
 from lpg.value_losses import ValueLosses, ValueProbe
+
+
+EARLY_STREAM = 2**31
+"""A life's key is folded with this for evaluations before its end: above all numbers that a split counts to."""
 
 
 @struct.dataclass
@@ -161,7 +164,8 @@ class Population:
                 agent = self.learner.train(train_key, weights, agent, level, -(-longest // self.num_points), until)
                 return agent, jnp.where(sound(agent), self.learner.evaluate(point_key, agent.params, level), jnp.nan)
 
-            early = jax.vmap(partial(jax.random.fold_in, evaluation_key))(jnp.arange(self.num_points - 1))
+            # From a key of their own: a key folded with 0 is the first of its split, which evaluation makes of it.
+            early = jax.random.split(jax.random.fold_in(key, EARLY_STREAM), self.num_points - 1)
             points = (jnp.arange(1, self.num_points + 1), jnp.concatenate([early, evaluation_key[None]]))
             agent, returns = jax.lax.scan(live_on, self.learner.init(init_key, level, length, hyper), points)
             if self.value_probe is not None:

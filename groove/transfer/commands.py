@@ -125,7 +125,7 @@ def benchmark(arguments: list[str]) -> int:
         # Refuses what cannot be compared before a long search.
         _with_settings(own, settings)
         if flags.tune:
-            searched = folder / "tuned.json"
+            searched = folder / f"tuned-{flags.tune}.json"
             if not searched.exists():
                 write_tuned(searched, _search(bench, suites, own, flags.tune))
             _add(settings, read_tuned(searched))
@@ -260,7 +260,11 @@ def _suites(flags: EvaluateFlags) -> "dict[str, list[Environment]]":
 
     suites = {name: suite_of_name(name) if ":" in name else SUITES[name].build(name) for name in flags.suite}
     if flags.environments is not None:
+        if flags.environments.stem in SUITES:
+            raise UsageError(f"{flags.environments}: its name is that of a suite; name the file otherwise")
         suites[flags.environments.stem] = suite_of_file(flags.environments)
+    if not suites:
+        raise UsageError(f"name a suite or --environments FILE; known suites: {', '.join(SUITES)}")
     return suites
 
 

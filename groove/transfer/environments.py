@@ -114,7 +114,9 @@ class Environment:
         Returns:
             [N] keys.
         """
-        own = jax.random.fold_in(stream_key(TRANSFER_STREAM), zlib.crc32(f"{self.suite}/{self.name}".encode()))
+        # Lives of another length are other lives, not the same ones cut off earlier.
+        name = f"{self.suite}/{self.name} x {self.lifetime:g}"
+        own = jax.random.fold_in(stream_key(TRANSFER_STREAM), zlib.crc32(name.encode()))
         return jax.vmap(lambda level, seed: jax.random.fold_in(jax.random.fold_in(own, level), seed))(level, seed)
 
     def fingerprint(self) -> str:

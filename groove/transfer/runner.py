@@ -126,6 +126,8 @@ class Runner:
             for level, seed in environment.lives(self._setting.num_seeds)
         ]
         lives = [life for life in everyone if life.key not in done]
+        if not lives:
+            return
         unit = _side_by_side(environments[0]) * self._mesh.size
         size = -(-min(self._chunk, len(lives)) // unit) * unit
         for start in range(0, len(lives), size):

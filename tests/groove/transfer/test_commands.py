@@ -159,7 +159,7 @@ def test_evaluate_takes_several_rules_together(capsys, tmp_path):
 def test_benchmark_tunes_every_rule_alike_and_ppo_on_the_environment_itself(tmp_path, named):
     command = ["benchmark", "lpg.safetensors", "--suite", "tiny", "--against", "ppo", "--tune", "2", *SMALL]
     assert main([*command, "--out", "out"]) == 0
-    tuned = read_tuned(tmp_path / "out" / "tuned.json")
+    tuned = read_tuned(tmp_path / "out" / "tuned-2.json")
     assert {name: list(where) for name, where in tuned.items()} == {
         "lpg": ["tiny"],
         "ppo": ["tiny"],

@@ -122,6 +122,37 @@ def hierarchical_bootstrap(
     return matrix_bootstrap([scores], of_present, confidence, num_resamples, seed)
 
 
+def task_bootstrap(
+    samples: Sequence[Float[np.ndarray, "S n"]],
+    statistic: Callable[..., float],
+    confidence: float = 0.95,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Percentile interval of a statistic where tasks are a sample themselves, as drawn levels are.
+
+    Tasks are drawn anew with all their runs, the same ones for all samples; a task has too few runs to draw from.
+
+    Args:
+        samples: each [S, n] with S of its own, NaN where a run is absent.
+        statistic: of as many matrices [S, n]; NaN where a run is absent.
+        confidence: in (0, 1).
+        num_resamples: draws behind the interval, >= 1.
+        seed: of the draws.
+
+    Returns:
+        The statistic of all scores between the interval's ends.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+    _check(confidence, num_resamples)
+    draws, num_tasks = np.random.default_rng(seed), samples[0].shape[1]
+    columns = draws.integers(num_tasks, size=(num_resamples, num_tasks))
+    resampled = np.array([statistic(*(sample[:, drawn] for sample in samples)) for drawn in columns])
+    return _percentile_interval(statistic(*samples), resampled, confidence)
+
+
 def matrix_bootstrap(
     samples: Sequence[Float[np.ndarray, "M S n"]],
     statistic: Callable[..., float],

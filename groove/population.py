@@ -12,7 +12,6 @@ from lpg.learner import Agent, Learner
 from lpg.update_rule import Hyperparameters
 from lpg.value_losses import ValueLosses, ValueProbe
 
-
 EARLY_STREAM = 2**31
 """A life's key is folded with this for evaluations before its end: above all numbers that a split counts to."""
 

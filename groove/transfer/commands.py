@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 
 from groove.cli import UsageError, choose, one_line, refuse_unknown_flags
-from groove.devices import configure
+from groove.devices import configure, lives_mesh
 from groove.flags import read_flags
 from groove.run_folder import RunFolder
 from groove.transfer.suites import SUITES
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from groove.transfer.contestants import Contestant
     from groove.transfer.environments import Environment
     from groove.transfer.experiment import Experiment
-    from groove.transfer.runner import Runner, Setting
+    from groove.transfer.runner import Setting
     from groove.transfer.tuning import Tuned
 
 BASELINE_NAMES = ("random", "a2c", "ppo", "dpo", "reinforce")
@@ -31,14 +31,10 @@ BASELINE_NAMES = ("random", "a2c", "ppo", "dpo", "reinforce")
 class Lives:
     """What every agent's life is like, whatever its rule."""
 
-    seeds: int = 8
-    """Agents of each rule in each environment; in grid-heldout a quarter of them on each of 128 levels."""
     workers: int | None = None
     """Environments each agent acts in side by side; those of the first rule's meta-training by default, else 64."""
     rollout_length: int | None = None
     """Steps between two updates; those of the first rule's meta-training by default, else 20."""
-    points: int = 5
-    """Points of a life at which its agent is evaluated, the end among them."""
     chunk: int = 128
     """Lives between two writes of results, on a GPU rounded up to what fills it; changes no result."""
     devices: int | None = None
@@ -49,8 +45,12 @@ class Lives:
 class EvaluateFlags(Lives):
     """Measure what rules are worth in environments they never saw, as they are (zero-shot)."""
 
-    rules: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Rule files; several are compared, and taken together as meta-seeds."""
+    rules: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Rule files, or a2c, ppo, dpo, reinforce; several files are compared, and taken together as meta-seeds."""
+    seeds: int = 8
+    """Agents of each rule in each environment; in grid-heldout a quarter of them on each of 128 levels."""
+    points: int = 5
+    """Points of a life at which its agent is evaluated, the end among them."""
     suite: tuple[str, ...] = ("grid-heldout",)
     """Suites, or environments of libraries such as gymnax:Pong-misc, gymnasium:CartPole-v1, brax:ant."""
     environments: Path | None = None
@@ -74,7 +74,8 @@ class BenchmarkFlags(EvaluateFlags):
 
 @dataclass(frozen=True)
 class TuneFlags(Lives):
-    """Random search over step sizes and costs on a suite's validation environments, three seeds each."""
+    """Random search over step sizes and costs on a suite's validation environments: three agents in each, or one on
+    each level where it has many."""
 
     rule: tyro.conf.Positional[str] = ""
     """Rule file, or a2c, ppo, dpo, reinforce."""
@@ -83,7 +84,7 @@ class TuneFlags(Lives):
     configurations: int = 16
     """Configurations tried, the default among them."""
     out: Path | None = None
-    """File of the results; runs/tuned/RULE.json by default."""
+    """File of the results, runs/tuned/RULE-CONFIGURATIONS.json by default; what it holds already is not repeated."""
 
 
 def evaluate(arguments: list[str]) -> int:
@@ -96,7 +97,7 @@ def evaluate(arguments: list[str]) -> int:
         Exit status.
     """
     flags = _read(EvaluateFlags, "evaluate", arguments, "rules")
-    return _measure(flags, "evaluate", (), lambda *_: [])
+    return _measure(flags, "evaluate")
 
 
 def benchmark(arguments: list[str]) -> int:
@@ -114,24 +115,7 @@ def benchmark(arguments: list[str]) -> int:
     if flags.tune < 0:
         raise UsageError(f"--tune must be >= 0, got {flags.tune}")
 
-    def tuned(
-        folder: Path, suites: "dict[str, list[Environment]]", own: "list[Contestant]", bench: "_Bench"
-    ) -> "list[Contestant]":
-        from groove.transfer.tuning import read_tuned, write_tuned
-
-        settings: Tuned = {}
-        for path in flags.tuned:
-            _add(settings, read_tuned(path))
-        # Refuses what cannot be compared before a long search.
-        _with_settings(own, settings)
-        if flags.tune:
-            searched = folder / f"tuned-{flags.tune}.json"
-            if not searched.exists():
-                write_tuned(searched, _search(bench, suites, own, flags.tune))
-            _add(settings, read_tuned(searched))
-        return _with_settings(own, settings)
-
-    return _measure(flags, "benchmark", flags.against, tuned)
+    return _measure(flags, "benchmark", flags.against, flags.tune, flags.tuned)
 
 
 def tune(arguments: list[str]) -> int:
@@ -149,21 +133,19 @@ def tune(arguments: list[str]) -> int:
     if flags.configurations < 1:
         raise UsageError(f"--configurations must be >= 1, got {flags.configurations}")
     configure(flags.devices)
-    from groove.transfer.contestants import hand_written, learned
-    from groove.transfer.tuning import write_tuned
+    from groove.transfer.search import Search
 
-    known = BASELINE_NAMES[1:]
-    if flags.rule not in known and not Path(flags.rule).exists():
-        raise UsageError(f"no rule file {flags.rule!r}; hand-written rules: {', '.join(known)}")
     with one_line(ValueError, OSError):
-        contestant = hand_written(flags.rule) if flags.rule in known else learned(Path(flags.rule))
-        bench = _Bench(flags, _setting(flags, [contestant]))
-        found = {contestant.name: {suite: bench.best(contestant, suite, flags.configurations) for suite in flags.suite}}
-        path = flags.out or Path("runs/tuned") / f"{contestant.name}.json"
-        write_tuned(path, found)
-    for suite, hyper in found[contestant.name].items():
+        contestant = _contestant(flags.rule, BASELINE_NAMES[1:])
+        path = flags.out or Path("runs/tuned") / f"{contestant.name}-{flags.configurations}.json"
+        setting = _setting(flags, [contestant], num_seeds=1, num_points=1)
+        with _bar(Console(), "lives") as advance:
+            search = Search(path, setting, lives_mesh(flags.devices), flags.chunk, flags.configurations, advance)
+            for suite in flags.suite:
+                search.on_validation(contestant, suite)
+    for key, hyper in search.found[contestant.name].items():
         values = {field.name: f"{float(getattr(hyper, field.name)):.3g}" for field in dataclasses.fields(hyper)}
-        print(f"{contestant.name} on {suite}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
+        print(f"{contestant.name} on {key}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
     print(path)
     return 0
 
@@ -175,54 +157,109 @@ def _read(kind: Any, command: str, arguments: list[str], positional: str) -> Any
     if not getattr(flags, positional):
         raise UsageError(f"{command}: name a rule file first, such as runs/published/laptop/rule.safetensors")
     for name in ("seeds", "workers", "rollout_length", "points", "chunk", "devices"):
-        value = getattr(flags, name)
+        value = getattr(flags, name, None)
         if value is not None and value < 1:
             raise UsageError(f"--{name.replace('_', '-')} must be >= 1, got {value}")
     return flags
 
 
 def _measure(
-    flags: EvaluateFlags,
-    command: str,
-    against: tuple[str, ...],
-    tuned: "Callable[[Path, dict[str, list[Environment]], list[Contestant], _Bench], list[Contestant]]",
+    flags: EvaluateFlags, command: str, against: tuple[str, ...] = (), num_tuned: int = 0, tuned: tuple[Path, ...] = ()
 ) -> int:
     for suite in flags.suite:
         if ":" not in suite:
             choose("suite", suite, SUITES)
+    if num_tuned and not set(flags.suite) & set(SUITES):
+        raise UsageError(f"--tune needs a suite with validation environments: {', '.join(SUITES)}")
     configure(flags.devices)
-    from groove.transfer.contestants import hand_written, learned, named_apart
-    from groove.transfer.experiment import Experiment
+    from groove.transfer.contestants import hand_written, named_apart
+    from groove.transfer.experiment import Experiment, ExperimentError
+    from groove.transfer.runner import Runner
+    from groove.transfer.search import with_settings
+    from groove.transfer.tuning import Tuned, read_tuned
 
-    console = Console()
+    console, mesh = Console(), lives_mesh(flags.devices)
     with one_line(ValueError, OSError):
-        own = named_apart([*(learned(path) for path in flags.rules), *map(hand_written, dict.fromkeys(against))])
-        bench = _Bench(flags, _setting(flags, own))
+        given = [_contestant(name, BASELINE_NAMES) for name in flags.rules]
+        more = [name for name in dict.fromkeys(against) if name not in flags.rules]
+        own = named_apart([*given, *map(hand_written, more)])
+        setting = _setting(flags, own, flags.seeds, flags.points)
         suites = _suites(flags)
         folder = flags.out or Path("runs") / f"{command}-{datetime.now():%Y%m%d-%H%M%S}"
-        contestants = own + tuned(folder, suites, own, bench)
-        experiment = Experiment(folder, suites, contestants, bench.setting, Path("runs/baselines"))
+        settings: Tuned = {}
+        for path in tuned:
+            _add(settings, read_tuned(path, setting))
+        # Refuses what cannot be compared, or written, before a long search.
+        Experiment(folder, suites, own + with_settings(own, settings), setting)
+        folder.mkdir(parents=True, exist_ok=True)
+        if num_tuned:
+            searched = folder / f"tuned-{num_tuned}.json"
+            if (folder / "config.json").exists() and not searched.exists():
+                raise ExperimentError(f"{folder} holds another experiment, without --tune {num_tuned}")
+            _add(settings, _search(searched, flags, setting, suites, own, num_tuned, console))
+        contestants = own + with_settings(own, settings)
+        experiment = Experiment(folder, suites, contestants, setting, Path("runs/baselines"))
         experiment.open()
     print(f"results: {folder}")
     with one_line(ValueError, OSError), RunFolder.open(folder):
-        _run(experiment, bench.runner(bench.setting), console)
+        with _bar(console, "lives") as advance:
+            experiment.run(
+                Runner(setting, mesh, flags.chunk),
+                lambda at: advance(f"{at.suite}: {at.rule}", at.num_done, at.num_lives),
+            )
         _report(experiment, console)
     return 0
 
 
-def _run(experiment: "Experiment", runner: "Runner", console: Console) -> None:
+def _contestant(name: str, known: tuple[str, ...]) -> "Contestant":
+    """A rule file, or a hand-written rule by its name."""
+    from groove.transfer.contestants import hand_written, learned
+
+    if name in known:
+        return hand_written(name)
+    if not Path(name).exists():
+        raise UsageError(f"no rule file {name!r}; hand-written rules: {', '.join(known)}")
+    return learned(Path(name))
+
+
+def _search(
+    path: Path,
+    flags: EvaluateFlags,
+    setting: "Setting",
+    suites: "dict[str, list[Environment]]",
+    own: "list[Contestant]",
+    num_configurations: int,
+    console: Console,
+) -> "Tuned":
+    """Every rule tuned on validation environments of every suite that has some; PPO on each environment, too."""
+    from groove.transfer.search import Search
+
     with _bar(console, "lives") as advance:
-        experiment.run(runner, lambda at: advance(f"{at.suite}: {at.rule}", at.num_done, at.num_lives))
+        search = Search(path, setting, lives_mesh(flags.devices), flags.chunk, num_configurations, advance)
+        for suite, environments in suites.items():
+            for contestant in own:
+                if contestant.rule is None or suite not in SUITES:
+                    continue
+                search.on_validation(contestant, suite)
+                if contestant.name == "ppo":
+                    search.on_itself(contestant, environments)
+    return search.found
+
+
+def _add(settings: "Tuned", more: "Tuned") -> None:
+    for name, where in more.items():
+        settings.setdefault(name, {}).update(where)
 
 
 def _report(experiment: "Experiment", console: Console) -> None:
     from groove.transfer.figures import draw_all
     from groove.transfer.summary import tables
 
-    summary = experiment.summarise()
+    scores = experiment.scores()
+    summary = experiment.summarise(scores)
     for table in tables(summary):
         console.print(table)
-    draw_all(experiment.folder / "figures", experiment.scores(), summary)
+    draw_all(experiment.folder / "figures", scores, summary)
     for name in ("results.csv", "summary.json", "figures"):
         print(experiment.folder / name)
 
@@ -268,86 +305,9 @@ def _suites(flags: EvaluateFlags) -> "dict[str, list[Environment]]":
     return suites
 
 
-def _setting(flags: Lives, contestants: "list[Contestant]") -> "Setting":
+def _setting(flags: Lives, contestants: "list[Contestant]", num_seeds: int, num_points: int) -> "Setting":
     from groove.transfer.runner import Setting
 
     config = next((contestant.config for contestant in contestants if contestant.config is not None), None)
     workers, length = (64, 20) if config is None else (config.workers, config.rollout_length)
-    return Setting(flags.seeds, flags.workers or workers, flags.rollout_length or length, flags.points)
-
-
-class _Bench:
-    """Makes runners on the devices that the flags name, and searches with them."""
-
-    def __init__(self, flags: Lives, setting: "Setting") -> None:
-        from groove.devices import lives_mesh
-
-        self.setting = setting
-        self._mesh = lives_mesh(flags.devices)
-        self._chunk = flags.chunk
-
-    def runner(self, setting: "Setting") -> "Runner":
-        from groove.transfer.runner import Runner
-
-        return Runner(setting, self._mesh, self._chunk)
-
-    def best(
-        self, contestant: "Contestant", suite: str, num_configurations: int, on: "list[Environment] | None" = None
-    ) -> Any:
-        """Tuned settings of a rule, on the suite's validation environments by default."""
-        from groove.transfer.tuning import tune, tuning_setting
-
-        environments = SUITES[suite].build_validation(suite) if on is None else on
-        setting = tuning_setting(self.setting)
-        total = num_configurations * sum(len(environment.lives(setting.num_seeds)) for environment in environments)
-        with _bar(Console(), "lives") as advance:
-            done = 0
-
-            def tell(num_lives: int) -> None:
-                nonlocal done
-                done += num_lives
-                advance(f"tuning {contestant.name} on {suite}", done, total)
-
-            return tune(self.runner(setting), setting, contestant, environments, num_configurations, tell)
-
-
-def _search(
-    bench: _Bench, suites: "dict[str, list[Environment]]", own: "list[Contestant]", num_configurations: int
-) -> "Tuned":
-    """Every rule tuned on validation environments of every suite that has some; PPO on each environment, too."""
-    found: Tuned = {}
-    for suite, environments in suites.items():
-        for contestant in own:
-            if contestant.rule is None or suite not in SUITES:
-                continue
-            found.setdefault(contestant.name, {})[suite] = bench.best(contestant, suite, num_configurations)
-            if contestant.name == "ppo":
-                for environment in environments:
-                    key = f"{suite}/{environment.name}"
-                    if environment.lifetime == 1:
-                        found.setdefault(CEILING, {})[key] = bench.best(
-                            contestant, suite, num_configurations, [environment]
-                        )
-    return found
-
-
-CEILING = "ppo, tuned here"
-"""PPO with settings found in the very environment that it is measured in."""
-
-
-def _add(settings: "Tuned", more: "Tuned") -> None:
-    for name, where in more.items():
-        settings.setdefault(name, {}).update(where)
-
-
-def _with_settings(own: "list[Contestant]", settings: "Tuned") -> "list[Contestant]":
-    by_name = {contestant.name: contestant for contestant in own}
-    tuned = []
-    for name, where in settings.items():
-        if name == CEILING and "ppo" in by_name:
-            tuned.append(replace(by_name["ppo"], name=CEILING, tuned=where))
-        elif name not in by_name:
-            raise UsageError(f"tuned settings are of {name!r}, which is not compared; compared: {', '.join(by_name)}")
-        else:
-            tuned.append(replace(by_name[name], name=f"{name} (tuned)", tuned=where))
-    return tuned
+    return Setting(num_seeds, flags.workers or workers, flags.rollout_length or length, num_points)

@@ -21,6 +21,8 @@ from lpg.baselines import BASELINES
 from lpg.update_rule import Hyperparameters, UpdateRule
 
 RANDOM = "random"
+TUNED = " (tuned)"
+"""Ends the names of rules with tuned settings."""
 _HAND_WRITTEN = {RANDOM, *BASELINES}
 
 
@@ -35,7 +37,8 @@ class Contestant:
         epochs: passes over a rollout in one update.
         minibatches: parts of a rollout, a step of descent each.
         config: of the run that discovered the rule, None for a hand-written one.
-        tuned: step sizes and costs by suite, or by suite/environment, in place of the default ones.
+        tuned: step sizes and costs in place of the default ones, by suite/environment or by suite and kind of
+            observation (see `tuning_keys`).
     """
 
     name: str
@@ -63,13 +66,24 @@ class Contestant:
         Returns:
             Scalars.
         """
-        for key in (f"{environment.suite}/{environment.name}", environment.suite):
+        for key in tuning_keys(environment):
             if key in self.tuned:
                 return self.tuned[key]
         world, config = environment.world, TrainConfig()
         if self.config is not None and _kind(generator(self.config.levels).world) == _kind(world):
             config = self.config
         return build_hyperparameters(config, world, self.epochs * self.minibatches)
+
+    def is_tuned_for(self, environments: list[Environment]) -> bool:
+        """Whether there are tuned settings for environments.
+
+        Args:
+            environments: to live in.
+
+        Returns:
+            True where each of them has some, or nothing is tuned.
+        """
+        return not self.tuned or all(set(tuning_keys(environment)) & set(self.tuned) for environment in environments)
 
     def refuse(self, environment: Environment) -> None:
         """Whether the rule can learn in an environment at all.
@@ -102,6 +116,20 @@ class Contestant:
         for leaf in jax.tree.leaves(self.meta_params):
             digest.update(np.asarray(leaf).tobytes())
         return digest.hexdigest()
+
+
+def tuning_keys(environment: Environment) -> tuple[str, str]:
+    """Where tuned settings of an environment are looked for.
+
+    Args:
+        environment: any.
+
+    Returns:
+        The environment's own key, and that of all environments of its suite with the same kind of observation:
+        networks and optimizers differ between kinds, and so do good step sizes.
+    """
+    own = f"{environment.suite}/{environment.name}"
+    return own, f"{environment.suite}: {_kind(environment.world)}"
 
 
 def _kind(world: World) -> str:

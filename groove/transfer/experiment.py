@@ -4,8 +4,9 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,14 @@ class Experiment:
             suite: its name.
 
         Returns:
-            The contestants, and the anchors of the scores where they are missing and needed.
+            The contestants but for those whose settings were tuned for other suites, and the anchors of the
+            scores where they are missing and needed.
         """
         exact = all(environment.optimum is not None for environment in self.suites[suite])
         names = {contestant.name for contestant in self._contestants}
         anchors = [] if exact else [name for name in (RANDOM, ANCHOR) if name not in names]
-        return [*(hand_written(name) for name in anchors), *self._contestants]
+        here = [own for own in self._contestants if own.is_tuned_for(self.suites[suite])]
+        return [*(hand_written(name) for name in anchors), *here]
 
     def config(self) -> dict[str, Any]:
         """What the returns depend on.
@@ -188,18 +191,24 @@ class Experiment:
             for suite, environments in self.suites.items()
         }
 
-    def summarise(self) -> dict[str, Any]:
+    def summarise(self, scores: dict[str, SuiteScores]) -> dict[str, Any]:
         """Write summary.json.
+
+        Args:
+            scores: by suite.
 
         Returns:
             What it says, by suite.
         """
-        # A rule with tuned step sizes is no further meta-seed.
-        learned = [own.name for own in self._contestants if own.is_learned and not own.tuned]
+        learned = [contestant.name for contestant in self._contestants if contestant.is_learned]
         timing = self._timing_rows()
         summary = {
-            suite: summarise(scores, learned, [row for row in timing if row["suite"] == suite])
-            for suite, scores in self.scores().items()
+            suite: summarise(
+                own,
+                [name for name in learned if name in own.returns],
+                [row for row in timing if row["suite"] == suite],
+            )
+            for suite, own in scores.items()
         }
         with replacing(self.folder / "summary.json") as new:
             new.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
@@ -235,7 +244,7 @@ class Experiment:
         if self._cache is None or contestant.is_learned or environment.suite not in SUITES:
             return None
         words = [environment.fingerprint(), contestant.fingerprint(environment), asdict(self.setting)]
-        words += [version("groove"), version("jax"), version("gymnax"), jax.default_backend(), platform.machine()]
+        words += [_sources(), version("jax"), version("gymnax"), jax.default_backend(), platform.machine()]
         return self._cache / f"{hashlib.sha256(json.dumps(words).encode()).hexdigest()[:32]}.json"
 
     def _cached(self, environment: Environment, contestant: Contestant, done: set[RunKey]) -> dict[str, Any] | None:
@@ -260,9 +269,22 @@ class Experiment:
         name = (environment.suite, environment.name, environment.lifetime, contestant.name)
         own = [asdict(row) for row in rows if (*row.run[:3], row.rule) == name]
         cost = [row for row in timing if (row["suite"], row["environment"], row["lifetime"], row["rule"]) == name]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as new:
-            new.write_text(json.dumps({"rows": own, "timing": cost}), encoding="utf-8")
+        # A cache that cannot be written is no reason to stop.
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as new:
+                new.write_text(json.dumps({"rows": own, "timing": cost}), encoding="utf-8")
+
+
+@cache
+def _sources() -> str:
+    """SHA-256 of the code that lives depend on."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parents[2]
+    for room in ("levels", "lpg", "groove"):
+        for path in sorted((root / room).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _fingerprint(environments: list[Environment]) -> str:

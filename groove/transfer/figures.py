@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from groove.bootstrap import stratified_bootstrap
 from groove.curriculum_figures import DOTS_PER_INCH
 from groove.statistics import iqm, performance_profile
+from groove.transfer.intervals import Ends, of_aggregate
 from groove.transfer.scores import SuiteScores
 from groove.transfer.summary import CVAR_SHARES
 
@@ -69,6 +68,12 @@ def _on_axes(draw: Callable[[Axes, Any], None], content: Any, figure: Figure) ->
     draw(figure.subplots(), content)
 
 
+def _ends(ends: Ends) -> tuple[float, float, float]:
+    """An estimate without an interval gets one of no width."""
+    estimate, low, high = (np.nan if end is None else end for end in ends)
+    return estimate, low if np.isfinite(low) else estimate, high if np.isfinite(high) else estimate
+
+
 def _color(rules: list[str], rule: str) -> str:
     return COLORS[rules.index(rule) % len(COLORS)]
 
@@ -84,7 +89,7 @@ def aggregates(figure: Figure, found: dict[str, Any]) -> None:
     figure.set_figheight(1.2 + 0.4 * len(rules))
     for axes, (name, label) in zip(figure.subplots(1, 3, sharey=True), AGGREGATES.items(), strict=True):
         for place, rule in enumerate(rules):
-            estimate, low, high = found["rules"][rule][name]
+            estimate, low, high = _ends(found["rules"][rule][name])
             axes.barh(place, high - low, left=low, height=0.6, color=_color(rules, rule), alpha=0.6)
             axes.plot([estimate] * 2, [place - 0.3, place + 0.3], color="black", linewidth=1)
         axes.use_sticky_edges = False
@@ -128,21 +133,14 @@ def curves(axes: Axes, scores: SuiteScores) -> None:
         values = scores.curves[rule]
         if values.shape[-1] == 1 and not scores.steps[rule].any():
             continue
-        points = [_interval(values[..., k]) for k in range(values.shape[-1])]
-        share = np.arange(1, len(points) + 1) / len(points)
-        middle, low, high = np.array(points).T
+        num_points = values.shape[-1]
+        ends = [of_aggregate([values[..., k]], iqm, scores.drawn, NUM_CURVE_RESAMPLES) for k in range(num_points)]
+        share = np.arange(1, num_points + 1) / num_points
+        middle, low, high = np.array([[np.nan] * 3 if point is None else point for point in ends], float).T
         axes.plot(share, middle, marker="o", markersize=3, color=_color(rules, rule), label=rule)
         axes.fill_between(share, low, high, color=_color(rules, rule), alpha=0.2, linewidth=0)
     axes.set(xlabel="share of the life", ylabel="IQM of scores", xlim=(0, 1.02))
     axes.legend(frameon=False)
-
-
-def _interval(values: Float[np.ndarray, "S n"]) -> tuple[float, float, float]:
-    present = values[:, np.isfinite(values).any(axis=0)]
-    if not present.size:
-        return np.nan, np.nan, np.nan
-    found = stratified_bootstrap(present, iqm, num_resamples=NUM_CURVE_RESAMPLES)
-    return found.estimate, found.low, found.high
 
 
 def environments(figure: Figure, found: dict[str, Any]) -> None:
@@ -195,7 +193,7 @@ def lifetimes(axes: Axes, found: dict[str, Any]) -> None:
     """
     rules = list(found["rules"])
     for place, rule in enumerate(rules):
-        known = [(float(x), *of_rules[rule]) for x, of_rules in found["lifetimes"].items() if rule in of_rules]
+        known = [(float(x), *_ends(of_rules[rule])) for x, of_rules in found["lifetimes"].items() if rule in of_rules]
         if not known:
             continue
         factor, middle, low, high = np.array(known).T

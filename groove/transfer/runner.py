@@ -64,13 +64,11 @@ class Batch:
         rows: of results, ordered by life and by point of life.
         seconds: they took, compilation apart.
         compile_seconds: before them, 0 where the program was there.
-        env_steps: that the agents learned from, evaluations apart.
     """
 
     rows: list[Row]
     seconds: float
     compile_seconds: float
-    env_steps: int
 
 
 @dataclass(frozen=True)
@@ -184,7 +182,6 @@ class Runner:
             rows=self._rows(batch, curves, num_updates),
             seconds=time.perf_counter() - compiled_at,
             compile_seconds=compiled_at - began,
-            env_steps=len(batch) * num_updates * self._setting.steps_per_update,
         )
 
     def _learner(self, environment: Environment, contestant: Contestant) -> Learner:

@@ -26,20 +26,25 @@ class SuiteScores:
         tasks: n of them.
         curves: by rule, [S, n, K] scores of S seeds at K points of life; NaN where an agent's parameters
             were not finite.
-        returns: by rule, [S, n] raw returns at the end of life.
+        returns: by rule, [S, n + e] raw returns at the end of life, in `tasks` and then in the e `excluded`.
         steps: by rule, [n, K] environment steps at the points of life, in each task.
         excluded: tasks in which PPO is not better than random actions by two standard errors: they have no
             scale, and are not among `tasks`.
-        exact: whether the anchors are known, not estimated.
+        exact: whether the anchors are known, not estimated, in all tasks.
     """
 
     suite: str
     tasks: list[TaskKey]
     curves: dict[str, Float[np.ndarray, "S n K"]]
-    returns: dict[str, Float[np.ndarray, "S n"]]
+    returns: dict[str, Float[np.ndarray, "S all"]]
     steps: dict[str, Float[np.ndarray, "n K"]]
     excluded: list[TaskKey]
     exact: bool
+
+    @property
+    def drawn(self) -> bool:
+        """Whether tasks are levels drawn from distributions, of which others could have been drawn."""
+        return any(task[2] >= 0 for task in self.tasks)
 
     def final(self, rule: str) -> Float[np.ndarray, "S n"]:
         """Scores at the end of life.
@@ -52,17 +57,6 @@ class SuiteScores:
         """
         return self.curves[rule][..., -1]
 
-    def num_failed(self, rule: str) -> int:
-        """Agents whose parameters were not finite at the end of life.
-
-        Args:
-            rule: a key of `curves`.
-
-        Returns:
-            Their number.
-        """
-        return int(np.isnan(self.final(rule)).sum())
-
     def at_lifetime(self, factor: float) -> "SuiteScores":
         """The tasks of one lifetime.
 
@@ -73,11 +67,12 @@ class SuiteScores:
             Scores of these tasks alone.
         """
         kept = [i for i, task in enumerate(self.tasks) if task[1] == factor]
+        everywhere = [i for i, task in enumerate(self.tasks + self.excluded) if task[1] == factor]
         return SuiteScores(
             suite=self.suite,
             tasks=[self.tasks[i] for i in kept],
             curves={rule: x[:, kept] for rule, x in self.curves.items()},
-            returns={rule: x[:, kept] for rule, x in self.returns.items()},
+            returns={rule: x[:, everywhere] for rule, x in self.returns.items()},
             steps={rule: x[kept] for rule, x in self.steps.items()},
             excluded=[task for task in self.excluded if task[1] == factor],
             exact=self.exact,
@@ -108,15 +103,16 @@ def suite_scores(environments: list[Environment], rows: list[Row]) -> SuiteScore
         scaled = own[task[:2]].optimum is not None or _has_scale(lived, task)
         (kept if scaled else excluded).append(task)
     curves, returns, steps = {}, {}, {}
-    if not kept:
-        lived = {}
     for rule, by_task in lived.items():
         if rule == RANDOM and not exact:
+            continue
+        last = [[run[-1].value for run in _runs(by_task[task])] for task in kept + excluded]
+        returns[rule] = np.array(last).swapaxes(0, 1)
+        if not kept:
             continue
         raw = np.array([[[r.value for r in run] for run in _runs(by_task[task])] for task in kept]).swapaxes(0, 1)
         low, high = (np.array(ends).swapaxes(0, 1) for ends in zip(*(_ends(own, lived, t) for t in kept), strict=True))
         curves[rule] = (raw - low[..., None]) / (high - low)[..., None]
-        returns[rule] = raw[..., -1]
         steps[rule] = np.array([[r.step for r in _runs(by_task[task])[0]] for task in kept], float)
     return SuiteScores(environments[0].suite, kept, curves, returns, steps, excluded, exact)
 

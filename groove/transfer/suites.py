@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -113,6 +114,11 @@ def _validation_levels(suite: str, *names: str) -> "list[Environment]":
     return [replace(environment, every_level=True) for environment in drawn]
 
 
+def _short(suite: str, name: str) -> "Environment":
+    """Validation levels of a named world, at a quarter of its lifetime: longer lives are too dear for a search."""
+    return _validation_levels(suite, name)[0].at_lifetime(LIFETIMES[0])
+
+
 def _gymnax(suite: str, env: Any, name: str, num_steps: int, torso: Any = "standard", **params: Any) -> "Environment":
     from groove.transfer.environments import of_world
     from levels.world import GymnaxWorld
@@ -136,14 +142,26 @@ def _classic_validation(suite: str) -> "list[Environment]":
     ]
 
 
+def _known(environment: "Environment", random: float, optimum: float) -> "Environment":
+    import numpy as np
+
+    return replace(environment, random=np.full(1, random, np.float32), optimum=np.full(1, optimum, np.float32))
+
+
 def _bsuite(suite: str) -> "list[Environment]":
+    """With the values that bsuite's definitions give: PPO solves too few of them to be a scale."""
     from gymnax.environments.bsuite import catch, deep_sea, discounting_chain, umbrella_chain
 
-    own = [_gymnax(suite, catch.Catch(), "Catch", CLASSIC_STEPS)]
+    # A ball falls in a column of five at random, whatever the paddle does; nine moves reach every column.
+    own = [_known(_gymnax(suite, catch.Catch(), "Catch", CLASSIC_STEPS), -0.6, 1.0)]
     for size in DEEP_SEA_SIZES:
-        own.append(_gymnax(suite, deep_sea.DeepSea(size), f"DeepSea {size}", CLASSIC_STEPS))
-    own.append(_gymnax(suite, discounting_chain.DiscountingChain(), "DiscountingChain", CLASSIC_STEPS))
-    return [*own, _gymnax(suite, umbrella_chain.UmbrellaChain(), "UmbrellaChain", CLASSIC_STEPS)]
+        sea = _gymnax(suite, deep_sea.DeepSea(size), f"DeepSea {size}", CLASSIC_STEPS)
+        # A step right costs .01 / size: half of them by chance, all of them to the treasure of 1.
+        own.append(_known(sea, 0.5**size - 0.005, 1 - 0.01))
+    chain = _gymnax(suite, discounting_chain.DiscountingChain(), "DiscountingChain", CLASSIC_STEPS)
+    umbrella = _gymnax(suite, umbrella_chain.UmbrellaChain(), "UmbrellaChain", CLASSIC_STEPS)
+    # One of five chains pays 1.1, the others 1; the steps between first and last pay 0 on average.
+    return [*own, _known(chain, 1.02, 1.1), _known(umbrella, 0.0, 1.0)]
 
 
 def _bsuite_validation(suite: str) -> "list[Environment]":
@@ -178,9 +196,9 @@ def _minatar_dense(suite: str) -> "list[Environment]":
     return _minatar_games(suite, "dense", MINATAR_STEPS, minimal=True)
 
 
-def _minatar_validation(suite: str) -> "list[Environment]":
-    """Two of the games with the actions that do nothing in them."""
-    return _minatar_games(suite, "minatar", MINATAR_STEPS // 4, minimal=False)[:2]
+def _minatar_validation(suite: str, torso: str = "minatar") -> "list[Environment]":
+    """Two of the games with the actions that do nothing in them: there are no others of the kind and speed."""
+    return _minatar_games(suite, torso, MINATAR_STEPS // 4, minimal=False)[:2]
 
 
 SUITES: dict[str, Suite] = {
@@ -192,12 +210,15 @@ SUITES: dict[str, Suite] = {
     "grid-classic": Suite(
         "LPG's five tabular and five random grid worlds, at lifetime x 1/4, 1 and 4",
         _grid_classic,
-        lambda suite: _validation_levels(suite, "small", "medium"),
+        lambda suite: [*_validation_levels(suite, "small", "medium"), _short(suite, "random_small")],
     ),
     "chains": Suite(
         "LPG's five delayed chains, at lifetime x 1/4, 1 and 4",
         _chains,
-        lambda suite: _validation_levels(suite, "chain_short", "chain_long_noisy"),
+        lambda suite: [
+            *_validation_levels(suite, "chain_short", "chain_long_noisy"),
+            _short(suite, "chain_distractor"),
+        ],
     ),
     "mazes": Suite(
         "eleven mazes, at lifetime x 1/4, 1 and 4", _mazes, lambda suite: _validation_levels(suite, "medium", "large")
@@ -210,7 +231,9 @@ SUITES: dict[str, Suite] = {
     "classic": Suite("CartPole, Acrobot, MountainCar: 5e5 steps", _classic, _classic_validation),
     "bsuite": Suite("Catch, DeepSea 8-30, DiscountingChain, UmbrellaChain: 5e5 steps", _bsuite, _bsuite_validation),
     "minatar": Suite("Asterix, Breakout, Freeway, SpaceInvaders: 1e6 steps, conv", _minatar, _minatar_validation),
-    "minatar-dense": Suite("the same, dense 64-64 in place of the conv", _minatar_dense, _minatar_validation),
+    "minatar-dense": Suite(
+        "the same, dense 64-64 in place of the conv", _minatar_dense, partial(_minatar_validation, torso="dense")
+    ),
     "minatar-1e7": Suite("the same games and conv, 1e7 steps", _minatar_long, _minatar_validation),
 }
 """By name. A change of an environment, a level or a budget makes a new suite: a test holds their fingerprints."""

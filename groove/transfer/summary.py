@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from groove.bootstrap import Interval, hierarchical_bootstrap, matrix_bootstrap, stratified_bootstrap
-from groove.statistics import area_under_curve, cvar_curve, iqm, optimality_gap, probability_of_improvement
+from groove.statistics import area_under_curve, cvar_curve, iqm, optimality_gap
+from groove.transfer.contestants import TUNED
+from groove.transfer.intervals import Ends, number, of_aggregate, of_improvement, present
 from groove.transfer.scores import SuiteScores
 
 if TYPE_CHECKING:
@@ -22,33 +23,33 @@ def summarise(scores: SuiteScores, learned: list[str], timing: list[dict[str, An
 
     Args:
         scores: of the suite.
-        learned: names of the rules that were discovered; several are also taken together, as meta-seeds.
+        learned: names of the rules that were discovered, tuned ones too; several untuned ones are also taken
+            together, as meta-seeds.
         timing: rows of timing.jsonl of the suite.
 
     Returns:
         JSON: of every rule IQM, mean, optimality gap and area under the curve with 95% intervals, probability
-        that the first learned rule is better, failed agents, seconds and steps; returns by environment.
+        that a learned rule is better, tuned where the other one is; failed agents, seconds and steps; returns by
+        environment.
     """
-    rules = {rule: _of_rule(scores, rule) | _cost(rule, timing) for rule in scores.curves}
-    if len(learned) > 1 and scores.tasks:
-        stacked = np.stack([scores.final(rule) for rule in learned])
-        stacked = stacked[:, :, np.all([_present(final) for final in stacked], axis=0)]
-        if stacked.size:
-            together = {name: hierarchical_bootstrap(stacked, aggregate) for name, aggregate in _AGGREGATES.items()}
-            rules[ALL_RULES] = {name: _interval(found) for name, found in together.items()}
-            rules[ALL_RULES]["meta_seeds"] = len(learned)
+    rules = {rule: _of_rule(scores, rule) | _cost(rule, timing) for rule in scores.returns}
+    untuned = [rule for rule in learned if not rule.endswith(TUNED)]
+    if len(untuned) > 1 and scores.tasks:
+        finals = [scores.final(rule) for rule in untuned]
+        together = {name: of_aggregate(finals, aggregate, scores.drawn) for name, aggregate in _AGGREGATES.items()}
+        rules[ALL_RULES] = together | {"meta_seeds": len(untuned)}
     better = {}
-    if learned and scores.tasks:
-        own = scores.final(learned[0])
-        for rule in scores.curves:
-            both = _present(own) & _present(scores.final(rule))
-            if rule != learned[0] and both.any():
-                pair = [own[None, :, both], scores.final(rule)[None, :, both]]
-                better[rule] = _interval(matrix_bootstrap(pair, probability_of_improvement))
+    for rule in scores.returns:
+        ours = [name for name in learned if name.endswith(TUNED) == rule.endswith(TUNED)]
+        if ours and rule not in learned:
+            returns = [scores.returns[name] for name in ours]
+            better[rule] = of_improvement(returns, scores.returns[rule], scores.drawn)
     return {
         "tasks": len(scores.tasks),
         "excluded": [list(task) for task in scores.excluded],
-        "normalised_by": "exact values" if scores.exact else "runs of random actions (0) and of PPO (1)",
+        "normalised_by": "exact values"
+        if scores.exact
+        else "random actions (0) and PPO (1) where the best is not known",
         "rules": rules,
         "probability_that_the_rule_is_better": better,
         "lifetimes": _lifetimes(scores),
@@ -61,19 +62,20 @@ _AGGREGATES = {"iqm": iqm, "mean": lambda x: float(np.mean(x)), "optimality_gap"
 
 
 def _of_rule(scores: SuiteScores, rule: str) -> dict[str, Any]:
-    final = scores.final(rule)
-    present = _present(final)
-    found: dict[str, Any] = {"runs": int(final.size), "failed": scores.num_failed(rule)}
-    if not present.all():
-        found["tasks_without_a_sound_run"] = [list(scores.tasks[i]) for i in np.flatnonzero(~present)]
-    if not present.any():
+    returns = scores.returns[rule]
+    found: dict[str, Any] = {"runs": int(returns.size), "failed": int(np.isnan(returns).sum())}
+    if not scores.tasks:
         return found
+    final = scores.final(rule)
+    lost = np.flatnonzero(~present(final))
+    if lost.size:
+        found["tasks_without_a_sound_run"] = [list(scores.tasks[i]) for i in lost]
     for name, aggregate in _AGGREGATES.items():
-        found[name] = _interval(stratified_bootstrap(final[:, present], aggregate))
+        found[name] = of_aggregate([final], aggregate, scores.drawn)
     by_task = zip(scores.steps[rule], scores.curves[rule].swapaxes(0, 1), strict=True)
     areas = np.stack([_area(steps, curve) for steps, curve in by_task], axis=1)
-    found["area_under_curve"] = _interval(stratified_bootstrap(areas[:, present], _AGGREGATES["mean"]))
-    return found
+    found["area_under_curve"] = of_aggregate([areas], _AGGREGATES["mean"], scores.drawn)
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _area(steps: Float[np.ndarray, "K"], curve: Float[np.ndarray, "S K"]) -> Float[np.ndarray, "S"]:
@@ -87,13 +89,15 @@ def _area(steps: Float[np.ndarray, "K"], curve: Float[np.ndarray, "S K"]) -> Flo
 
 def _cost(rule: str, timing: list[dict[str, Any]]) -> dict[str, Any]:
     own = [row for row in timing if row["rule"] == rule]
-    seconds, steps = (sum(row[name] for row in own) for name in ("seconds", "env_steps"))
+    here = [row for row in own if not row.get("cached")]
+    seconds, steps = (sum(row[name] for row in here) for name in ("seconds", "env_steps"))
     return {
         "seconds": round(seconds, 3),
-        "compile_seconds": round(sum(row["compile_seconds"] for row in own), 3),
-        "env_steps": steps,
+        "compile_seconds": round(sum(row["compile_seconds"] for row in here), 3),
+        "env_steps": sum(row["env_steps"] for row in own),
         "gradient_steps": sum(row["gradient_steps"] for row in own),
-        "env_steps_per_second": round(steps / seconds) if seconds else None,
+        # Runs from the cache were timed on another day.
+        "env_steps_per_second": round(steps / seconds) if seconds and steps else None,
     }
 
 
@@ -104,11 +108,7 @@ def _lifetimes(scores: SuiteScores) -> dict[str, Any]:
         return {}
     parts = {f"{factor:g}": scores.at_lifetime(factor) for factor in factors}
     return {
-        factor: {
-            rule: _interval(stratified_bootstrap(part.final(rule)[:, _present(part.final(rule))], iqm))
-            for rule in part.curves
-            if _present(part.final(rule)).any()
-        }
+        factor: {rule: ends for rule in part.curves if (ends := of_aggregate([part.final(rule)], iqm, part.drawn))}
         for factor, part in parts.items()
     }
 
@@ -118,37 +118,25 @@ def _cvar(scores: SuiteScores) -> dict[str, list[float]]:
     found = {}
     for rule in scores.curves:
         final = scores.final(rule)
-        if final.shape[0] < 2 or final.shape[1] < 2 or not np.isfinite(final).all():
-            continue
-        curve = cvar_curve(final[0], final[1:].mean(axis=0), np.array(CVAR_SHARES))
-        found[rule] = [round(float(x), 6) for x in curve]
+        final = final[:, np.isfinite(final[0]) & present(final[1:])] if len(final) > 1 else final[:, :0]
+        if final.shape[1] > 1:
+            curve = cvar_curve(final[0], np.nanmean(final[1:], axis=0), np.array(CVAR_SHARES))
+            found[rule] = [round(float(x), 6) for x in curve]
     return found
 
 
 def _returns(scores: SuiteScores) -> dict[str, Any]:
     """Mean raw return of every rule in every environment, and its standard error over runs."""
     found: dict[str, Any] = {}
-    for key in dict.fromkeys(task[:2] for task in scores.tasks):
-        columns = [i for i, task in enumerate(scores.tasks) if task[:2] == key]
+    tasks = scores.tasks + scores.excluded
+    for key in dict.fromkeys(task[:2] for task in tasks):
+        columns = [i for i, task in enumerate(tasks) if task[:2] == key]
         own: dict[str, Any] = found.setdefault(key[0] if key[1] == 1 else f"{key[0]} x {key[1]:g}", {})
         for rule, returns in scores.returns.items():
             values = returns[:, columns][np.isfinite(returns[:, columns])]
             error = values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else np.nan
-            own[rule] = [_number(values.mean() if values.size else np.nan), _number(error), int(values.size)]
+            own[rule] = [number(values.mean() if values.size else np.nan), number(error), int(values.size)]
     return found
-
-
-def _present(final: Float[np.ndarray, "S n"]) -> Bool[np.ndarray, "n"]:
-    """Tasks in which at least one agent is sound."""
-    return np.isfinite(final).any(axis=0)
-
-
-def _interval(interval: Interval) -> list[float | None]:
-    return [_number(x) for x in (interval.estimate, interval.low, interval.high)]
-
-
-def _number(value: float) -> float | None:
-    return round(float(value), 6) if np.isfinite(value) else None
 
 
 def tables(summary: dict[str, Any]) -> "list[Table]":
@@ -170,8 +158,9 @@ def tables(summary: dict[str, Any]) -> "list[Table]":
         for cells in rule_rows(found):
             table.add_row(*cells)
         if found["excluded"]:
+            number_left_out = len(found["excluded"])
             table.caption = (
-                f"{len(found['excluded'])} more tasks left out: PPO was no better than random actions in them"
+                f"{number_left_out} more tasks have no scale: PPO was not better than random actions in them"
             )
         shown.append(table)
         returns = Table(title=f"{suite}: returns ± s.e.", title_justify="left")
@@ -213,11 +202,14 @@ def rule_rows(found: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
-def _bracketed(interval: list[float] | None) -> str:
-    return "" if interval is None else "{:.3f} [{:.3f}, {:.3f}]".format(*interval)
+def _bracketed(interval: Ends | None) -> str:
+    if interval is None:
+        return ""
+    estimate, *ends = (f"{end:.3f}" for end in interval if end is not None)
+    return f"{estimate} [{', '.join(ends)}]" if ends else estimate
 
 
-def _plain(interval: list[float] | None) -> str:
+def _plain(interval: Ends | None) -> str:
     return "" if interval is None else f"{interval[0]:.3f}"
 
 

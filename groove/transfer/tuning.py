@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from groove.table import search_space
-from groove.transfer.contestants import Contestant
+from groove.transfer.contestants import Contestant, tuning_keys
 from groove.transfer.environments import Environment
 from groove.transfer.results import Row
 from groove.transfer.runner import Runner, Setting, groups
@@ -22,7 +22,7 @@ TUNING_SEEDS, FIRST_TUNING_SEED = 3, 1_000_000
 one, far from those that are reported."""
 
 Tuned = dict[str, dict[str, Hyperparameters]]
-"""By rule, then by suite, or by suite/environment."""
+"""By rule, then by a key of `groove.transfer.contestants.tuning_keys`."""
 
 
 class TuningError(ValueError):
@@ -52,14 +52,14 @@ def tune(
     """The best of the default configuration and random draws around it (see `groove.table.search_space`).
 
     A configuration's worth in an environment is its mean return over levels and seeds, on the scale from the
-    worst to the best of all configurations there; the mean over environments decides. One that breaks an agent
-    is worth nothing.
+    worst to the best of all configurations there, 0 to 1; the mean over environments decides. One that breaks an
+    agent is worth −1.
 
     Args:
         runner: of `tuning_setting`.
         setting: the same.
         contestant: whose rule is tuned, with its defaults.
-        environments: to tune on.
+        environments: to tune on, with one kind of observation.
         num_configurations: tried, ≥ 1, the default among them.
         tell: hears of the lives that were lived.
 
@@ -67,9 +67,9 @@ def tune(
         Step sizes and costs.
     """
     configurations = search_space(contestant.hyper(environments[0]), num_configurations, seed=0)
-    suite = environments[0].suite
+    kind = tuning_keys(environments[0])[1]
     variants = [
-        replace(contestant, name=str(number), tuned={suite: configuration})
+        replace(contestant, name=str(number), tuned={kind: configuration})
         for number, configuration in enumerate(configurations)
     ]
     rows: list[Row] = []
@@ -79,6 +79,21 @@ def tune(
             tell(len(batch.rows))
     worth = np.mean([_worth(rows, environment, num_configurations) for environment in environments], axis=0)
     return configurations[int(np.argmax(worth))]
+
+
+def by_kind(environments: list[Environment]) -> dict[str, list[Environment]]:
+    """Environments that can be tuned for together.
+
+    Args:
+        environments: of one suite.
+
+    Returns:
+        Those of each kind of observation, by their key of `groove.transfer.contestants.tuning_keys`.
+    """
+    found: dict[str, list[Environment]] = {}
+    for environment in environments:
+        found.setdefault(tuning_keys(environment)[1], []).append(environment)
+    return found
 
 
 def _worth(rows: list[Row], environment: Environment, num_configurations: int) -> Float[np.ndarray, "n"]:
@@ -93,49 +108,59 @@ def _worth(rows: list[Row], environment: Environment, num_configurations: int) -
     return np.where(sound, (means - low) / (high - low if high > low else 1.0), -1.0)
 
 
-def write_tuned(path: Path, tuned: Tuned) -> None:
+def write_tuned(path: Path, tuned: Tuned, setting: Setting) -> None:
     """Keep tuned settings for other experiments.
 
     Args:
         path: JSON file to write.
         tuned: the settings.
+        setting: whose workers and steps they were found with.
     """
-    content = {
+    rules = {
         rule: {
             where: {field.name: float(getattr(hyper, field.name)) for field in fields(hyper)}
             for where, hyper in own.items()
         }
         for rule, own in tuned.items()
     }
+    content = {"workers": setting.workers, "rollout_length": setting.rollout_length, "rules": rules}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as new:
         new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def read_tuned(path: Path) -> Tuned:
+def read_tuned(path: Path, setting: Setting) -> Tuned:
     """Settings that `write_tuned` wrote.
 
     Args:
         path: the file.
+        setting: of the experiment that they are for.
 
     Returns:
         The settings.
 
     Raises:
-        TuningError: the file is missing or is none of these.
+        TuningError: the file is missing, is none of these, or was found with other workers or steps.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {
+        found_with = (content["workers"], content["rollout_length"])
+        rules = {
             rule: {
                 where: Hyperparameters(
                     **{field.name: jnp.float32(values[field.name]) for field in fields(Hyperparameters)}
                 )
                 for where, values in own.items()
             }
-            for rule, own in content.items()
+            for rule, own in content["rules"].items()
         }
     except OSError as error:
         raise TuningError(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TuningError(f"{path}: must be settings that `groove tune` wrote") from error
+    if found_with != (setting.workers, setting.rollout_length):
+        raise TuningError(
+            f"{path}: tuned with {found_with[0]} workers x {found_with[1]} steps, "
+            f"but lives have {setting.workers} x {setting.rollout_length}"
+        )
+    return rules

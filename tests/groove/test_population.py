@@ -10,7 +10,7 @@ import pytest
 from groove.building import build_hyperparameters, build_learner, build_rule
 from groove.config import TrainConfig
 from groove.devices import lives_mesh
-from groove.population import Lifetimes, Population
+from groove.population import EARLY_STREAM, Lifetimes, Population
 from levels.registry import generator
 
 CONFIG = TrainConfig(hidden_size=2, embedding_size=2, prediction_size=2, workers=4, rollout_length=8)
@@ -144,10 +144,11 @@ def test_points_of_a_life_do_not_change_its_end():
 def test_points_of_a_life_are_returns_of_agents_that_young():
     @jax.jit
     def young(weights, key, level, length, hyper, number):
-        init_key, train_key, evaluation_key = jax.random.split(key, 3)
+        init_key, train_key, _ = jax.random.split(key, 3)
+        early = jax.random.split(jax.random.fold_in(key, EARLY_STREAM), 2)
         agent = LEARNER.init(init_key, level, length, hyper)
         agent = LEARNER.train(train_key, weights, agent, level, length * number // 3)
-        return jnp.mean(LEARNER.evaluate(jax.random.fold_in(evaluation_key, number - 1), agent.params, level))
+        return jnp.mean(LEARNER.evaluate(early[number - 1], agent.params, level))
 
     def points(n):
         life = jax.tree.map(lambda x: x[n], lives())

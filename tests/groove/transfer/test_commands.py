@@ -7,6 +7,7 @@ import pytest
 
 import groove.transfer.commands
 from groove.cli import main
+from groove.transfer.runner import Setting
 from groove.transfer.suites import SUITES, Suite
 from groove.transfer.tuning import read_tuned, write_tuned
 from lpg.update_rule import Hyperparameters
@@ -25,6 +26,9 @@ class Press(Catch):
 ENVIRONMENTS = {"press": Press(rows=12, columns=3)}
 NUM_STEPS = 2000
 """
+WORKERS_AND_STEPS = (4, 5)
+"""Of the rule in the file."""
+
 SMALL = ["--seeds", "2", "--points", "2", "--devices", "1", "--chunk", "4"]
 
 
@@ -62,12 +66,12 @@ def refused(capsys, *arguments):
     ("arguments", "message"),
     [
         (["lpg.safetensors", "--suite", "atari"], "unknown suite 'atari'; known: grid-heldout, "),
-        (["lpg.safetensors", "--siute", "classic"], "unknown flag --siute; perhaps --suite; known: --seeds "),
+        (["lpg.safetensors", "--siute", "classic"], "unknown flag --siute; perhaps --suite; known: --workers "),
         (["lpg.safetensors", "--seeds", "0"], "--seeds must be >= 1, got 0"),
         (["lpg.safetensors", "--seeds", "many"], "seeds"),
         (["lpg.safetensors", "--chunk", "0"], "--chunk must be >= 1, got 0"),
         (["--suite", "classic"], "name a rule file first, such as runs/published/"),
-        (["absent.safetensors", "--suite", "classic"], "absent.safetensors: "),
+        (["absent.safetensors", "--suite", "classic"], "no rule file 'absent.safetensors'"),
         (["corrupt.safetensors", "--suite", "classic"], "corrupt.safetensors: "),
         (["lpg.safetensors", "--suite", "--environments", "absent.py"], "absent.py: no such Python file"),
         (["lpg.safetensors", "--suite", "--environments", "corrupt.py"], "corrupt.py: NameError: "),
@@ -99,7 +103,8 @@ def test_mistakes_are_told_in_one_line(capsys, tmp_path, command, arguments, mes
 )  # fmt: skip
 def test_mistakes_of_a_benchmark_are_told_in_one_line(capsys, tmp_path, arguments, message):
     for name, rule in (("dpo", "dpo"), ("here", "ppo, tuned here")):
-        write_tuned(tmp_path / f"{name}.json", {rule: {"classic": Hyperparameters(1.0, 1.0, 1.0, 1.0)}})
+        settings = {rule: {"classic: vector": Hyperparameters(1.0, 1.0, 1.0, 1.0)}}
+        write_tuned(tmp_path / f"{name}.json", settings, Setting(1, *WORKERS_AND_STEPS))
     assert message in refused(capsys, "benchmark", "lpg.safetensors", "--suite", "classic", *arguments)
 
 
@@ -123,7 +128,7 @@ def test_benchmark_from_end_to_end(capsys, tmp_path):
     out = tmp_path / "out"
     assert main(command) == 0
     printed = capsys.readouterr().out
-    assert "own: 1 tasks, runs of random actions (0) and of PPO (1)" in printed and "out/summary.json" in printed
+    assert "own: 1 tasks, random actions (0) and PPO (1) where" in printed and "out/summary.json" in printed
     # Workers and steps are those of the rule's discovery: 20 steps an update, 100 updates.
     lived = rows(out)
     assert [(row["rule"], row["seed"], row["step"]) for row in lived] == [
@@ -159,10 +164,10 @@ def test_evaluate_takes_several_rules_together(capsys, tmp_path):
 def test_benchmark_tunes_every_rule_alike_and_ppo_on_the_environment_itself(tmp_path, named):
     command = ["benchmark", "lpg.safetensors", "--suite", "tiny", "--against", "ppo", "--tune", "2", *SMALL]
     assert main([*command, "--out", "out"]) == 0
-    tuned = read_tuned(tmp_path / "out" / "tuned-2.json")
+    tuned = read_tuned(tmp_path / "out" / "tuned-2.json", Setting(1, *WORKERS_AND_STEPS))
     assert {name: list(where) for name, where in tuned.items()} == {
-        "lpg": ["tiny"],
-        "ppo": ["tiny"],
+        "lpg": ["tiny: vector"],
+        "ppo": ["tiny: vector"],
         "ppo, tuned here": ["tiny/catch"],
     }
     names = ["random", "lpg", "ppo", "lpg (tuned)", "ppo (tuned)", "ppo, tuned here"]
@@ -171,12 +176,12 @@ def test_benchmark_tunes_every_rule_alike_and_ppo_on_the_environment_itself(tmp_
 
 def test_tune_writes_what_benchmark_reads(capsys, tmp_path, named):
     assert (
-        main(["tune", "lpg.safetensors", "--suite", "tiny", "--configurations", "2", *SMALL, "--out", "new/t.json"])
+        main(["tune", "lpg.safetensors", "--suite", "tiny", "--configurations", "2", *SMALL[4:], "--out", "new/t.json"])
         == 0
     )
-    assert "lpg on tiny: learning_rate " in capsys.readouterr().out
+    assert "lpg on tiny: vector: learning_rate " in capsys.readouterr().out
     other = Hyperparameters(*map(float, (2, 2, 2, 2)))
-    write_tuned(tmp_path / "more.json", {"lpg": {"elsewhere": other}})
+    write_tuned(tmp_path / "more.json", {"lpg": {"elsewhere": other}}, Setting(1, *WORKERS_AND_STEPS))
     files = ["new/t.json", "more.json"]
     command = ["benchmark", "lpg.safetensors", "--suite", "tiny", "--against", "random", "--tuned", *files, *SMALL]
     assert main([*command, "--out", "out"]) == 0

@@ -38,11 +38,11 @@ def test_a_learned_rule_keeps_the_step_sizes_of_its_discovery_in_its_kind_of_wor
     assert foreign.learning_rate == pytest.approx(5e-4) and foreign.prediction_cost == 0.5
 
 
-def test_tuned_step_sizes_of_an_environment_come_before_those_of_its_suite():
-    who = replace(hand_written("a2c"), tuned={"own": OTHER})
+def test_tuned_step_sizes_of_an_environment_come_before_those_of_its_kind():
+    who = replace(hand_written("a2c"), tuned={"own: vector": OTHER})
     assert who.hyper(tiny.catch()) is OTHER and who.hyper(tiny.catch(suite="other")).learning_rate != 7
     here = replace(OTHER, learning_rate=8.0)
-    who = replace(who, tuned={"own": OTHER, "own/catch": here})
+    who = replace(who, tuned={"own: vector": OTHER, "own/catch": here})
     assert who.hyper(tiny.catch()) is here and who.hyper(tiny.catch("second")) is OTHER
 
 
@@ -87,7 +87,7 @@ def test_fingerprint_covers_rule_weights_passes_and_step_sizes(tmp_path):
         replace(who, epochs=2),
         replace(who, minibatches=2),
         replace(who, rule=replace(who.rule, lifetime_inputs=True)),
-        replace(who, tuned={"own": OTHER}),
+        replace(who, tuned={"own: vector": OTHER}),
     ]
     found = [own.fingerprint(tiny.catch()) for own in (who, *others)]
     assert len(set(found)) == 6 and replace(who, name="x").fingerprint(tiny.catch()) == found[0]

@@ -119,7 +119,7 @@ def test_another_rule_of_the_same_name_is_another_experiment(make, rule, tmp_pat
         make("run", [other])
     hyper = rule.hyper(tiny.catch())
     with pytest.raises(ExperimentError, match="of other rules"):
-        make("run", [replace(rule, tuned={"own": replace(hyper, learning_rate=2 * hyper.learning_rate)})])
+        make("run", [replace(rule, tuned={"own: vector": replace(hyper, learning_rate=2 * hyper.learning_rate)})])
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "null", "{}", "\xff"])
@@ -180,14 +180,14 @@ def test_the_cache_is_left_alone_where_some_lives_are_lived(make, tmp_path):
 
 
 def test_summary_is_written_and_names_the_learned_rules(rule, tmp_path):
-    tuned = replace(rule, name="lpg (tuned)", tuned={"own": rule.hyper(tiny.grid())})
+    tuned = replace(rule, name="lpg (tuned)", tuned={"own: table": rule.hyper(tiny.grid())})
     experiment = Experiment(tmp_path, {"own": [tiny.grid()]}, [rule, tuned, hand_written("random")], SETTING)
     live(experiment)
-    summary = experiment.summarise()
+    summary = experiment.summarise(experiment.scores())
     assert json.loads((tmp_path / "summary.json").read_text(), parse_constant=pytest.fail) == summary
     # A rule with its step sizes tuned is no second meta-seed.
     assert list(summary["own"]["rules"]) == ["lpg", "lpg (tuned)", "random"] and summary["own"]["tasks"] == 2
-    assert set(summary["own"]["probability_that_the_rule_is_better"]) == {"lpg (tuned)", "random"}
+    assert set(summary["own"]["probability_that_the_rule_is_better"]) == {"random"}
     # These step sizes are the ones it has anyhow.
     assert summary["own"]["rules"]["lpg (tuned)"]["iqm"] == summary["own"]["rules"]["lpg"]["iqm"]
     assert summary["own"]["rules"]["lpg"]["env_steps"] == 2 * 5 * SETTING.steps_per_update

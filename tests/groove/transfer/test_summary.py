@@ -44,7 +44,7 @@ def test_aggregates_are_those_of_the_statistics(summary):
         assert found["iqm"][1] < found["iqm"][0] < found["iqm"][2]
 
 
-def test_probability_of_improvement_is_the_first_rules_over_each_other(summary):
+def test_probability_of_improvement_is_the_rules_over_each_other(summary):
     pair = [scores().final("rule")[None], scores().final("ppo")[None]]
     expected = matrix_bootstrap(pair, probability_of_improvement)
     assert summary["probability_that_the_rule_is_better"] == {"ppo": rounded(expected)} and expected.estimate < 0.5
@@ -86,7 +86,7 @@ def test_summary_of_agents_that_broke():
     final[0, 0] = NAN
     expected = stratified_bootstrap(final[:, [0, 2, 3, 4, 5]], iqm)
     assert own["iqm"] == rounded(expected) and found["rules"]["ppo"]["failed"] == 0
-    assert set(found["cvar"]) == {"ppo"} and found["returns"]["second x 0.5"]["rule"] == [None, None, 0]
+    assert set(found["cvar"]) == {"rule", "ppo"} and found["returns"]["second x 0.5"]["rule"] == [None, None, 0]
     assert found["returns"]["first x 0.5"]["rule"][2] == 3
     both = [final[None][..., [0, 2, 3, 4, 5]], scores().final("ppo")[None][..., [0, 2, 3, 4, 5]]]
     assert found["probability_that_the_rule_is_better"]["ppo"] == rounded(
@@ -101,7 +101,7 @@ def test_summary_of_a_rule_whose_agents_all_broke():
 
     found = summarise(with_final(scores(), "rule", break_all), ["rule"], [])
     assert found["rules"]["rule"]["failed"] == 24 and "iqm" not in found["rules"]["rule"]
-    assert found["probability_that_the_rule_is_better"] == {} and found["lifetimes"]["1"].keys() == {"ppo"}
+    assert found["probability_that_the_rule_is_better"] == {"ppo": None} and found["lifetimes"]["1"].keys() == {"ppo"}
     json.dumps(found, allow_nan=False)
     assert len(tables({"own": found})) == 2
 
@@ -112,7 +112,7 @@ def test_several_learned_rules_are_taken_together():
     together = hierarchical_bootstrap(np.stack([made.final("one"), made.final("two")]), iqm)
     assert found["rules"][ALL_RULES]["iqm"] == rounded(together)
     assert found["rules"][ALL_RULES]["meta_seeds"] == 2
-    assert set(found["probability_that_the_rule_is_better"]) == {"two", "ppo"}
+    assert set(found["probability_that_the_rule_is_better"]) == {"ppo"}
     assert ALL_RULES not in summarise(made, ["one"], [])["rules"]
 
 
@@ -120,11 +120,13 @@ def test_summary_without_learned_rules_or_tasks():
     found = summarise(scores(), [], [])
     assert found["probability_that_the_rule_is_better"] == {} and "iqm" in found["rules"]["ppo"]
     assert found["rules"]["ppo"]["env_steps_per_second"] is None
-    empty = replace(scores(), tasks=[], curves={}, returns={}, steps={}, excluded=TASKS)
+    empty = replace(scores(), tasks=[], curves={}, steps={}, excluded=TASKS)
     found = summarise(empty, ["rule"], [])
-    assert found["tasks"] == 0 and found["rules"] == {} and len(found["excluded"]) == 6
+    assert found["tasks"] == 0 and set(found["rules"]) == {"rule", "ppo"} and len(found["excluded"]) == 6
+    # Returns need no scale, nor does who is better.
+    assert len(found["returns"]) == 6 and found["probability_that_the_rule_is_better"]["ppo"][0] < 0.5
     json.dumps(found, allow_nan=False)
-    assert "6 more tasks left out" in drawn(found)
+    assert "6 more tasks have no scale" in drawn(found)
 
 
 def test_lives_shorter_than_their_points_have_an_area():
@@ -160,6 +162,6 @@ def test_tables_show_rules_and_returns(summary):
     estimate, low, high = summary["rules"]["rule"]["iqm"]
     assert f"{estimate:.3f} [{low:.3f}, {high:.3f}]" in text and "own: 6 tasks" in text
     mean, error, _ = summary["returns"]["third"]["ppo"]
-    assert f"{mean:.3f} ± {error:.3f}" in text and "left out" not in text
+    assert f"{mean:.3f} ± {error:.3f}" in text and "no scale" not in text
     row = rule_rows(summary)[1]
     assert row[0] == "ppo" and row[-1] == "40" and row[-2] == "1k" and row[5] == "0"

@@ -1,5 +1,6 @@
 """The random search: it finds the best, weighs environments alike, and its files are read as written."""
 
+import dataclasses
 from dataclasses import replace
 
 import jax
@@ -35,7 +36,7 @@ class KnownRunner:
                     self.asked.append((environment.name, rate, seed))
                     run = (environment.suite, environment.name, environment.lifetime, level, contestant.name, seed)
                     rows.append(Row(*run, 200, 10, 10, self.worth(environment.name, rate, seed)))
-            yield Batch(rows, 0.0, 0.0, 0)
+            yield Batch(rows, 0.0, 0.0)
 
 
 def found(worth, environments=None, num_configurations=6):
@@ -77,10 +78,13 @@ def test_tune_never_takes_a_configuration_that_breaks_an_agent():
 
 def test_tuned_settings_are_read_as_written(tmp_path):
     path = tmp_path / "new" / "tuned.json"
-    tuned = {"a2c": {"own": SPACE[1], "own/catch": SPACE[2]}, "lpg": {"own": SPACE[3]}}
-    write_tuned(path, tuned)
-    read = read_tuned(path)
-    assert {rule: list(own) for rule, own in read.items()} == {"a2c": ["own", "own/catch"], "lpg": ["own"]}
+    tuned = {"a2c": {"own: vector": SPACE[1], "own/catch": SPACE[2]}, "lpg": {"own: vector": SPACE[3]}}
+    write_tuned(path, tuned, SETTING)
+    read = read_tuned(path, SETTING)
+    assert {rule: list(own) for rule, own in read.items()} == {
+        "a2c": ["own: vector", "own/catch"],
+        "lpg": ["own: vector"],
+    }
     for rule, own in read.items():
         for where, hyper in own.items():
             assert jax.tree.map(float, hyper) == jax.tree.map(float, tuned[rule][where])
@@ -90,15 +94,21 @@ def test_tuned_settings_are_read_as_written(tmp_path):
     assert before == after
 
 
+def test_settings_found_with_other_workers_are_refused(tmp_path):
+    write_tuned(tmp_path / "t.json", {}, SETTING)
+    with pytest.raises(TuningError, match=r"t\.json: tuned with .* workers x .* steps, but lives have 99 x"):
+        read_tuned(tmp_path / "t.json", dataclasses.replace(SETTING, workers=99))
+
+
 @pytest.mark.parametrize("content", ["{", "[1]", '{"a": 1}', '{"a": {"own": {"learning_rate": 1}}}', "\xff"])
 def test_a_foreign_file_of_settings_is_refused_by_name(tmp_path, content):
     path = tmp_path / "tuned.json"
     path.write_text(content, encoding="latin-1")
     with pytest.raises(TuningError) as refusal:
-        read_tuned(path)
+        read_tuned(path, SETTING)
     assert str(refusal.value) == f"{path}: must be settings that `groove tune` wrote"
 
 
 def test_a_missing_file_of_settings_is_refused_by_name(tmp_path):
     with pytest.raises(TuningError, match=r"absent\.json: No such file"):
-        read_tuned(tmp_path / "absent.json")
+        read_tuned(tmp_path / "absent.json", SETTING)

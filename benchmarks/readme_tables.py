@@ -58,12 +58,13 @@ def benchmark_table() -> str:
     Returns:
         A Markdown table.
     """
-    summary = json.loads((PUBLISHED / "benchmark" / "summary.json").read_text(encoding="utf-8"))
+    folders = (PUBLISHED / "benchmark", PUBLISHED / "benchmark-minatar")
+    summaries = [json.loads((folder / "summary.json").read_text(encoding="utf-8")) for folder in folders]
     lines = [
         "| suite | rule | IQM [95%] | mean | gap | P(rule better) [95%] | failed | steps/s | gradient steps |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for suite, found in summary.items():
+    for suite, found in (row for summary in summaries for row in summary.items()):
         lines += [f"| {suite} | {' | '.join(cells)} |" for cells in rule_rows(found)]
     return "\n".join(lines)
 

@@ -21,33 +21,6 @@ MINATAR_GAMES = ("Asterix", "Breakout", "Freeway", "SpaceInvaders")
 CLASSIC_STEPS, MINATAR_STEPS = 500_000, 1_000_000
 """Environment steps of a life."""
 
-MAZES = (
-    "sixteen_rooms",
-    "sixteen_rooms_snake",
-    "four_rooms",
-    "spiral",
-    "spiral_mirrored",
-    "double_spiral",
-    "perfect_winding",
-    "perfect_branching",
-    "perfect_uniform",
-    "comb_short",
-    "comb_long",
-)
-CLASSIC_WORLDS = (
-    "tabular_dense",
-    "tabular_sparse",
-    "tabular_long_horizon",
-    "tabular_longer_horizon",
-    "tabular_long_dense",
-    "random_dense",
-    "random_long_horizon",
-    "random_small",
-    "random_small_sparse",
-    "random_very_dense",
-)
-CHAIN_NAMES = ("chain_short", "chain_short_noisy", "chain_long", "chain_long_noisy", "chain_distractor")
-
 
 @dataclass(frozen=True)
 class Suite:
@@ -73,20 +46,21 @@ def _grid_heldout(suite: str) -> "list[Environment]":
     return [replace(environment, every_level=True) for environment in drawn]
 
 
-def _named(suite: str, names: tuple[str, ...]) -> "list[Environment]":
+def _named(suite: str, *prefixes: str) -> "list[Environment]":
     from groove.transfer.environments import of_generator
-    from levels.registry import generator
+    from levels.registry import GENERATORS, generator
 
+    names = [name for name in GENERATORS if name.startswith(prefixes)]
     own = [of_generator(suite, name, generator(name), NUM_DRAWS) for name in names]
     return [environment.at_lifetime(factor) for factor in LIFETIMES for environment in own]
 
 
 def _grid_classic(suite: str) -> "list[Environment]":
-    return _named(suite, CLASSIC_WORLDS)
+    return _named(suite, "tabular_", "random_")
 
 
 def _mazes(suite: str) -> "list[Environment]":
-    return _named(suite, tuple(f"maze_{name}" for name in MAZES))
+    return _named(suite, "maze_")
 
 
 def _literature_mazes(suite: str) -> "list[Environment]":
@@ -102,7 +76,7 @@ def _chains(suite: str) -> "list[Environment]":
 
     # The first action alone decides, between −1 and +1; the rewards on the way are 0 on average.
     random, optimum = np.zeros(NUM_DRAWS, np.float32), np.ones(NUM_DRAWS, np.float32)
-    return [replace(chain, random=random, optimum=optimum) for chain in _named(suite, CHAIN_NAMES)]
+    return [replace(chain, random=random, optimum=optimum) for chain in _named(suite, "chain_")]
 
 
 def _validation_levels(suite: str, *names: str) -> "list[Environment]":

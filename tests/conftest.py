@@ -19,3 +19,13 @@ from groove.devices import configure  # noqa: E402
 
 configure(num_devices=2)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+import pytest  # noqa: E402
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forgotten_programs():
+    """Compiled programs go with their module: in all they would pass the kernel's limit of memory maps (65,530) and
+    crash the process. What another module needs again comes from the compilation cache."""
+    yield
+    jax.clear_caches()

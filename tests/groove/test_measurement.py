@@ -30,7 +30,7 @@ class ToldPopulation:
         self.calls.append((meta_params, lives))
         count = lives.lengths.shape[0]
         returns = jnp.arange(count, dtype=jnp.float32)
-        return Outcomes(returns, returns[:, None], None, lives.lengths, jnp.sum(lives.lengths))
+        return Outcomes(returns, returns[:, None], returns[:, None], None, lives.lengths, jnp.sum(lives.lengths))
 
 
 def measurement(*needs, world=tiny.WORLD, **fields):

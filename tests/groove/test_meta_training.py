@@ -23,7 +23,9 @@ class RecordingPopulation:
 
     def live(self, candidates, lives):
         self.candidates, self.lives = candidates, lives
-        return Outcomes(self.returns, self.returns[:, None], None, lives.lengths, 2 * jnp.sum(lives.lengths))
+        return Outcomes(
+            self.returns, self.returns[:, None], self.returns[:, None], None, lives.lengths, 2 * jnp.sum(lives.lengths)
+        )
 
 
 def training_with(returns=None, population=8, **fields):

@@ -49,7 +49,7 @@ def test_lives_do_not_depend_on_the_devices():
 
 def test_lives_in_batches_of_a_chunk():
     batches = list(tiny.runner(NINE, 1).run([tiny.catch()], [contestant("a2c")], set()))
-    assert [len(batch.rows) for batch in batches] == [8, 8, 2]
+    assert [len(batch.rows) for batch in batches] == [4, 4, 4, 4, 2]
     assert all(batch.compile_seconds < 0.1 and batch.seconds > 0 for batch in batches[1:])
     assert len(list(tiny.runner(NINE, 64).run([tiny.catch()], [contestant("a2c")], set()))) == 1
 

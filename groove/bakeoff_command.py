@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from groove.cli import UsageError, one_line, refuse_unknown_flags
-from groove.config import TrainConfig
 from groove.devices import configure
 from groove.flags import read_flags
 
@@ -82,13 +81,13 @@ def _verdicts(flags: BakeoffFlags) -> "list[Verdict]":
         build_population,
     )
     from groove.devices import lives_mesh
-    from groove.rules import read_rule
+    from groove.rules import read_discovered_rule
     from lpg.value_losses import ValueProbe
 
     with one_line(ValueError):
-        rule, meta_params, provenance = read_rule(flags.rule)
+        rule, meta_params, discovery = read_discovered_rule(flags.rule)
         config = replace(
-            _config_of(flags.rule, provenance),
+            discovery,
             levels=flags.levels,
             antagonist="a2c",
             antagonist_seeds=flags.antagonist_seeds,
@@ -105,11 +104,6 @@ def _verdicts(flags: BakeoffFlags) -> "list[Verdict]":
             measurement=build_measurement(config, mesh, generator.world, needs),
         )
         return contest.run(meta_params, flags.num_levels, flags.seed)
-
-
-def _config_of(path: Path, provenance: dict[str, Any]) -> TrainConfig:
-    with one_line(ValueError, prefix=f"{path}: provenance: "):
-        return TrainConfig.from_json(provenance.get("config"))
 
 
 def _finite(value: Any) -> Any:

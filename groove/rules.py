@@ -7,6 +7,7 @@ from typing import Any
 import jax
 from jaxtyping import PyTree
 
+from groove.config import TrainConfig
 from lpg.learned import LPG
 from lpg.rule_file import load_rule
 
@@ -35,6 +36,26 @@ def rule_from_architecture(architecture: dict[str, Any]) -> LPG:
     if type(architecture["lifetime_inputs"]) is not bool:
         raise ValueError(f"lifetime_inputs must be true or false, got {architecture['lifetime_inputs']!r}")
     return LPG(**architecture)
+
+
+def read_discovered_rule(path: Path) -> tuple[LPG, PyTree, TrainConfig]:
+    """A rule with the config of the run that discovered it.
+
+    Args:
+        path: a rule file.
+
+    Returns:
+        The rule, its meta-parameters, the config.
+
+    Raises:
+        RuleFileError: as `read_rule`.
+        ValueError: the file does not say how the rule was discovered; names it.
+    """
+    rule, meta_params, provenance = read_rule(path)
+    try:
+        return rule, meta_params, TrainConfig.from_json(provenance.get("config"))
+    except ValueError as error:
+        raise ValueError(f"{path}: provenance: {error}") from error
 
 
 def read_rule(path: Path) -> tuple[LPG, PyTree, dict[str, Any]]:

@@ -13,7 +13,7 @@ from jaxtyping import PyTree
 
 from groove.building import build_hyperparameters
 from groove.config import TrainConfig
-from groove.rules import read_rule
+from groove.rules import read_discovered_rule
 from groove.transfer.environments import Environment
 from levels.registry import generator
 from levels.world import World
@@ -166,11 +166,7 @@ def learned(path: Path) -> Contestant:
         RuleFileError: the file is missing, corrupt, foreign or describes no rule.
         ValueError: it does not say how the rule was discovered.
     """
-    rule, meta_params, provenance = read_rule(path)
-    try:
-        config = TrainConfig.from_json(provenance.get("config"))
-    except ValueError as error:
-        raise ValueError(f"{path}: provenance: {error}") from error
+    rule, meta_params, config = read_discovered_rule(path)
     stem = path.resolve().parent.name if path.stem == "rule" else path.stem
     return Contestant(stem, rule, meta_params, config=config)
 

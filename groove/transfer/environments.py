@@ -104,6 +104,17 @@ class Environment:
             return [(level, seed) for level in range(self.num_levels) for seed in range(-(-num_seeds // 4))]
         return [(seed % self.num_levels, seed) for seed in range(num_seeds)]
 
+    def levels_of(self, numbers: list[int]) -> PyTree:
+        """Some of the levels.
+
+        Args:
+            numbers: N, each in 0..n − 1.
+
+        Returns:
+            [N, …] levels.
+        """
+        return jax.tree.map(lambda x: x[jnp.array(numbers)], self.levels)
+
     def life_keys(self, level: Int[Array, "N"], seed: Int[Array, "N"]) -> Key[Array, "N"]:
         """Keys of lives: the same for every rule, whatever lives beside them.
 

@@ -89,10 +89,11 @@ def append_results(path: Path, rows: Iterable[Row]) -> None:
         rows: to write.
     """
     with path.open("a+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        whole = file.read().rfind(b"\n") + 1
-        if whole < size:
+        whole = file.seek(0, os.SEEK_END)
+        file.seek(max(whole - 1, 0))
+        if whole and file.read(1) != b"\n":
+            file.seek(0)
+            whole = file.read().rfind(b"\n") + 1
             file.truncate(whole)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

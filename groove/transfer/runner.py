@@ -4,12 +4,13 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from groove.building import build_learner
 from groove.config import TrainConfig
@@ -146,12 +147,16 @@ class Runner:
 
     def _live(self, batch: list[_Life], places: list[_Life]) -> Batch:
         contestant, first = batch[0].contestant, batch[0].environment
-        levels = jax.tree.map(
-            lambda *leaves: jnp.stack(leaves),
-            *(jax.tree.map(lambda x, life=life: x[life.level], life.environment.levels) for life in places),
-        )
-        keys = jnp.concatenate(
-            [life.environment.life_keys(jnp.array([life.level]), jnp.array([life.seed])) for life in places]
+        # Lives of one contestant in one environment stand together: their inputs are made at once, not life by life.
+        parts = [list(part) for _, part in groupby(places, key=lambda life: (life.contestant, life.environment))]
+        levels = _joined([part[0].environment.levels_of([life.level for life in part]) for part in parts])
+        keys = _joined(
+            [
+                part[0].environment.life_keys(
+                    jnp.array([life.level for life in part]), jnp.array([life.seed for life in part])
+                )
+                for part in parts
+            ]
         )
         num_updates = 0 if contestant.rule is None else first.updates(self._setting.steps_per_update)
         if contestant.rule is None:
@@ -162,13 +167,16 @@ class Runner:
             population = Population(
                 self._learner(first, contestant), self._mesh, _side_by_side(first), num_points=self._setting.num_points
             )
-            hypers = [life.contestant.hyper(life.environment) for life in places]
+            hypers = [
+                jax.tree.map(partial(jnp.full, len(part)), part[0].contestant.hyper(part[0].environment))
+                for part in parts
+            ]
             lives = Lifetimes(
                 keys=keys,
                 candidates=None,
                 levels=levels,
                 lengths=jnp.full(len(places), num_updates, jnp.int32),
-                hyper=jax.tree.map(lambda *leaves: jnp.stack(leaves), *hypers),
+                hyper=_joined(hypers),
             )
             program, arguments = partial(_curve, population), (contestant.meta_params, lives)
             identity = (population, len(places))
@@ -221,6 +229,10 @@ def groups(environments: Iterable[Environment], setting: Setting) -> list[list[E
     for environment in environments:
         found.setdefault(key(environment), []).append(environment)
     return list(found.values())
+
+
+def _joined(parts: list[PyTree]) -> PyTree:
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
 def _side_by_side(environment: Environment) -> int:

@@ -27,6 +27,7 @@ from lpg.learner import Learner
 from lpg.networks import network_for
 from lpg.optimizer import Optimizer
 from lpg.policy import num_logits
+from lpg.recurrent import Precision
 from lpg.update_rule import Hyperparameters, UpdateRule
 from lpg.value_losses import ValueProbe
 from ued.scores import Need
@@ -78,17 +79,19 @@ def build_rule(config: TrainConfig) -> LPG:
     """The rule to discover.
 
     Args:
-        config: its rule, cell and size fields are read.
+        config: its rule, cell, precision and size fields are read.
 
     Returns:
         The rule, without meta-parameters.
     """
+    default: Precision = "float32" if jax.default_backend() == "cpu" else "tf32"
     return LPG(
         prediction_size=config.prediction_size,
         hidden_size=config.hidden_size,
         embedding_size=config.embedding_size,
         cell=config.cell,
         lifetime_inputs=config.rule == "ta-lpg",
+        precision=config.precision or default,
     )
 
 
@@ -158,8 +161,7 @@ def build_population(
     Returns:
         The population.
     """
-    default = 64 if jax.default_backend() == "cpu" else 1024
-    return Population(learner, mesh, config.chunk or default, value_probe)
+    return Population(learner, mesh, config.chunk, value_probe)
 
 
 def build_measurement(config: TrainConfig, mesh: Mesh, world: World, needs: frozenset[Need]) -> Measurement:
@@ -227,7 +229,7 @@ def build_evolution(config: TrainConfig) -> Evolution:
     """The meta-optimizer.
 
     Args:
-        config: its es, population, sigma and es_* fields are read.
+        config: its es, population, sigma, perturbation and es_* fields are read.
 
     Returns:
         The evolution strategy.
@@ -239,4 +241,5 @@ def build_evolution(config: TrainConfig) -> Evolution:
         learning_rate=config.es_learning_rate,
         learning_rate_decay=config.es_learning_rate_decay,
         min_learning_rate=config.es_min_learning_rate,
+        perturbation=config.perturbation,
     )

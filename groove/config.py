@@ -5,7 +5,7 @@ import json
 import math
 from dataclasses import dataclass
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ class TrainConfig:
     """Factor of that step size per generation."""
     es_min_learning_rate: float = 1e-5
     """Floor of that step size."""
+    perturbation: str = "full"
+    """Noise on the rule's matrices: full, or lowrank:r, which lets candidates share the products with the mean."""
     levels_per_candidate: int = 1
     """Lifetimes that make up a candidate's fitness, each on a level of its own. Pairs share their levels;
     where a strategy has no pairs, all candidates share the same ones."""
@@ -107,7 +109,10 @@ class TrainConfig:
     devices: int | None = None
     """Local devices to spread the population over; all by default, on CPU one per core."""
     chunk: int | None = None
-    """Lifetimes side by side on a device; bounds the memory. 64 on CPU and 1024 elsewhere by default."""
+    """Lifetimes side by side on a device; bounds the memory. By default those of 128 workers on CPU,
+    elsewhere what fits into half the memory, up to 1024."""
+    precision: Literal["float32", "tf32", "bfloat16"] | None = None
+    """Of the rule's recurrent products, whose sums stay float32: by default float32 on CPU, tf32 elsewhere."""
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -166,6 +171,7 @@ class TrainConfig:
         if not isinstance(fields, dict):
             raise ValueError(f"config must be a JSON object, got a {type(fields).__name__}")
         known = get_type_hints(TrainConfig)
+        fields = _ADDED | fields
         if set(fields) != set(known):
             raise ValueError(f"config: fields missing or unknown: {', '.join(sorted(set(fields) ^ set(known)))}")
         for name, kind in known.items():
@@ -175,6 +181,9 @@ class TrainConfig:
         lifetime = fields["lifetime"]
         return TrainConfig(**{**fields, "lifetime": None if lifetime is None else tuple(lifetime)})
 
+
+_ADDED: dict[str, Any] = {"perturbation": "full", "precision": None}
+"""Fields that older files lack, with what there was before them."""
 
 _SHARES = ("replay_share", "min_filled", "staleness", "edit_share")
 
@@ -200,7 +209,7 @@ _COUNTS = (
 
 def _fits(value: Any, kind: Any) -> bool:
     """Whether a JSON value is of an annotated type; bool is no number, and a list stands for a tuple."""
-    if get_origin(kind) is UnionType:
+    if get_origin(kind) in (UnionType, Union):
         return any(_fits(value, one) for one in get_args(kind))
     if get_origin(kind) is Literal:
         return value in get_args(kind)

@@ -1,6 +1,7 @@
 """Evolution strategies over meta-parameters, through evosax."""
 
 import inspect
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
+
+from lpg.low_rank import LowRank, whole
 
 ANTITHETIC = ("Open_ES", "PGPE")
 """Strategies whose populations are pairs: candidate i and i + P/2 are mean ± the same noise."""
@@ -65,6 +68,39 @@ def pairwise_ranks(population: Array, fitness: Float[Array, "P"], state: Any, pa
     return jnp.concatenate([shaped, -shaped])
 
 
+def low_rank_candidates(
+    key: Key[Array, ""], mean: PyTree, sigma: Float[Array, ""], population_size: int, rank: int
+) -> PyTree:
+    """Antithetic candidates around a rule, matrices perturbed by A·B/√r (Sarkar et al. 2025, arXiv:2511.16652).
+
+    Where a matrix has fewer numbers than its two factors, and on vectors, the noise is full.
+
+    Args:
+        key: consumed.
+        mean: meta-parameters.
+        sigma: [] > 0, deviation of each number from its mean.
+        population_size: P, even.
+        rank: r ≥ 1.
+
+    Returns:
+        [P, …] arrays and `LowRank` matrices; candidates i and i + P/2 lie opposite each other.
+    """
+    leaves, structure = jax.tree.flatten(mean)
+    num_pairs = population_size // 2
+
+    def around(leaf_key: Key[Array, ""], leaf: Array) -> Array | LowRank:
+        if leaf.ndim == 2 and rank * sum(leaf.shape) < leaf.size:
+            left_key, right_key = jax.random.split(leaf_key)
+            left = sigma / jnp.sqrt(rank) * jax.random.normal(left_key, (num_pairs, leaf.shape[0], rank))
+            right = jax.random.normal(right_key, (num_pairs, rank, leaf.shape[1]))
+            return LowRank(leaf, jnp.concatenate([left, -left]), jnp.concatenate([right, right]))
+        noise = sigma * jax.random.normal(leaf_key, (num_pairs, *leaf.shape))
+        return leaf + jnp.concatenate([noise, -noise])
+
+    leaf_keys = jax.random.split(key, len(leaves))
+    return jax.tree.unflatten(structure, [around(*pair) for pair in zip(leaf_keys, leaves, strict=True)])
+
+
 @dataclass(frozen=True)
 class Evolution:
     """One evosax strategy, maximising the return of agents.
@@ -77,6 +113,8 @@ class Evolution:
             a gradient estimate; the others set their own step).
         learning_rate_decay: its factor per generation, in (0, 1].
         min_learning_rate: its floor, ≥ 0.
+        perturbation: "full", noise of its own on each number, or "lowrank:r", by which a matrix is perturbed by a
+            product of rank r wherever that takes fewer numbers (Open_ES alone; arXiv:2511.16652).
     """
 
     strategy: str = "Open_ES"
@@ -85,6 +123,7 @@ class Evolution:
     learning_rate: float = 1e-2
     learning_rate_decay: float = 0.999
     min_learning_rate: float = 1e-5
+    perturbation: str = "full"
 
     def __post_init__(self) -> None:
         if self.population_size < 2 or self.population_size % 2:
@@ -96,6 +135,15 @@ class Evolution:
             raise ValueError(f"learning_rate_decay must be in (0, 1], got {self.learning_rate_decay}")
         if not self.min_learning_rate >= 0:
             raise ValueError(f"min_learning_rate must be >= 0, got {self.min_learning_rate}")
+        if re.fullmatch(r"full|lowrank:[1-9]\d{0,3}", self.perturbation) is None:
+            raise ValueError(f"perturbation must be full or lowrank:r with a rank r >= 1, got {self.perturbation!r}")
+        if self.rank is not None and self.strategy != "Open_ES":
+            raise ValueError(f"perturbation {self.perturbation} needs the strategy Open_ES, got {self.strategy}")
+
+    @property
+    def rank(self) -> int | None:
+        """Rank r of a matrix's perturbation, None for full ones."""
+        return None if self.perturbation == "full" else int(self.perturbation.removeprefix("lowrank:"))
 
     @property
     def antithetic(self) -> bool:
@@ -181,9 +229,13 @@ class Search:
             state: of the search.
 
         Returns:
-            [P, …] meta-parameters and the new state.
+            [P, …] meta-parameters, with `LowRank` matrices if so configured, and the new state.
         """
-        return self._strategy.ask(key, state, self._params)
+        if self.config.rank is None:
+            return self._strategy.ask(key, state, self._params)
+        return low_rank_candidates(
+            key, self.mean(state), state.std, self.config.population_size, self.config.rank
+        ), state
 
     def tell(self, key: Key[Array, ""], population: PyTree, returns: Float[Array, "P"], state: PyTree) -> PyTree:
         """Move the search by the candidates' returns; returns that are not finite lose to all others.
@@ -201,7 +253,7 @@ class Search:
         # Twice the worst: one more than it rounds back to it where returns are large.
         lost = 1.0 + 2.0 * jnp.max(jnp.where(finite, -returns, -jnp.inf), initial=0.0)
         fitness = jnp.where(finite, -returns, lost)
-        return _strongly_typed(self._strategy.tell(key, population, fitness, state, self._params)[0])
+        return _strongly_typed(self._strategy.tell(key, whole(population), fitness, state, self._params)[0])
 
     def mean(self, state: PyTree) -> PyTree:
         """The rule at the centre of the search.

@@ -1,6 +1,7 @@
 """Whole lifetimes of many agents: sorted by length, in chunks, over the local devices."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,9 @@ from flax import struct
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from groove.chunks import default_chunk
 from lpg.learner import Agent, Learner
+from lpg.low_rank import row_axes, rows, whole
 from lpg.update_rule import Hyperparameters
 from lpg.value_losses import ValueLosses, ValueProbe
 
@@ -72,62 +75,52 @@ class Population:
     Attributes:
         learner: trains one agent.
         mesh: one-axis mesh of the devices, axis "lives".
-        chunk_size: lives side by side on a device, ≥ 1.
+        chunk_size: lives side by side on a device, ≥ 1; None leaves it to `default_chunk`.
         value_probe: measures the value losses of agents at the end of their lives.
         num_points: points K of a life at which its agent is evaluated, evenly spaced, the end among them, ≥ 1.
     """
 
     learner: Learner
     mesh: Mesh
-    chunk_size: int
+    chunk_size: int | None = None
     value_probe: ValueProbe | None = None
     num_points: int = 1
 
     def __post_init__(self) -> None:
         for name in ("chunk_size", "num_points"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"Population.{name} must be >= 1, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"Population.{name} must be >= 1, got {value}")
 
     def live(self, meta_params: PyTree, lives: Lifetimes) -> Outcomes:
         """Train every agent for its lifetime and evaluate it.
 
         Args:
-            meta_params: [P, …] meta-parameters, without an axis where one rule governs all lives.
+            meta_params: [P, …] meta-parameters (means of low-rank matrices without the axis); without an axis where
+                one rule governs all lives.
             lives: N lives.
 
         Returns:
             Outcomes in the order of `lives`.
         """
         num_lives, num_devices = lives.lengths.shape[0], self.mesh.size
-        chunk = min(self.chunk_size, -(-num_lives // num_devices))
+        chunk = min(self.chunk_size or self._default_chunk(meta_params, lives), -(-num_lives // num_devices))
         num_chunks = -(-num_lives // (num_devices * chunk))
         order = jnp.argsort(-lives.lengths, stable=True)
         # Places beyond the last life repeat it; they are cut off again below.
         places = jnp.minimum(jnp.arange(num_chunks * chunk * num_devices), num_lives - 1)
         dealt = order[places].reshape(num_chunks * chunk, num_devices).T.reshape(-1)
         dealt_lives = jax.tree.map(lambda x: x[dealt], lives)
-        shared = lives.candidates is None
-        weights = meta_params if shared else jax.tree.map(lambda x: x[dealt_lives.candidates], meta_params)
 
-        def on_device(weights: PyTree, lives: Lifetimes) -> tuple[_Ends, Array]:
-            def in_chunks(tree: PyTree) -> PyTree:
-                return jax.tree.map(lambda x: x.reshape(num_chunks, chunk, *x.shape[1:]), tree)
-
-            def run(part: tuple[PyTree, Lifetimes]) -> tuple[_Ends, Array]:
-                return self._run_chunk(weights if shared else part[0], part[1], 0 if not shared else None)
-
-            parts = (() if shared else in_chunks(weights), in_chunks(lives))
-            ends, updates_run = jax.lax.map(run, parts)
+        def on_device(meta_params: PyTree, lives: Lifetimes) -> tuple[_Ends, Array]:
+            chunks = jax.tree.map(lambda x: x.reshape(num_chunks, chunk, *x.shape[1:]), lives)
+            ends, updates_run = jax.lax.map(partial(self._run_chunk, meta_params), chunks)
             return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), ends), updates_run.sum()[None]
 
         spec = PartitionSpec("lives")
         ends, updates_run = jax.shard_map(
-            on_device,
-            mesh=self.mesh,
-            in_specs=(PartitionSpec() if shared else spec, spec),
-            out_specs=spec,
-            check_vma=False,
-        )(weights, dealt_lives)
+            on_device, mesh=self.mesh, in_specs=(PartitionSpec(), spec), out_specs=spec, check_vma=False
+        )(meta_params, dealt_lives)
 
         def in_order(x: Array) -> Array:
             in_turn = x.reshape(num_devices, num_chunks * chunk, *x.shape[1:]).swapaxes(0, 1)
@@ -144,8 +137,19 @@ class Population:
             updates_run=jnp.sum(updates_run),
         )
 
-    def _run_chunk(self, weights: PyTree, lives: Lifetimes, weights_axis: int | None) -> tuple["_Ends", Array]:
+    def _default_chunk(self, meta_params: PyTree, lives: Lifetimes) -> int:
+        def first(tree: PyTree) -> PyTree:
+            return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tree)
+
+        one_rule = meta_params if lives.candidates is None else first(whole(meta_params))
+        return default_chunk(self.learner, one_rule, first(lives.levels))
+
+    def _run_chunk(self, meta_params: PyTree, lives: Lifetimes) -> tuple["_Ends", Array]:
         longest = jnp.max(lives.lengths)
+        # Each candidate's own for the lives of this chunk alone: for all lives at once they would fill the memory.
+        weights, axes = meta_params, None
+        if lives.candidates is not None:
+            weights, axes = rows(meta_params, lives.candidates), row_axes(meta_params)
 
         def sound(agent: Agent) -> Array:
             # Rewards are finite whatever the policy: an agent that came to grief would pass for one that stands still.
@@ -178,9 +182,7 @@ class Population:
                 num_updates=agent.num_updates,
             )
 
-        ends = jax.vmap(live, in_axes=(0, weights_axis, 0, 0, 0))(
-            lives.keys, weights, lives.levels, lives.lengths, lives.hyper
-        )
+        ends = jax.vmap(live, in_axes=(0, axes, 0, 0, 0))(lives.keys, weights, lives.levels, lives.lengths, lives.hyper)
         return ends, longest * lives.lengths.shape[0]
 
 

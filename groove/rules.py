@@ -1,6 +1,5 @@
 """The update rules there are, and rules read from their files."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ def rule_from_architecture(architecture: dict[str, Any]) -> LPG:
     """The rule that a rule file describes.
 
     Args:
-        architecture: fields of LPG by name.
+        architecture: as `LPG.architecture`.
 
     Returns:
         The rule, without meta-parameters.
@@ -24,7 +23,7 @@ def rule_from_architecture(architecture: dict[str, Any]) -> LPG:
     Raises:
         ValueError: fields are missing, unknown, or out of range.
     """
-    known = {field.name: field.type for field in dataclasses.fields(LPG)}
+    known = LPG().architecture
     if set(architecture) != set(known):
         raise ValueError(f"must have the fields {', '.join(known)}, got {', '.join(sorted(architecture)) or 'none'}")
     for name in ("prediction_size", "hidden_size", "embedding_size"):

@@ -172,7 +172,7 @@ class Run:
         provenance = self.record | {"generations": generation} | steps
         mean = self._training.search.mean(state.search)
         # The rule first: killed in between, a run that resumes from the last checkpoint would not write it again.
-        save_rule(folder.rule_path, dataclasses.asdict(build_rule(self.config)), mean, provenance)
+        save_rule(folder.rule_path, build_rule(self.config).architecture, mean, provenance)
         self._checkpoints(folder).save(generation, state, {"steps": steps})
 
     def _close(self, folder: RunFolder, trained: PyTree, heldout: LevelSet) -> None:

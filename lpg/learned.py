@@ -1,7 +1,7 @@
 """The learned policy gradient: LPG (arXiv:2007.08794) and TA-LPG (arXiv:2402.05828)."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from lpg.networks import Outputs
 from lpg.policy import action_log_prob, entropy
-from lpg.recurrent import GATES, BackwardRecurrence, Cell
+from lpg.recurrent import GATES, BackwardRecurrence, Cell, Precision
 from lpg.rollout import Rollout
 from lpg.update_rule import Hyperparameters, Metrics, Progress
 
@@ -32,6 +32,7 @@ class _RuleNetwork(nn.Module):
     embedding_size: int
     cell: Cell
     lifetime_inputs: bool
+    precision: Precision
 
     @nn.compact
     def __call__(
@@ -53,7 +54,7 @@ class _RuleNetwork(nn.Module):
         inputs = [reward, done.astype(jnp.float32), action_prob, embed(prediction), next_embedding]
         if self.lifetime_inputs:
             inputs += [jnp.broadcast_to(x, reward.shape) for x in (progress.fraction, progress.log_lifetime)]
-        recurrence = BackwardRecurrence(self.hidden_size, self.cell, name="recurrence")
+        recurrence = BackwardRecurrence(self.hidden_size, self.cell, self.precision, name="recurrence")
         hidden = nn.relu(recurrence(jnp.stack(inputs, axis=-1), done))
         policy_weight = nn.Dense(1, name="policy_head")(hidden)[..., 0]
         return LearnedTargets(
@@ -80,6 +81,7 @@ class LPG:
         embedding_size: width of φ's hidden layer, ≥ 1.
         cell: "gru" (GROOVE) or "lstm" (LPG).
         lifetime_inputs: read the lifetime (TA-LPG).
+        precision: of the recurrent products; a matter of the device, not of what the rule is.
     """
 
     prediction_size: int = 8
@@ -87,6 +89,7 @@ class LPG:
     embedding_size: int = 16
     cell: Cell = "gru"
     lifetime_inputs: bool = False
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for name, least in (("prediction_size", 2), ("hidden_size", 1), ("embedding_size", 1)):
@@ -94,11 +97,29 @@ class LPG:
                 raise ValueError(f"LPG.{name} must be >= {least}, got {getattr(self, name)}")
         if self.cell not in GATES:
             raise ValueError(f"LPG.cell must be one of {', '.join(GATES)}, got {self.cell!r}")
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"LPG.precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}")
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """What a rule file says of the rule, to build it again: all but the precision.
+
+        Returns:
+            JSON object of constructor arguments.
+        """
+        fields = asdict(self)
+        del fields["precision"]
+        return fields
 
     @property
     def _network(self) -> _RuleNetwork:
         return _RuleNetwork(
-            self.prediction_size, self.hidden_size, self.embedding_size, self.cell, self.lifetime_inputs
+            self.prediction_size,
+            self.hidden_size,
+            self.embedding_size,
+            self.cell,
+            self.lifetime_inputs,
+            self.precision,
         )
 
     def init(self, key: Key[Array, ""]) -> PyTree:
@@ -108,7 +129,7 @@ class LPG:
             key: consumed.
 
         Returns:
-            Nested dict of float32 arrays.
+            Nested dict of float32 arrays; a recurrent kernel may as well be a `LowRank` matrix.
         """
         steps, classes = jnp.zeros((1, 1)), jnp.zeros((1, 1, self.prediction_size))
         progress = Progress(fraction=jnp.zeros(()), log_lifetime=jnp.zeros(()))

@@ -7,24 +7,30 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
+from lpg.low_rank import LowRank
+
 Cell = Literal["gru", "lstm"]
 GATES = {"gru": 3, "lstm": 4}
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+"""Of the recurrent products' factors; sums are float32 in all of them. A CPU takes tf32 for float32."""
 
 
 class BackwardRecurrence(nn.Module):
     """GRU or LSTM through which the future flows to the past, with its state reset where episodes end.
 
-    h_t = cell(x_t, 0 if done_t else h_{t+1}). The input's projections are formed for all steps
-    before the scan, so that the scan holds the recurrent product alone. Weights and biases are
-    laid out as in flax's GRUCell and OptimizedLSTMCell.
+    h_t = cell(x_t, 0 if done_t else h_{t+1}). Weights and biases are laid out as in flax's GRUCell
+    and OptimizedLSTMCell.
 
     Attributes:
         hidden_size: units H.
         cell: "gru" or "lstm".
+        precision: of the recurrent products.
     """
 
     hidden_size: int
     cell: Cell = "gru"
+    precision: Precision = "float32"
 
     @nn.compact
     def __call__(self, inputs: Float[Array, "T B X"], done: Bool[Array, "T B"]) -> Float[Array, "T B H"]:
@@ -34,38 +40,59 @@ class BackwardRecurrence(nn.Module):
         input_kernel = self.param("input_kernel", input_init, (inputs.shape[-1], gates * size))
         recurrent_kernel = self.param("recurrent_kernel", recurrent_init, (size, gates * size))
         bias = self.param("bias", nn.initializers.zeros, (gates * size,))
-        # A product and a sum for each gate by itself: gates cut out of one wide array inside the scan
-        # keep the compiler from vectorising them, at four times the cost on a CPU.
-        projected = jnp.split(inputs @ input_kernel + bias, gates, axis=-1)
-        kernels = jnp.split(recurrent_kernel, gates, axis=-1)
+        rows_by_gate = [jnp.split(row, gates) for row in jnp.asarray(input_kernel)]
+        biases = jnp.split(bias, gates)
         start = jnp.zeros((inputs.shape[1], size))
 
-        def recurrent(hidden: Float[Array, "B H"]) -> list[Float[Array, "B H"]]:
-            return [hidden @ kernel for kernel in kernels]
+        def from_input(x: Float[Array, "B X"]) -> list[Float[Array, "B H"]]:
+            # Sums of scaled rows, one gate by itself: the compiler makes them while it forms the gates. Projections
+            # that were formed for all steps before the scan would be read back from memory (docs/performance.md).
+            columns = [x[:, i : i + 1] for i in range(x.shape[1])]
+            return [
+                biases[gate] + sum(column * rows[gate] for column, rows in zip(columns, rows_by_gate, strict=True))
+                for gate in range(gates)
+            ]
+
+        def from_state(hidden: Float[Array, "B H"]) -> list[Float[Array, "B H"]]:
+            return jnp.split(_product(hidden, recurrent_kernel, self.precision), gates, axis=-1)
 
         if self.cell == "gru":
             candidate_bias = self.param("candidate_bias", nn.initializers.zeros, (size,))
 
-            def gru(hidden: Array, step: tuple[list[Array], Array]) -> tuple[Array, Array]:
-                from_input, ended = step
+            def gru(hidden: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:
+                x, ended = step
                 hidden = jnp.where(ended[:, None], 0.0, hidden)
-                from_state = recurrent(hidden)
-                reset, update = (jax.nn.sigmoid(x + h) for x, h in zip(from_input[:2], from_state[:2], strict=True))
-                candidate = jnp.tanh(from_input[2] + reset * (from_state[2] + candidate_bias))
+                inner, outer = from_state(hidden), from_input(x)
+                reset, update = (jax.nn.sigmoid(x + h) for x, h in zip(outer[:2], inner[:2], strict=True))
+                candidate = jnp.tanh(outer[2] + reset * (inner[2] + candidate_bias))
                 hidden = candidate + update * (hidden - candidate)
                 return hidden, hidden
 
-            return jax.lax.scan(gru, start, (projected, done), reverse=True)[1]
+            return jax.lax.scan(gru, start, (inputs, done), reverse=True)[1]
 
-        def lstm(carry: tuple[Array, Array], step: tuple[list[Array], Array]) -> tuple[tuple[Array, Array], Array]:
-            from_input, ended = step
+        def lstm(carry: tuple[Array, Array], step: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
+            x, ended = step
             hidden, memory = (jnp.where(ended[:, None], 0.0, part) for part in carry)
-            write, forget, candidate, read = (x + h for x, h in zip(from_input, recurrent(hidden), strict=True))
+            inner, outer = from_state(hidden), from_input(x)
+            write, forget, candidate, read = (x + h for x, h in zip(outer, inner, strict=True))
             memory = jax.nn.sigmoid(forget) * memory + jax.nn.sigmoid(write) * jnp.tanh(candidate)
             hidden = jax.nn.sigmoid(read) * jnp.tanh(memory)
             return (hidden, memory), hidden
 
-        return jax.lax.scan(lstm, (start, start), (projected, done), reverse=True)[1]
+        return jax.lax.scan(lstm, (start, start), (inputs, done), reverse=True)[1]
+
+
+def _product(
+    x: Float[Array, "B K"], kernel: Float[Array, "K N"] | LowRank, precision: Precision
+) -> Float[Array, "B N"]:
+    if isinstance(kernel, LowRank):
+        thin = _product(x, kernel.left, precision)
+        return _product(x, kernel.mean, precision) + _product(thin, kernel.right, precision)
+    if precision == "bfloat16":
+        return jnp.matmul(x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
+    # Said for each: left to themselves, accelerators choose less than float32.
+    exactness = {"float32": jax.lax.Precision.HIGHEST, "tf32": jax.lax.Precision.HIGH}[precision]
+    return jnp.matmul(x, kernel, precision=exactness)
 
 
 def _per_gate(init: nn.initializers.Initializer, gates: int) -> nn.initializers.Initializer:

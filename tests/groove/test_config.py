@@ -49,10 +49,12 @@ BUILT = {
     "es_learning_rate": 0.5,
     "es_learning_rate_decay": 0.5,
     "es_min_learning_rate": 0.5,
+    "perturbation": "lowrank:1",
     "levels_per_candidate": 2,
     "seed": 1,
     "devices": 1,
     "chunk": 3,
+    "precision": "bfloat16",
 }
 """Another value for each field that decides what a run is built of."""
 
@@ -171,9 +173,15 @@ def test_from_json_refuses_what_is_no_object(content):
         TrainConfig.from_json(content)
 
 
-def test_from_json_misses_no_field():
+def test_from_json_reads_files_from_before_a_field_was_added():
     fields = SMALLEST.to_json()
-    for name in fields:
+    older = {name: value for name, value in fields.items() if name not in ("perturbation", "precision")}
+    assert len(older) == len(fields) - 2 and TrainConfig.from_json(older) == SMALLEST
+
+
+def test_from_json_misses_no_other_field():
+    fields = SMALLEST.to_json()
+    for name in fields.keys() - {"perturbation", "precision"}:
         with pytest.raises(ValueError, match=f"config: fields missing or unknown: {name}"):
             TrainConfig.from_json({other: value for other, value in fields.items() if other != name})
 

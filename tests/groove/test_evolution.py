@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from groove.evolution import ANTITHETIC, Evolution, pairwise_ranks, strategies
+from lpg.low_rank import LowRank, whole
 
 MEAN = {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.zeros(2)}
 FOLLOWS_GRADIENT = {"population_size": 8, "learning_rate": 0.1, "learning_rate_decay": 0.5, "min_learning_rate": 0.03}
@@ -176,6 +177,72 @@ def test_search_climbs_a_quadratic(strategy):
     for key in jax.random.split(jax.random.key(3), 100):
         state = generation(key, state)
     assert np.linalg.norm(mean_of(search, state) - top) < 0.3
+
+
+MATRICES = {"wide": jnp.zeros((6, 4)), "thin": jnp.zeros((4, 1)), "bias": jnp.ones(3)}
+
+
+@functools.cache
+def low_rank_search(rank, population_size):
+    return Evolution(population_size=population_size, sigma=0.5, perturbation=f"lowrank:{rank}").search(MATRICES)
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_low_rank_candidates_differ_from_the_mean_by_products_of_that_rank(rank):
+    search = low_rank_search(rank, 512)
+    population, _ = search.ask(jax.random.key(1), search.init(jax.random.key(0), MATRICES))
+    # 4 + 1 numbers of factors would be more than the 4 of the thin matrix.
+    assert isinstance(population["wide"], LowRank) and not isinstance(population["thin"], LowRank)
+    offsets = jax.tree.map(lambda x, mean: np.asarray(x - mean), whole(population), MATRICES)
+    assert set(np.linalg.matrix_rank(offsets["wide"], tol=1e-4)) == {rank}
+    for name, offset in offsets.items():
+        np.testing.assert_allclose(offset[:256], -offset[256:], atol=1e-6, err_msg=name)
+        # Of 256 draws each; products of two normal draws have heavy tails.
+        np.testing.assert_allclose(np.std(offset), 0.5, rtol=0.1, err_msg=name)
+        np.testing.assert_allclose(np.mean(offset[:256]), 0, atol=0.1, err_msg=name)
+
+
+def test_low_rank_search_moves_along_the_weighted_noise_by_hand():
+    # One pair: the gradient is half its noise by sigma, of which Adam's first step keeps the sign.
+    search = low_rank_search(1, 2)
+    state = search.init(jax.random.key(0), MATRICES)
+    population, state = search.ask(jax.random.key(1), state)
+    after = search.mean(search.tell(jax.random.key(2), population, jnp.array([0.0, 3.0]), state))
+    for name, mean in MATRICES.items():
+        winner = np.asarray(whole(population)[name][1] - mean)
+        np.testing.assert_allclose(np.asarray(after[name] - mean), 0.01 * np.sign(winner), rtol=1e-3, err_msg=name)
+
+
+def test_low_rank_search_climbs_a_quadratic():
+    search = Evolution(population_size=64, sigma=0.1, learning_rate=0.05, perturbation="lowrank:1").search(MATRICES)
+    top = jax.tree.map(lambda x: x + 0.7 * jnp.sign(jnp.cos(jnp.arange(x.size)).reshape(x.shape)), MATRICES)
+
+    @jax.jit
+    def generation(key, state):
+        ask_key, tell_key = jax.random.split(key)
+        population, state = search.ask(ask_key, state)
+        gaps = jax.tree.map(lambda x, goal: jnp.sum((x - goal).reshape(64, -1) ** 2, axis=1), whole(population), top)
+        return search.tell(tell_key, population, -sum(jax.tree.leaves(gaps)), state)
+
+    state = search.init(jax.random.key(0), MATRICES)
+    for key in jax.random.split(jax.random.key(3), 150):
+        state = generation(key, state)
+    for name, mean in search.mean(state).items():
+        np.testing.assert_allclose(mean, top[name], atol=0.15, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("perturbation", "strategy", "message"),
+    [
+        ("lowrank", "Open_ES", "perturbation must be full or lowrank:r with a rank r >= 1, got 'lowrank'"),
+        ("lowrank:0", "Open_ES", "perturbation must be full or lowrank:r with a rank r >= 1, got 'lowrank:0'"),
+        ("low", "Open_ES", "perturbation must be full or lowrank:r with a rank r >= 1, got 'low'"),
+        ("lowrank:2", "PGPE", "perturbation lowrank:2 needs the strategy Open_ES, got PGPE"),
+    ],
+)
+def test_evolution_refuses_other_perturbations(perturbation, strategy, message):
+    with pytest.raises(ValueError, match=message):
+        Evolution(strategy, perturbation=perturbation)
 
 
 @pytest.mark.parametrize(

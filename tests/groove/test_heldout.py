@@ -146,7 +146,7 @@ def test_evaluation_asks_for_one_life_per_level_under_one_rule():
     lives = population.recorded[0]
     assert lives.candidates is None and lives.lengths.tolist() == level_set.levels.lifetime.tolist()
     np.testing.assert_array_equal(lives.hyper.learning_rate, np.full(5, hyper.learning_rate))
-    assert build_population(SMALLEST, lives_mesh(2), None).chunk_size == 64
+    assert build_population(SMALLEST, lives_mesh(2), None).chunk_size is None
 
 
 def test_draw_level_set_leaves_out_levels_with_nothing_to_gain():

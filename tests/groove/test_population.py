@@ -10,8 +10,10 @@ import pytest
 from groove.building import build_hyperparameters, build_learner, build_rule
 from groove.config import TrainConfig
 from groove.devices import lives_mesh
+from groove.evolution import low_rank_candidates
 from groove.population import EARLY_STREAM, Lifetimes, Population
 from levels.registry import generator
+from lpg.low_rank import LowRank, whole
 
 CONFIG = TrainConfig(hidden_size=2, embedding_size=2, prediction_size=2, workers=4, rollout_length=8)
 NUM_LIVES, NUM_CANDIDATES, LONGEST = 64, 8, 50
@@ -115,6 +117,14 @@ def test_one_rule_for_all_is_that_rule_for_each():
     each = population(1, NUM_LIVES // 8)(candidates(), lives().replace(candidates=jnp.full(NUM_LIVES, 3)))
     assert_same(shared.returns, each.returns)
     assert np.any(np.abs(np.asarray(shared.returns - eighths().returns)) > 1e-3)
+
+
+def test_low_rank_candidates_live_as_the_rules_they_stand_for():
+    thin = low_rank_candidates(jax.random.key(2), LEARNER.rule.init(jax.random.key(1)), 0.5, NUM_CANDIDATES, 1)
+    assert any(isinstance(leaf, LowRank) for leaf in jax.tree.leaves(thin, is_leaf=lambda x: isinstance(x, LowRank)))
+    returns = population(1, NUM_LIVES // 8)(thin, lives()).returns
+    assert_same(returns, population(1, NUM_LIVES // 8)(whole(thin), lives()).returns)
+    assert np.any(np.abs(np.asarray(returns - eighths().returns)) > 1e-3)
 
 
 def test_agents_whose_parameters_are_not_finite_have_no_return():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from lpg.low_rank import LowRank
 from lpg.recurrent import GATES, BackwardRecurrence
 from tests.lpg import numpy_oracles
 
@@ -120,3 +121,29 @@ def test_recurrence_of_one_step_and_one_worker():
     params = random_params("gru")
     one = program("gru")(params, INPUTS[-1:, :1], NEVER[:1, :1])
     np.testing.assert_allclose(one, program("gru")(params, INPUTS, NEVER)[-1:, :1], atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_recurrence_takes_a_low_rank_kernel_for_its_matrix(cell):
+    params = random_params(cell)
+    left_key, right_key = jax.random.split(jax.random.key(4))
+    kernel = LowRank(
+        mean=params["recurrent_kernel"],
+        left=jax.random.normal(left_key, (HIDDEN, 2)),
+        right=jax.random.normal(right_key, (2, GATES[cell] * HIDDEN)),
+    )
+    thin, plain = params | {"recurrent_kernel": kernel}, params | {"recurrent_kernel": jnp.asarray(kernel)}
+    np.testing.assert_allclose(
+        program(cell)(thin, INPUTS, SOMETIMES), program(cell)(plain, INPUTS, SOMETIMES), atol=1e-5
+    )
+    assert np.max(np.abs(program(cell)(thin, INPUTS, SOMETIMES) - program(cell)(params, INPUTS, SOMETIMES))) > 1e-2
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
+def test_recurrence_of_less_precise_products_is_near(precision):
+    params = random_params("gru")
+    rough = jax.jit(BackwardRecurrence(HIDDEN, "gru", precision).apply)({"params": params}, INPUTS, SOMETIMES)
+    error = np.max(np.abs(rough - program("gru")(params, INPUTS, SOMETIMES)))
+    assert rough.dtype == jnp.float32 and error < 0.05
+    # Eight bits of a factor: an exact result would mean that the precision is ignored.
+    assert precision == "tf32" or error > 1e-4

@@ -1,6 +1,5 @@
 """Contestants: what a rule brings to an environment, by what name, and where from."""
 
-import dataclasses
 from dataclasses import replace
 
 import pytest
@@ -54,7 +53,7 @@ def test_a_rule_is_named_after_its_file_or_its_runs_folder(tmp_path):
 def test_a_rule_file_without_its_config_is_refused_by_name(tmp_path):
     path = tmp_path / "lpg.safetensors"
     who = learned(tiny.save(path))
-    save_rule(path, dataclasses.asdict(who.rule), who.meta_params, {})
+    save_rule(path, who.rule.architecture, who.meta_params, {})
     with pytest.raises(ValueError, match=r"lpg\.safetensors: provenance: "):
         learned(path)
     with pytest.raises(RuleFileError, match="absent"):

@@ -61,7 +61,7 @@ def save(path, seed=0):
     rule = LPG(prediction_size=2, hidden_size=2, embedding_size=2)
     meta_params = jax.tree.map(lambda x: 3 * x, jax.jit(rule.init)(jax.random.key(seed)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_rule(path, dataclasses.asdict(rule), meta_params, {"config": dataclasses.asdict(CONFIG)})
+    save_rule(path, rule.architecture, meta_params, {"config": dataclasses.asdict(CONFIG)})
     return path
 
 

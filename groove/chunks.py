@@ -1,0 +1,72 @@
+"""How many lives a device lives side by side, where nobody says."""
+
+from dataclasses import fields
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key, PyTree
+
+from lpg.learner import Learner
+from lpg.update_rule import Hyperparameters
+
+WORKERS_ON_CPU = 128
+"""Environments side by side: more only push each other out of a core's cache (docs/performance.md)."""
+
+ELSEWHERE = 1024
+"""At most: fewer lives in a chunk waste fewer updates where lifetimes differ."""
+
+MEMORY_SHARE = 0.5
+"""Of an accelerator's memory, for lives."""
+
+
+def default_chunk(learner: Learner, meta_params: PyTree, level: PyTree) -> int:
+    """Lives side by side on a device of this process.
+
+    Args:
+        learner: trains one agent.
+        meta_params: of one rule; only shapes are read.
+        level: one level; only shapes are read.
+
+    Returns:
+        On CPU 128 by the workers of a life; elsewhere what fits into half the memory, up to 1024; at least 1.
+    """
+    device = jax.local_devices()[0]
+    if device.platform == "cpu":
+        return max(WORKERS_ON_CPU // learner.num_workers, 1)
+    memory = (device.memory_stats() or {}).get("bytes_limit")
+    if memory is None:
+        return ELSEWHERE
+    fitting = int(MEMORY_SHARE * memory) // bytes_of_life(learner, meta_params, level)
+    return min(max(fitting, 1), ELSEWHERE)
+
+
+def bytes_of_life(learner: Learner, meta_params: PyTree, level: PyTree) -> int:
+    """Memory that one life takes at most: all that an update computes, as if nothing were fused or reused.
+
+    Args:
+        learner: trains one agent.
+        meta_params: of one rule; only shapes are read.
+        level: one level; only shapes are read.
+
+    Returns:
+        Bytes.
+    """
+
+    def update(key: Key[Array, ""], meta_params: PyTree, level: PyTree) -> Any:
+        hyper = Hyperparameters(*[jnp.float32(0)] * len(fields(Hyperparameters)))
+        agent = learner.init(key, level, jnp.int32(1), hyper)
+        return learner.update(key, meta_params, agent, learner.world.plan(level))
+
+    return _bytes_of(jax.make_jaxpr(update)(jax.random.key(0), meta_params, level).jaxpr)
+
+
+def _bytes_of(jaxpr: Any) -> int:
+    """Of all results of all equations, those of programs within it (a loop's body once) among them."""
+    results = sum(v.aval.size * v.aval.dtype.itemsize for equation in jaxpr.eqns for v in equation.outvars)
+    within = [x for equation in jaxpr.eqns for x in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr)]
+    return results + sum(_bytes_of(getattr(x, "jaxpr", x)) for x in within if _is_jaxpr(x))
+
+
+def _is_jaxpr(x: Any) -> bool:
+    return hasattr(x, "eqns")

@@ -41,7 +41,7 @@ run: $(STAMP)
 
 test: $(STAMP)
 	@echo "==> pytest"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(STAMP)
 	@echo "==> ruff"

@@ -8,80 +8,28 @@ import argparse
 import csv
 import dataclasses
 import json
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.meta_runs import Arm, meta_train, run_path, score_arms
 from groove.bootstrap import crossed_bootstrap
-from groove.devices import configure, lives_mesh
+from groove.devices import configure
 from groove.statistics import cvar, iqm
-
-FINAL_RATE = 0.018
-"""Share of its first value that the search's step size ends at, whatever the number of generations."""
 
 BUFFER = 400
 """Levels kept: replay starts after 13 generations of 16 new levels."""
 
 
-@dataclass(frozen=True)
-class Arm:
-    """One side of the comparison.
-
-    Attributes:
-        title: for the table.
-        curriculum: of `groove train`.
-        generations: of each run.
-    """
-
-    title: str
-    curriculum: str
-    generations: int
-
-
 # A generation of 64 candidates lives 64 lives on 32 levels. GROOVE adds two antagonists on each of 16 new
 # levels, 32 lives: two thirds of the generations take as many steps in all.
 ARMS = {
-    "dr": Arm("DR", "dr", 300),
-    "groove": Arm("GROOVE, as many steps in all as DR", "plr", 200),
-    "dr_short": Arm("DR, as many agents' steps as GROOVE", "dr", 200),
+    "dr": Arm("DR", 300, {"curriculum": "dr", "buffer": BUFFER}),
+    "groove": Arm("GROOVE, as many steps in all as DR", 200, {"curriculum": "plr", "buffer": BUFFER}),
+    "dr_short": Arm("DR, as many agents' steps as GROOVE", 200, {"curriculum": "dr", "buffer": BUFFER}),
 }
 SUITES = {"small": 128, "medium": 64, "mazes": 44}
-LIFE_SEEDS = 2
-
-
-def run_path(folder: Path, arm: str, seed: int) -> Path:
-    """Folder of one run."""
-    return folder / f"{arm}-{seed}"
-
-
-def meta_train(folder: Path, arm: str, seed: int) -> None:
-    """Train a rule unless it is there already, or go on with it.
-
-    Args:
-        folder: of all runs.
-        arm: key of ARMS.
-        seed: meta-seed.
-    """
-    path, chosen = run_path(folder, arm, seed), ARMS[arm]
-    asked = {"curriculum": chosen.curriculum, "generations": chosen.generations, "seed": seed, "buffer": BUFFER}
-    if (path / "config.json").is_file():
-        config = json.loads((path / "config.json").read_text())["config"]
-        if any(config.get(name) != value for name, value in asked.items()):
-            raise SystemExit(f"{path}: another run than this comparison's, which has {asked}; name another --runs")
-    if (path / "results.json").is_file():
-        return
-    if (path / "config.json").is_file():
-        command = ["resume", str(path)]
-    else:
-        decay = FINAL_RATE ** (1 / chosen.generations)
-        command = ["train", "tiny", "--run", str(path), "--seed", str(seed), "--curriculum", chosen.curriculum]
-        command += ["--generations", str(chosen.generations), "--es-learning-rate-decay", f"{decay:.6f}"]
-        command += ["--buffer", str(BUFFER), "--heldout-every", "50", "--tune-configurations", "1"]
-    subprocess.run([sys.executable, "-m", "groove", *command], check=True)
 
 
 def suites() -> dict[str, Any]:
@@ -109,28 +57,6 @@ def suites() -> dict[str, Any]:
         optimum=join(*[part.optimum for part in per_maze]),
     )
     return drawn
-
-
-def score_arms(folder: Path, suite: str, level_set: Any, seeds: range) -> dict[str, np.ndarray]:
-    """Normalised scores [seeds, levels] by arm, each a mean over lives."""
-    from groove.building import build_hyperparameters, build_learner, build_population, build_rule
-    from groove.config import TrainConfig
-    from groove.heldout import Evaluation
-    from groove.rules import read_rule
-    from levels.registry import generator
-
-    config = TrainConfig.from_json(json.loads((run_path(folder, "dr", 0) / "config.json").read_text())["config"])
-    world = generator("maze_four_rooms" if suite == "mazes" else suite).world
-    learner = build_learner(config, world, build_rule(config))
-    evaluation = Evaluation(build_population(config, lives_mesh(None), learner))
-    hyper = build_hyperparameters(config, world)
-
-    def of_run(arm: str, seed: int) -> np.ndarray:
-        rule = read_rule(run_path(folder, arm, seed) / "rule.safetensors")[1]
-        lives = [evaluation.returns(rule, level_set, hyper, life) for life in range(LIFE_SEEDS)]
-        return level_set.normalised(np.mean(lives, axis=0))
-
-    return {arm: np.stack([of_run(arm, seed) for seed in seeds]) for arm in ARMS}
 
 
 def env_steps(folder: Path, arm: str) -> tuple[int, int]:
@@ -192,9 +118,12 @@ def main() -> None:
     seeds = range(flags.meta_seeds)
     for seed in seeds:
         for arm in ARMS:
-            meta_train(flags.runs, arm, seed)
+            meta_train(run_path(flags.runs, arm, seed), ARMS[arm], seed)
     configure(None)
-    scores = {suite: score_arms(flags.runs, suite, level_set, seeds) for suite, level_set in suites().items()}
+    scores = {
+        suite: score_arms(flags.runs, list(ARMS), "maze_four_rooms" if suite == "mazes" else suite, level_set, seeds)
+        for suite, level_set in suites().items()
+    }
     rows = summarise(flags.runs, scores)
     flags.out.mkdir(parents=True, exist_ok=True)
     (flags.out / "comparison.json").write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n")

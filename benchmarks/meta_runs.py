@@ -1,0 +1,102 @@
+"""Meta-trainings to compare: runs of several arms with several meta-seeds, resumable, and their held-out scores."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from groove.devices import lives_mesh
+
+FINAL_RATE = 0.018
+"""Share of its first value that the search's step size ends at, whatever the number of generations."""
+
+LIFE_SEEDS = 2
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of a comparison.
+
+    Attributes:
+        title: for the table.
+        generations: of each run.
+        flags: fields of the config in which it differs from the experiment `tiny`.
+    """
+
+    title: str
+    generations: int
+    flags: dict[str, Any]
+
+
+def run_path(folder: Path, arm: str, seed: int) -> Path:
+    """Folder of one run."""
+    return folder / f"{arm}-{seed}"
+
+
+def meta_train(path: Path, arm: Arm, seed: int) -> None:
+    """Train a rule unless it is there already, or go on with it.
+
+    Args:
+        path: folder of the run.
+        arm: what to train.
+        seed: meta-seed.
+    """
+    asked = arm.flags | {"generations": arm.generations, "seed": seed}
+    if (path / "config.json").is_file():
+        config = json.loads((path / "config.json").read_text())["config"]
+        if any(config.get(name) != value for name, value in asked.items()):
+            raise SystemExit(f"{path}: another run than this comparison's, which has {asked}; name another --runs")
+    if (path / "results.json").is_file():
+        return
+    if (path / "config.json").is_file():
+        command = ["resume", str(path)]
+    else:
+        decay = FINAL_RATE ** (1 / arm.generations)
+        command = ["train", "tiny", "--run", str(path), "--es-learning-rate-decay", f"{decay:.6f}"]
+        command += ["--heldout-every", "50", "--tune-configurations", "1"]
+        for name, value in asked.items():
+            command += ["--" + name.replace("_", "-"), str(value)]
+    subprocess.run([sys.executable, "-m", "groove", *command], check=True)
+
+
+def run_config(folder: Path, arm: str, seed: int = 0) -> Any:
+    """The config that a run was made with."""
+    from groove.config import TrainConfig
+
+    content = json.loads((run_path(folder, arm, seed) / "config.json").read_text())
+    return TrainConfig.from_json(content["config"])
+
+
+def score_arms(folder: Path, arms: list[str], levels: str, level_set: Any, seeds: range) -> dict[str, np.ndarray]:
+    """Normalised scores of agents under the rules of all arms.
+
+    Args:
+        folder: of all runs.
+        arms: their names.
+        levels: a distribution in the level set's world.
+        level_set: held-out levels.
+        seeds: meta-seeds.
+
+    Returns:
+        [seeds, levels] by arm, each a mean over lives.
+    """
+    from groove.building import build_hyperparameters, build_learner, build_population, build_rule
+    from groove.heldout import Evaluation
+    from groove.rules import read_rule
+    from levels.registry import generator
+
+    config, world = run_config(folder, arms[0]), generator(levels).world
+    learner = build_learner(config, world, build_rule(config))
+    evaluation = Evaluation(build_population(config, lives_mesh(None), learner))
+    hyper = build_hyperparameters(config, world)
+
+    def of_run(arm: str, seed: int) -> np.ndarray:
+        rule = read_rule(run_path(folder, arm, seed) / "rule.safetensors")[1]
+        lives = [evaluation.returns(rule, level_set, hyper, life) for life in range(LIFE_SEEDS)]
+        return level_set.normalised(np.mean(lives, axis=0))
+
+    return {arm: np.stack([of_run(arm, seed) for seed in seeds]) for arm in arms}

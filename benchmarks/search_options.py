@@ -1,0 +1,104 @@
+"""What cheaper searches cost in quality: low-rank perturbations and bfloat16 products against the default.
+
+Each arm meta-trains a rule on `small` with every meta-seed and scores its agents on held-out levels. An arm
+is done once its run is finished; called again, the comparison goes on where it stopped.
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.meta_runs import Arm, meta_train, run_path, score_arms
+from groove.bootstrap import crossed_bootstrap
+from groove.devices import configure
+from groove.statistics import iqm
+
+GENERATIONS, NUM_LEVELS = 200, 128
+
+ARMS = {
+    title: Arm(title, GENERATIONS, {"curriculum": "dr", "perturbation": perturbation, "precision": precision})
+    for title, perturbation, precision in (
+        ("full", "full", "float32"),
+        ("lowrank:1", "lowrank:1", "float32"),
+        ("lowrank:4", "lowrank:4", "float32"),
+        ("bfloat16", "full", "bfloat16"),
+    )
+}
+
+
+def seconds_per_generation(path: Path) -> float:
+    """Median over the generations of a run."""
+    rows = (path / "timing.jsonl").read_text().splitlines()
+    return statistics.median(json.loads(row)["seconds"] for row in rows)
+
+
+def summarise(folder: Path, scores: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """A row per arm: IQM and the mean less the default's, with their intervals; seconds of a generation."""
+
+    def mean(x: np.ndarray) -> float:
+        return float(np.mean(x))
+
+    return [
+        {
+            "arm": arm,
+            "meta_seeds": values.shape[0],
+            "levels": values.shape[1],
+            "mean": mean(values),
+            "iqm": dataclasses.asdict(crossed_bootstrap(values, iqm)),
+            "mean_less_full": dataclasses.asdict(crossed_bootstrap(values - scores["full"], mean)),
+            "seconds_per_generation": statistics.median(
+                seconds_per_generation(run_path(folder, arm, seed)) for seed in range(values.shape[0])
+            ),
+        }
+        for arm, values in scores.items()
+    ]
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """The table for a document.
+
+    Args:
+        rows: as written.
+
+    Returns:
+        A Markdown table.
+    """
+    lines = ["| search | mean | IQM [95%] | mean less the default's [95%] |", "|---|---:|---:|---:|"]
+    for row in rows:
+        figures = [
+            f"{row[name]['estimate']:.3f} [{row[name]['low']:.3f}, {row[name]['high']:.3f}]"
+            for name in ("iqm", "mean_less_full")
+        ]
+        lines.append(f"| {row['arm']} | {row['mean']:.3f} | {' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Train what is missing, score, print the table and write it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs/search-options"), help="folder of the runs")
+    parser.add_argument("--meta-seeds", type=int, default=4, help="runs of each arm")
+    flags = parser.parse_args()
+    if flags.meta_seeds < 1:
+        parser.error(f"--meta-seeds must be >= 1, got {flags.meta_seeds}")
+    for seed in range(flags.meta_seeds):
+        for name, arm in ARMS.items():
+            meta_train(run_path(flags.runs, name, seed), arm, seed)
+    configure(None)
+    from groove.heldout import HELDOUT_STREAM, draw_level_set
+    from levels.registry import generator
+
+    heldout = draw_level_set(generator("small"), HELDOUT_STREAM, NUM_LEVELS)
+    scores = score_arms(flags.runs, list(ARMS), "small", heldout, range(flags.meta_seeds))
+    rows = summarise(flags.runs, scores)
+    (flags.runs / "options.json").write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n")
+    print(markdown(rows))
+
+
+if __name__ == "__main__":
+    main()

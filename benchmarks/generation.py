@@ -17,10 +17,10 @@ from groove.config import TrainConfig
 from groove.devices import lives_mesh, return_freed_memory
 
 REPEATS = 5
-FLOORS = {"own products": False, "one shared product": True}
-"""Kinds of recurrent products, and whether lives share their kernels in them."""
+FLOORS = {"own": False, "shared": True}
+"""Kinds of recurrent kernels, and whether all lives of a chunk share them."""
 
-TRIAD_MEGABYTES = 128
+TRIAD_MEGABYTES = 256
 
 
 class Generations:
@@ -90,11 +90,11 @@ def speed(name: str, config: dict[str, Any], repeats: int = REPEATS) -> list[Rea
         floor = statistics.median(seconds_of(products(work, mesh, shared), repeats))
         traffic = work.traffic(shared) / bandwidth
         readings += [
-            subject.reading(kind, "s", [floor]),
-            subject.reading(f"generation / {kind}", "x", [median / floor]),
-            subject.reading(f"speed of {kind}", "GFLOP/s", [work.flops / floor / 1e9]),
-            subject.reading(f"memory of {kind}", "s", [traffic]),
-            subject.reading(f"generation / memory of {kind}", "x", [median / traffic]),
+            subject.reading(f"{kind} products", "s", [floor]),
+            subject.reading(f"generation / {kind} products", "x", [median / floor]),
+            subject.reading(f"{kind} products' speed", "GFLOP/s", [work.flops / floor / 1e9]),
+            subject.reading(f"{kind} traffic", "s", [traffic]),
+            subject.reading(f"generation / {kind} traffic", "x", [median / traffic]),
         ]
     return [*readings, subject.reading("bandwidth", "GB/s", [bandwidth / 1e9])]
 

@@ -12,7 +12,7 @@ from benchmarks.readings import Bench, Reading
 
 DOTS_PER_INCH = 120
 BLUE, VERMILLION, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#737373"
-FLOOR_COLORS = {"own products": VERMILLION, "one shared product": GREEN, "memory of own products": GREY}
+FLOOR_COLORS = {"own products": VERMILLION, "shared products": GREEN, "own traffic": GREY}
 AXIS_LABELS = {
     "population": "candidates",
     "workers": "workers of an agent",

@@ -3,6 +3,9 @@
 import importlib
 import inspect
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,8 @@ from benchmarks.own_process import MeasurementFailed, in_own_process
 from benchmarks.readings import read_bench, write_bench
 from benchmarks.sections import SECTIONS
 from tests.benchmarks.handmade import MACHINE, bench, reading
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -71,6 +76,12 @@ def test_failed_process_is_told_in_one_line(tmp_path, stubbed, monkeypatch):
     assert _error(["--out", str(tmp_path)]) == "benchmarks.solver:measure ended with status 1: {}"
     # What was measured before is there.
     assert [row.section for row in read_bench(tmp_path / "bench.json").readings] == list(SECTIONS)[:3]
+
+
+def test_command_itself_loads_no_jax():
+    # It would hold a share of an accelerator's memory while others measure.
+    code = "import sys, benchmarks.__main__, benchmarks.pictures; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def test_own_process_returns_what_a_function_returns(tmp_path):

@@ -31,7 +31,7 @@ def test_unknown_worlds_are_named():
 
 
 def test_generation_is_set_beside_its_floors(stubbed, monkeypatch):
-    monkeypatch.setattr(generation, "TRIAD_MEGABYTES", 1)
+    monkeypatch.setitem(generation.TRIAD_MEGABYTES, "cpu", 1)
     found = _medians(generation.speed("smallest", CONSTANT.to_json(), repeats=1))
     assert found["env steps"] == pytest.approx(4 * 2 * 4 * 3 / found["generation"], rel=0.5)
     for kind in ("own products", "shared products", "own traffic", "shared traffic"):

@@ -1,14 +1,14 @@
 """What a generation cannot be faster than: its recurrent products, and the memory they must read.
 
-The products are counted as they are in Python's order of things: each step of a life multiplies the
-states of all its workers with the recurrent kernels of its candidate. Candidates of their own need a
-product each. Where a perturbation is of low rank, all lives of a device share one product with the
-mean rule's kernels, and only then is that cheaper product the floor.
+Products: each step of a life multiplies the states of all its workers by the recurrent kernels of its
+candidate, and candidates with kernels of their own need a product each. Where a perturbation is of low
+rank, all lives of a device's chunk share one product with the mean rule's kernels; only then is that
+cheaper product the floor.
 
-Memory: in each step a device reads the kernels of every candidate once, and reads and writes the
-states once. All of it comes from main memory only where the kernels of a device's chunk are larger
-than its cache. Else this floor binds nobody, as at A (12 kB a candidate) and B (768 kB) on most CPUs:
-a ratio far above 1 then says nothing.
+Traffic: in each step a device reads the kernels of every candidate once, and reads and writes the
+states once. They come from main memory only where those of a device's chunk are larger than its cache.
+Else this is no floor at all and a generation may well be faster: A (12 kB of kernels a candidate) fits
+into any cache, B (768 kB) into most.
 """
 
 from collections.abc import Callable
@@ -51,13 +51,13 @@ class RecurrentWork:
     chunk: int
 
     @classmethod
-    def of(cls, config: TrainConfig, num_devices: int, chunk_size: int) -> "RecurrentWork":
+    def of(cls, config: TrainConfig, num_devices: int, chunk_size: int | None) -> "RecurrentWork":
         """Count the work of a generation.
 
         Args:
             config: of lives of one length.
             num_devices: that the lives are dealt to.
-            chunk_size: lives side by side on a device, at most.
+            chunk_size: lives side by side on a device, at most; None for all that it is dealt.
 
         Returns:
             The work.
@@ -68,6 +68,7 @@ class RecurrentWork:
         if config.lifetime is None or config.lifetime[0] != config.lifetime[1]:
             raise ValueError(f"floors are counted for lives of one length, got lifetime {config.lifetime}")
         lives = config.population * config.levels_per_candidate
+        dealt = -(-lives // num_devices)
         return cls(
             candidates=config.population,
             lives=lives,
@@ -76,7 +77,7 @@ class RecurrentWork:
             gates=GATES[config.cell],
             num_steps=config.lifetime[0] * config.rollout_length,
             num_devices=num_devices,
-            chunk=min(chunk_size, -(-lives // num_devices)),
+            chunk=min(chunk_size or dealt, dealt),
         )
 
     @property

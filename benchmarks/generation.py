@@ -45,8 +45,8 @@ class Generations:
         return_freed_memory()
 
     @property
-    def chunk_size(self) -> int:
-        """Lives side by side on a device, at most."""
+    def chunk_size(self) -> int | None:
+        """Lives side by side on a device at most, None where the population is left to choose."""
         return self._training.population.chunk_size
 
     def __call__(self) -> dict[str, Array]:

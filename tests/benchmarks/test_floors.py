@@ -32,6 +32,7 @@ def test_work_of_the_settings():
     assert work.flops == 503_316_480_000
     assert work.kernel_bytes == 256 * 768 * 4
     assert RecurrentWork.of(A, num_devices=1, chunk_size=6).num_chunks == 3
+    assert RecurrentWork.of(A, num_devices=2, chunk_size=None).chunk == 8
 
 
 def test_work_follows_the_config():

@@ -19,10 +19,18 @@ def _medians(readings):
     return {reading.metric: reading.median for reading in readings}
 
 
-def test_worlds_act_on_many_calls_with_one_program():
-    readings = worlds.measure(["chain_short", "bsuite/Catch"], num_levels=1, num_workers=2, num_rollouts=2, repeats=2)
-    assert [reading.name for reading in readings] == ["chain_short", "bsuite/Catch"]
-    assert all(reading.repeats >= 2 and reading.min > 0 for reading in readings)
+def test_worlds_have_a_reading_each():
+    names = ["chain_short", "classic/MountainCar"]
+    readings = worlds.measure(names, num_levels=1, num_workers=2, num_rollouts=2, repeats=2)
+    assert [reading.name for reading in readings] == names
+    assert all(reading.repeats == 2 and reading.min > 0 for reading in readings)
+
+
+def test_steps_of_a_world_are_counted(monkeypatch):
+    monkeypatch.setattr(worlds, "seconds_of", lambda action, repeats: [2.0])
+    (reading,) = worlds.measure(["chain_short"], num_levels=3, num_workers=5, num_rollouts=7)
+    # Over two devices, in rollouts of 20 steps, in 2 seconds.
+    assert reading.median == 2 * 3 * 5 * 7 * 20 / 2
 
 
 def test_unknown_worlds_are_named():

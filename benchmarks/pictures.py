@@ -69,7 +69,7 @@ def draw_worlds(readings: list[Reading]) -> Figure | None:
 
 
 def draw_generation(readings: list[Reading]) -> Figure | None:
-    """Bars of a generation and of its floors, setting by setting.
+    """Bars of a generation and of its floors, a panel for each setting.
 
     Args:
         readings: of all sections.
@@ -82,21 +82,18 @@ def draw_generation(readings: list[Reading]) -> Figure | None:
     if not names:
         return None
     bars = {"generation": BLUE} | FLOOR_COLORS
-    figure = Figure(figsize=(7, 0.8 + 1.1 * len(names)), dpi=DOTS_PER_INCH, layout="constrained")
-    axes = figure.subplots()
-    for place, (metric, color) in enumerate(bars.items()):
-        heights = [_of(readings, "generation", metric)[name].median for name in names]
-        axes.barh(np.arange(len(names)) + 0.2 * place, heights, 0.19, color=color, label=metric)
-    axes.set_yticks(np.arange(len(names)) + 0.3, names)
-    axes.invert_yaxis()
-    axes.set_xscale("log")
-    axes.set_xlabel("seconds")
-    axes.legend()
+    figure = Figure(figsize=(7, 0.6 + 1.4 * len(names)), dpi=DOTS_PER_INCH, layout="constrained")
+    for axes, name in zip(np.atleast_1d(figure.subplots(len(names), 1)), names, strict=True):
+        lengths = [_of(readings, "generation", metric)[name].median for metric in bars]
+        axes.barh(list(bars), lengths, color=list(bars.values()))
+        axes.invert_yaxis()
+        axes.set_title(name, loc="left", fontsize=10)
+    figure.supxlabel("seconds", fontsize=10)
     return figure
 
 
 def draw_scaling(axis: str, readings: list[Reading]) -> Figure | None:
-    """Seconds, and peak memory where it was measured, over one size, both logarithmic.
+    """Seconds over one size, both logarithmic, and peak memory where it was measured.
 
     Args:
         axis: field of the config.
@@ -115,13 +112,14 @@ def draw_scaling(axis: str, readings: list[Reading]) -> Figure | None:
         lows, highs = ([getattr(reading, end) for reading in found.values()] for end in ("min", "max"))
         axes.plot(values, medians, "o-", color=BLUE, label="measured")
         axes.fill_between(values, lows, highs, color=(BLUE, 0.2), linewidth=0)
-        # Through the last point: the first ones are mostly what costs the same at every size.
-        slope = -1 if axis == "devices" else 1
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(values, [str(value) for value in values])
+        axes.set_xlabel(AXIS_LABELS[axis])
+        axes.set_ylabel(f"{metric} ({next(iter(found.values())).unit})")
         if metric == "generation":
-            line = [medians[-1] * (value / values[-1]) ** slope for value in values]
-            axes.plot(values, line, "--", color=GREY, label="inverse" if slope < 0 else "linear")
-            axes.legend()
-        _finish(axes, axis, values, f"{metric} ({next(iter(found.values())).unit})")
+            _draw_ideal(axes, axis, values, medians)
+        else:
+            axes.set_ylim(bottom=0)
     return figure
 
 
@@ -132,12 +130,17 @@ def _points(axis: str, readings: dict[str, Reading]) -> dict[int, Reading]:
     return {int(text): readings[name] for name, text in numbers.items() if text.isdigit()}
 
 
-def _finish(axes: Axes, axis: str, values: list[int], label: str) -> None:
-    axes.set_xscale("log", base=2)
+def _draw_ideal(axes: Axes, axis: str, values: list[int], medians: list[float]) -> None:
+    """The line of costs in proportion to a size, or of devices that share the work without loss."""
+    if axis == "devices":
+        label, line = "shared without loss", [medians[0] * values[0] / value for value in values]
+    else:
+        # Through the last point: the first ones are mostly what costs the same at every size.
+        label, line = "linear", [medians[-1] * value / values[-1] for value in values]
+    axes.plot(values, line, "--", color=GREY, label=label)
     axes.set_yscale("log")
-    axes.set_xticks(values, [str(value) for value in values])
-    axes.set_xlabel(AXIS_LABELS[axis])
-    axes.set_ylabel(label)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.legend()
 
 
 PICTURES: dict[str, Callable[[list[Reading]], Figure | None]] = {

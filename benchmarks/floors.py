@@ -135,7 +135,7 @@ def products(work: RecurrentWork, mesh: Mesh, shared: bool) -> Callable[[], Arra
             start, kernel = chunk
 
             def step(number: Array, state: Array) -> Array:
-                # Gates in turn: a compiler leaves out the product of one that is never read.
+                # Gates in turn: a compiler may leave out the product of one that is never read.
                 return jax.lax.dynamic_slice_in_dim(state @ kernel, number % work.gates * size, size, axis=-1)
 
             return jax.lax.fori_loop(0, work.num_steps, step, start)

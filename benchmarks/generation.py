@@ -1,7 +1,7 @@
 """Generations of meta-training: their seconds beside their floors, their compile times and their memory."""
 
-import statistics
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ from jaxtyping import Array
 from benchmarks.floors import RecurrentWork, products, triad
 from benchmarks.readings import Reading, Subject
 from benchmarks.settings import settings_of
-from benchmarks.timing import peak_megabytes, seconds_of
+from benchmarks.timing import peak_megabytes, seconds_in_turns
 from groove.building import build_training
 from groove.config import TrainConfig
 from groove.devices import lives_mesh, return_freed_memory
@@ -60,12 +60,12 @@ class Generations:
 
 
 def speed(name: str, config: dict[str, Any], repeats: int = REPEATS) -> list[Reading]:
-    """Seconds of a generation and its floors in this process; where the compilation cache is empty, compile time.
+    """Seconds of a generation and of its floors, turn by turn; compile time, where the compilation cache is empty.
 
     Args:
         name: of the setting.
         config: JSON of its config, of lives of one length.
-        repeats: generations timed.
+        repeats: turns of a generation and its floors.
 
     Returns:
         The readings.
@@ -73,31 +73,39 @@ def speed(name: str, config: dict[str, Any], repeats: int = REPEATS) -> list[Rea
     chosen = TrainConfig.from_json(config)
     subject, mesh = Subject("generation", name, settings_of(chosen)), lives_mesh(chosen.devices)
     generations = Generations(chosen, mesh)
-    seconds = seconds_of(generations, repeats)
+    for _ in range(2):
+        jax.block_until_ready(generations())
     # Before the floors are measured, whose arrays are not the generation's.
     peak = peak_megabytes(mesh)
     work = RecurrentWork.of(chosen, mesh.size, generations.chunk_size)
+    stream, moved = triad(mesh, TRIAD_MEGABYTES["cpu" if jax.default_backend() == "cpu" else "elsewhere"])
+    floors = [products(work, mesh, shared) for shared in FLOORS.values()]
+    seconds, stream_seconds, *floor_seconds = zip(
+        *seconds_in_turns([generations, stream, *floors], repeats), strict=True
+    )
     steps = work.lives * work.workers * work.num_steps
     readings = [
         subject.reading("generation", "s", seconds),
         subject.reading("env steps", "1/s", [steps / taken for taken in seconds]),
         subject.reading("compile, cold", "s", [generations.compile_seconds]),
         subject.reading("peak memory", "MB", [peak]),
+        subject.reading("bandwidth", "GB/s", [moved / taken / 1e9 for taken in stream_seconds]),
     ]
-    median = statistics.median(seconds)
-    stream, moved = triad(mesh, TRIAD_MEGABYTES["cpu" if jax.default_backend() == "cpu" else "elsewhere"])
-    bandwidth = moved / statistics.median(seconds_of(stream, repeats))
-    for kind, shared in FLOORS.items():
-        floor = statistics.median(seconds_of(products(work, mesh, shared), repeats))
-        traffic = work.traffic(shared) / bandwidth
+    for (kind, shared), product_seconds in zip(FLOORS.items(), floor_seconds, strict=True):
+        share = work.traffic(shared) / moved
+        traffic_seconds = [share * taken for taken in stream_seconds]
         readings += [
-            subject.reading(f"{kind} products", "s", [floor]),
-            subject.reading(f"generation / {kind} products", "x", [median / floor]),
-            subject.reading(f"{kind} products' speed", "GFLOP/s", [work.flops / floor / 1e9]),
-            subject.reading(f"{kind} traffic", "s", [traffic]),
-            subject.reading(f"generation / {kind} traffic", "x", [median / traffic]),
+            subject.reading(f"{kind} products", "s", product_seconds),
+            subject.reading(f"generation / {kind} products", "x", _ratios(seconds, product_seconds)),
+            subject.reading(f"{kind} products' speed", "GFLOP/s", [work.flops / 1e9 / x for x in product_seconds]),
+            subject.reading(f"{kind} traffic", "s", traffic_seconds),
+            subject.reading(f"generation / {kind} traffic", "x", _ratios(seconds, traffic_seconds)),
         ]
-    return [*readings, subject.reading("bandwidth", "GB/s", [bandwidth / 1e9])]
+    return readings
+
+
+def _ratios(seconds: Sequence[float], others: Sequence[float]) -> list[float]:
+    return [one / other for one, other in zip(seconds, others, strict=True)]
 
 
 def warm_compile(name: str, config: dict[str, Any]) -> list[Reading]:

@@ -3,6 +3,9 @@
 from benchmarks.readings import Bench, Reading
 from benchmarks.tables import aligned, number
 
+Readings = dict[tuple[str, str, str], Reading]
+"""By section, name and metric."""
+
 DATED = ("date",)
 """Facts of a machine that always differ."""
 
@@ -33,8 +36,8 @@ def compared(old: Bench, new: Bench) -> str:
         lines.append(f"measured on different machines: {', '.join(differing)}")
     lines += [aligned([("reading", "old", "new", "unit", "new / old"), *rows])] if rows else ["nothing to compare"]
     lines += _listed("other settings, not compared", [was for was, now in both if not _comparable(was, now)])
-    lines += _listed("only in old", [reading for key, reading in before.items() if key not in after])
-    lines += _listed("only in new", [reading for key, reading in after.items() if key not in before])
+    lines += _only("old", before, after)
+    lines += _only("new", after, before)
     return "\n".join(lines)
 
 
@@ -52,3 +55,11 @@ def _facts(bench: Bench) -> str:
 
 def _listed(title: str, readings: list[Reading]) -> list[str]:
     return [f"{title}: {' / '.join(reading.key)}" for reading in readings]
+
+
+def _only(title: str, own: Readings, others: Readings) -> list[str]:
+    """Sections and, of the other sections, readings that one file alone has."""
+    sections = {reading.section for reading in others.values()}
+    whole = dict.fromkeys(reading.section for reading in own.values() if reading.section not in sections)
+    single = [reading for key, reading in own.items() if key not in others and reading.section in sections]
+    return [f"section only in {title}: {section}" for section in whole] + _listed(f"only in {title}", single)

@@ -15,7 +15,8 @@ help:
 	@echo "make test    set up, run the tests"
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy"
-	@echo "make bench   seconds per generation, the floor they are compared with, the price of the curriculum"
+	@echo "make bench   speed of worlds, generations, curriculum, solver and scaling: tables, pictures, runs/bench/bench.json"
+	@echo "             (ten minutes; flags in BENCH, as in make bench BENCH='--only worlds --compare OLD.json')"
 	@echo "make compare DR against GROOVE: 15 short meta-trainings and their held-out scores (runs/compare, resumable)"
 	@echo "make bakeoff all level scores on one pool of levels and a half-trained rule (runs/bakeoff)"
 	@echo "make readme  tables of README.md from runs/published"
@@ -53,10 +54,8 @@ types: $(STAMP)
 	@$(BIN)/mypy
 
 bench: $(STAMP)
-	@echo "==> benchmarks.generation, benchmarks.solver, benchmarks.curriculum"
-	@$(BIN)/python -m benchmarks.generation
-	@$(BIN)/python -m benchmarks.solver
-	@$(BIN)/python -m benchmarks.curriculum
+	@echo "==> benchmarks $(BENCH)"
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 compare: $(STAMP)
 	@echo "==> benchmarks.dr_against_groove"

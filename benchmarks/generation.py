@@ -1,176 +1,143 @@
-"""Seconds per generation of meta-training, against the recurrent products alone: `make bench`.
+"""Generations of meta-training: their seconds beside their floors, their compile times and their memory."""
 
-Each setting runs in a process of its own, twice: with an empty compilation cache and with the one
-the first left behind. Other programs on the machine slow the generation and the floor alike, so
-their ratio is the steadier figure.
-"""
-
-import argparse
-import json
-import os
-import resource
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
+from collections.abc import Sequence
 from typing import Any
 
+import jax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+from benchmarks.floors import RecurrentWork, products, triad
+from benchmarks.readings import Reading, Subject
+from benchmarks.settings import settings_of
+from benchmarks.timing import peak_megabytes, seconds_in_turns
+from groove.building import build_training
 from groove.config import TrainConfig
-from groove.devices import configure, lives_mesh, return_freed_memory
+from groove.devices import lives_mesh, return_freed_memory
 
-LIFETIME = 250
-SETTINGS = {
-    "A": TrainConfig(levels="small", population=16, workers=16, hidden_size=32, lifetime=(LIFETIME, LIFETIME)),
-    "B": TrainConfig(levels="all", population=4, workers=64, hidden_size=256, lifetime=(LIFETIME, LIFETIME)),
-}
 REPEATS = 5
+FLOORS = {"own": False, "shared": True}
+"""Kinds of recurrent kernels, and whether all lives of a chunk share them."""
+
+TRIAD_MEGABYTES = {"cpu": 256, "elsewhere": 4096}
+"""Size of an array that bandwidth is measured with, on each device: an accelerator reads a small one in no time."""
 
 
-def products(config: TrainConfig, num_devices: int) -> Any:
-    """A jitted function that does the recurrent products of one generation and nothing else.
+class Generations:
+    """Generations one after another, compiled."""
 
-    Args:
-        config: of the generation.
-        num_devices: over which the population is spread.
+    def __init__(self, config: TrainConfig, mesh: Mesh) -> None:
+        """Compile, and make the state before the first generation.
 
-    Returns:
-        Function of no arguments that returns an array.
-    """
-    import jax
-    import jax.numpy as jnp
-    from jax.sharding import PartitionSpec
-
-    size, num_products = config.hidden_size, LIFETIME * config.rollout_length
-    # An orthogonal block keeps the state's norm, so that no product meets denormal numbers.
-    block = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (size, size)))[0]
-    kernels = jnp.broadcast_to(jnp.tile(block, (1, 3)), (config.population, size, 3 * size))
-    state = jnp.ones((config.population, config.workers, size))
-
-    def on_device(state: Any, kernels: Any) -> Any:
-        def step(_: Any, state: Any) -> Any:
-            return jax.lax.slice_in_dim(state @ kernels, 0, size, axis=-1)
-
-        return jax.lax.fori_loop(0, num_products, step, state)
-
-    spec = PartitionSpec("lives")
-    mesh = lives_mesh(num_devices)
-    mapped = jax.jit(jax.shard_map(on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False))
-    return lambda: mapped(state, kernels)
-
-
-def seconds_of(action: Any) -> list[float]:
-    """Wall-clock seconds of repeated calls, after one that is not counted.
-
-    Args:
-        action: called without arguments; returns arrays to wait for.
-
-    Returns:
-        REPEATS numbers.
-    """
-    import jax
-
-    jax.block_until_ready(action())
-    taken = []
-    for _ in range(REPEATS):
+        Args:
+            config: of the generations.
+            mesh: of the devices.
+        """
+        self._training = build_training(config, mesh)
+        self._key = jax.random.key(0)
+        state = jax.jit(self._training.init)(self._key)
+        self._state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
         begin = time.perf_counter()
-        jax.block_until_ready(action())
-        taken.append(time.perf_counter() - begin)
-    return taken
+        advance: Any = jax.jit(self._training.generation, donate_argnums=1)
+        self._advance = advance.lower(self._key, self._state).compile()
+        self.compile_seconds = time.perf_counter() - begin
+        return_freed_memory()
+
+    @property
+    def chunk_size(self) -> int | None:
+        """Lives side by side on a device at most, None where the population is left to choose."""
+        return self._training.population.chunk_size
+
+    def __call__(self) -> dict[str, Array]:
+        """Run the next generation.
+
+        Returns:
+            Its metrics.
+        """
+        self._state, metrics = self._advance(self._key, self._state)
+        return metrics
 
 
-def measure(setting: str, compile_only: bool) -> dict[str, Any]:
-    """Measure one setting in this process.
-
-    Args:
-        setting: key of SETTINGS.
-        compile_only: stop after the compilation.
-
-    Returns:
-        JSON object of figures.
-    """
-    config = SETTINGS[setting]
-    configure(None)
-    import jax
-    from jax.sharding import NamedSharding, PartitionSpec
-
-    from groove.building import build_training
-
-    mesh = lives_mesh(None)
-    training = build_training(config, mesh)
-    key = jax.random.key(0)
-    state = jax.device_put(jax.jit(training.init)(key), NamedSharding(mesh, PartitionSpec()))
-    begin = time.perf_counter()
-    generation = jax.jit(training.generation).lower(key, state).compile()
-    figures: dict[str, Any] = {"devices": mesh.size, "compile_seconds": time.perf_counter() - begin}
-    return_freed_memory()
-    if compile_only:
-        return figures
-    seconds = seconds_of(lambda: generation(key, state))
-    # Before the floor is measured, whose arrays are not the generation's.
-    figures["peak_megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    steps = config.population * config.workers * config.rollout_length * LIFETIME
-    median = statistics.median(seconds)
-    floor = statistics.median(seconds_of(products(config, mesh.size)))
-    return figures | {
-        "seconds": seconds,
-        "median_seconds": median,
-        "env_steps_per_second": steps / median,
-        "floor_seconds": floor,
-        "ratio_to_floor": median / floor,
-    }
-
-
-def in_new_process(setting: str, cache: str, compile_only: bool) -> dict[str, Any]:
-    """Measure a setting in a process of its own.
+def speed(name: str, config: dict[str, Any], repeats: int = REPEATS) -> list[Reading]:
+    """Seconds of a generation and of its floors, turn by turn; compile time, where the compilation cache is empty.
 
     Args:
-        setting: key of SETTINGS.
-        cache: folder of the compilation cache.
-        compile_only: stop after the compilation.
+        name: of the setting.
+        config: JSON of its config, of lives of one length.
+        repeats: turns of a generation and its floors.
 
     Returns:
-        JSON object of figures.
+        The readings.
     """
-    command = [sys.executable, "-m", "benchmarks.generation", "--setting", setting]
-    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
-    arguments = command + ["--compile-only"] * compile_only
-    done = subprocess.run(arguments, env=environment, check=True, stdout=subprocess.PIPE)
-    return json.loads(done.stdout)
+    chosen = TrainConfig.from_json(config)
+    subject, mesh = Subject("generation", name, settings_of(chosen)), lives_mesh(chosen.devices)
+    generations = Generations(chosen, mesh)
+    for _ in range(2):
+        jax.block_until_ready(generations())
+    # Before the floors are measured, whose arrays are not the generation's.
+    peak = peak_megabytes(mesh)
+    work = RecurrentWork.of(chosen, mesh.size, generations.chunk_size)
+    stream, moved = triad(mesh, TRIAD_MEGABYTES["cpu" if jax.default_backend() == "cpu" else "elsewhere"])
+    floors = [products(work, mesh, shared) for shared in FLOORS.values()]
+    seconds, stream_seconds, *floor_seconds = zip(
+        *seconds_in_turns([generations, stream, *floors], repeats), strict=True
+    )
+    steps = work.lives * work.workers * work.num_steps
+    readings = [
+        subject.reading("generation", "s", seconds),
+        subject.reading("env steps", "1/s", [steps / taken for taken in seconds]),
+        subject.reading("compile, cold", "s", [generations.compile_seconds]),
+        subject.reading("peak memory", "MB", [peak]),
+        subject.reading("bandwidth", "GB/s", [moved / taken / 1e9 for taken in stream_seconds]),
+    ]
+    for (kind, shared), product_seconds in zip(FLOORS.items(), floor_seconds, strict=True):
+        share = work.traffic(shared) / moved
+        traffic_seconds = [share * taken for taken in stream_seconds]
+        readings += [
+            subject.reading(f"{kind} products", "s", product_seconds),
+            subject.reading(f"generation / {kind} products", "x", _ratios(seconds, product_seconds)),
+            subject.reading(f"{kind} products' speed", "GFLOP/s", [work.flops / 1e9 / x for x in product_seconds]),
+            subject.reading(f"{kind} traffic", "s", traffic_seconds),
+            subject.reading(f"generation / {kind} traffic", "x", _ratios(seconds, traffic_seconds)),
+        ]
+    return readings
 
 
-def main() -> None:
-    """Print the table, or with --setting the figures of one setting as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--setting", choices=list(SETTINGS), help="measure one setting in this process")
-    parser.add_argument("--compile-only", action="store_true", help="stop after the compilation")
-    flags = parser.parse_args()
-    if flags.setting:
-        print(json.dumps(measure(flags.setting, flags.compile_only)))
-        return
-    columns = ("generation", "min-max", "env steps/s", "products", "ratio", "compile cold", "warm", "peak memory")
-    print(f"{'':3}" + "".join(f"{column:>14}" for column in columns))
-    for setting in SETTINGS:
-        with tempfile.TemporaryDirectory() as cache:
-            cold = in_new_process(setting, cache, compile_only=False)
-            warm = in_new_process(setting, cache, compile_only=True)
-        cells = (
-            f"{cold['median_seconds']:.3f} s",
-            f"{min(cold['seconds']):.2f}-{max(cold['seconds']):.2f} s",
-            f"{cold['env_steps_per_second'] / 1e6:.2f}M",
-            f"{cold['floor_seconds']:.3f} s",
-            f"{cold['ratio_to_floor']:.2f}",
-            f"{cold['compile_seconds']:.1f} s",
-            f"{warm['compile_seconds']:.1f} s",
-            f"{cold['peak_megabytes']:.0f} MB",
-        )
-        print(f"{setting:3}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
-    for setting, config in SETTINGS.items():
-        text = f"{config.levels}, {config.population} candidates, {config.workers} workers"
-        print(
-            f"{setting}: {text}, {config.rollout_length} steps, GRU {config.hidden_size}, {LIFETIME} updates a lifetime"
-        )
+def _ratios(seconds: Sequence[float], others: Sequence[float]) -> list[float]:
+    return [one / other for one, other in zip(seconds, others, strict=True)]
 
 
-if __name__ == "__main__":
-    main()
+def warm_compile(name: str, config: dict[str, Any]) -> list[Reading]:
+    """Compile time with the cache that an earlier process left.
+
+    Args:
+        name: of the setting.
+        config: JSON of its config.
+
+    Returns:
+        One reading.
+    """
+    chosen = TrainConfig.from_json(config)
+    subject = Subject("generation", name, settings_of(chosen))
+    generations = Generations(chosen, lives_mesh(chosen.devices))
+    return [subject.reading("compile, warm", "s", [generations.compile_seconds])]
+
+
+def memory(section: str, name: str, config: dict[str, Any]) -> list[Reading]:
+    """Peak memory of two generations in this process.
+
+    Args:
+        section: that asks.
+        name: of the setting.
+        config: JSON of its config.
+
+    Returns:
+        One reading.
+    """
+    chosen = TrainConfig.from_json(config)
+    mesh = lives_mesh(chosen.devices)
+    generations = Generations(chosen, mesh)
+    for _ in range(2):
+        jax.block_until_ready(generations())
+    return [Subject(section, name, settings_of(chosen)).reading("peak memory", "MB", [peak_megabytes(mesh)])]

@@ -7,11 +7,16 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.dr_against_groove import markdown as comparison_table
+from benchmarks.readings import read_bench
+from benchmarks.settings import PAPER, SETTINGS
+from benchmarks.tables import cell
+from benchmarks.tables import markdown as pivot_table
 from groove.table import markdown, read_scores
 from groove.transfer.summary import rule_rows
 
 ROOT = Path(__file__).parent.parent
 PUBLISHED = ROOT / "runs" / "published"
+BENCH_PATH = PUBLISHED / "bench" / "bench.json"
 
 
 def run_table(name: str) -> str:
@@ -69,12 +74,70 @@ def benchmark_table() -> str:
     return "\n".join(lines)
 
 
+SPEED = (
+    ("generation", "generation"),
+    ("generation", "env steps"),
+    ("generation", "generation / own products"),
+    ("curriculum", "GROOVE / DR"),
+    ("generation", "compile, cold"),
+    ("generation", "compile, warm"),
+    ("generation", "peak memory"),
+)
+"""Section and metric of what the README tells of each setting."""
+
+ONCE = (
+    (
+        "lives of log-uniform 10–250 updates, over their share of all 250",
+        "generation",
+        "TA",
+        "generation / its share",
+    ),
+    ("the same, times faster than all 250", "generation", "TA", "times faster than all longest"),
+    ("population 64 to 512, times the seconds", "scaling", "population 64 to 512", "times the seconds"),
+    ("peak memory at population 8", "scaling", "population 8", "peak memory"),
+    ("peak memory at population 1024", "scaling", "population 1024", "peak memory"),
+    ("peak memory, lives of 25 updates", "generation", "A, lives of 25", "peak memory"),
+    ("peak memory, lives of 1000 updates", "generation", "A, lives of 1000", "peak memory"),
+)
+"""Text, section, subject and metric of the README's other figures."""
+
+
+def speed_table() -> str:
+    """Seconds, ratios and memory of the settings that were measured.
+
+    Returns:
+        A Markdown table.
+    """
+    bench = read_bench(BENCH_PATH)
+    measured = {reading.name for reading in bench.readings if reading.metric == "own products"}
+    names = [name for name in SETTINGS | PAPER if name in measured]
+    rows = [("", *names)]
+    for section, metric in SPEED:
+        readings = [bench.reading(section, name, metric) for name in names]
+        rows.append((f"{metric} [{readings[0].unit}]", *map(cell, readings)))
+    return pivot_table(rows)
+
+
+def scale_table() -> str:
+    """How costs grow with lifetimes and population.
+
+    Returns:
+        A Markdown table.
+    """
+    bench = read_bench(BENCH_PATH)
+    readings = {text: bench.reading(section, name, metric) for text, section, name, metric in ONCE}
+    rows = [(f"{text} [{reading.unit}]", cell(reading)) for text, reading in readings.items()]
+    return pivot_table([("", "measured"), *rows])
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "tiny": partial(run_table, "tiny"),
     "laptop": partial(run_table, "laptop"),
     "compare": compare_table,
     "bakeoff": bakeoff_table,
     "benchmark": benchmark_table,
+    "speed": speed_table,
+    "scale": scale_table,
 }
 """What stands between `<!-- NAME -->` and `<!-- /NAME -->` in the README."""
 

@@ -1,35 +1,39 @@
-"""Seconds to solve sets of levels exactly, compile included: part of `make bench`."""
+"""Seconds to solve sets of levels exactly."""
 
 import time
 from functools import partial
 
-from groove.devices import configure
+import jax
 
-SETS = {"small": 128, "all": 16}
+from benchmarks.readings import Reading, Subject
+from benchmarks.timing import seconds_of
+from levels.distributions import DISTRIBUTIONS
+from levels.solver import optimal_return
+
+REPEATS = 5
 
 
-def main() -> None:
-    """Print a row for each set of levels."""
-    configure(None)
-    import jax
+def measure(sets: dict[str, int], repeats: int = REPEATS) -> list[Reading]:
+    """Seconds for the optima of levels of some distributions.
 
-    jax.config.update("jax_enable_compilation_cache", False)
-    from levels.distributions import DISTRIBUTIONS
-    from levels.solver import optimal_return
+    Args:
+        sets: number of levels by distribution.
+        repeats: times they are solved.
 
-    for name, num_levels in SETS.items():
+    Returns:
+        The readings.
+    """
+    readings = []
+    for name, num_levels in sets.items():
         distribution = DISTRIBUTIONS[name]
         keys = jax.random.split(jax.random.key(0), num_levels)
         levels = jax.block_until_ready(jax.jit(jax.vmap(distribution.sample))(keys))
-        solve = jax.jit(jax.vmap(partial(optimal_return, distribution.world)))
-        seconds = []
-        for _ in range(2):
-            begin = time.perf_counter()
-            jax.block_until_ready(solve(levels))
-            seconds.append(time.perf_counter() - begin)
-        first, again = seconds
-        print(f"optimum of {num_levels} {name} levels: {first:.2f} s with compilation, {again:.3f} s again")
-
-
-if __name__ == "__main__":
-    main()
+        solve = jax.jit(jax.vmap(partial(optimal_return, distribution.world))).lower(levels)
+        subject = Subject("solver", f"{num_levels} levels of {name}", {"levels": name, "num_levels": num_levels})
+        begin = time.perf_counter()
+        compiled = solve.compile()
+        readings += [
+            subject.reading("compile, cold", "s", [time.perf_counter() - begin]),
+            subject.reading("all optima", "s", seconds_of(partial(compiled, levels), repeats)),
+        ]
+    return readings

@@ -1,0 +1,173 @@
+"""What a generation cannot be faster than: its recurrent products, and the memory they must read.
+
+Products: each step of a life multiplies the states of all its workers by the recurrent kernels of its
+candidate, and candidates with kernels of their own need a product each. Where a perturbation is of low
+rank, all lives of a device's chunk share one product with the mean rule's kernels; only then is that
+cheaper product the floor.
+
+Traffic: in each step a device reads the kernels of every candidate once, and reads and writes the
+states once. They come from main memory only where those of a device's chunk are larger than its cache.
+Else this is no floor at all and a generation may well be faster: A (12 kB of kernels a candidate) fits
+into any cache, B (768 kB) into most.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+from groove.config import TrainConfig
+from lpg.recurrent import GATES
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class RecurrentWork:
+    """The recurrent products of one generation of lives of one length.
+
+    Attributes:
+        candidates: rules P.
+        lives: of all candidates.
+        workers: B of each life.
+        hidden_size: units H.
+        gates: blocks [H, H] of a kernel.
+        num_steps: steps of a life, over all its updates.
+        num_devices: that the lives are dealt to.
+        chunk: lives side by side on a device.
+    """
+
+    candidates: int
+    lives: int
+    workers: int
+    hidden_size: int
+    gates: int
+    num_steps: int
+    num_devices: int
+    chunk: int
+
+    @classmethod
+    def of(cls, config: TrainConfig, num_devices: int, chunk_size: int | None) -> "RecurrentWork":
+        """Count the work of a generation.
+
+        Args:
+            config: of lives of one length.
+            num_devices: that the lives are dealt to.
+            chunk_size: lives side by side on a device, at most; None for all that it is dealt.
+
+        Returns:
+            The work.
+
+        Raises:
+            ValueError: the lives may differ in length.
+        """
+        if config.lifetime is None or config.lifetime[0] != config.lifetime[1]:
+            raise ValueError(f"floors are counted for lives of one length, got lifetime {config.lifetime}")
+        lives = config.population * config.levels_per_candidate
+        dealt = -(-lives // num_devices)
+        return cls(
+            candidates=config.population,
+            lives=lives,
+            workers=config.workers,
+            hidden_size=config.hidden_size,
+            gates=GATES[config.cell],
+            num_steps=config.lifetime[0] * config.rollout_length,
+            num_devices=num_devices,
+            chunk=min(chunk_size or dealt, dealt),
+        )
+
+    @property
+    def num_chunks(self) -> int:
+        """Chunks that each device runs, one after another."""
+        return -(-self.lives // (self.num_devices * self.chunk))
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions, of own products and of shared ones alike."""
+        return 2 * self.lives * self.workers * self.hidden_size**2 * self.gates * self.num_steps
+
+    @property
+    def kernel_bytes(self) -> int:
+        """Size of one rule's recurrent kernels."""
+        return FLOAT_BYTES * self.hidden_size**2 * self.gates
+
+    def traffic(self, shared: bool) -> int:
+        """Bytes read and written.
+
+        Args:
+            shared: whether all lives of a chunk share their kernels.
+
+        Returns:
+            Bytes, over all devices.
+        """
+        kernels = self.num_devices * self.num_chunks if shared else self.candidates
+        states = 2 * FLOAT_BYTES * self.lives * self.workers * self.hidden_size
+        return self.num_steps * (kernels * self.kernel_bytes + states)
+
+
+def products(work: RecurrentWork, mesh: Mesh, shared: bool) -> Callable[[], Array]:
+    """The recurrent products and nothing else, chunk by chunk on every device.
+
+    Args:
+        work: their number and sizes.
+        mesh: of work.num_devices devices, axis "lives".
+        shared: one product for all lives of a chunk, in place of one for each life.
+
+    Returns:
+        Function of no arguments, compiled when first called.
+    """
+    size, rows = work.hidden_size, work.workers
+    per_chunk = 1 if shared else work.chunk
+    num_kernels, per_kernel = work.num_chunks * per_chunk * mesh.size, rows * work.chunk // per_chunk
+    # An orthogonal block keeps the state's norm, so that no product meets denormal numbers.
+    block = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (size, size)))[0]
+    spec = PartitionSpec("lives")
+    place = partial(jax.device_put, device=NamedSharding(mesh, spec))
+    kernels = place(jnp.broadcast_to(jnp.tile(block, (1, work.gates)), (num_kernels, size, work.gates * size)))
+    states = place(jnp.ones((num_kernels, per_kernel, size)))
+
+    def on_device(states: Array, kernels: Array) -> Array:
+        def run(chunk: tuple[Array, Array]) -> Array:
+            start, kernel = chunk
+
+            def step(number: Array, state: Array) -> Array:
+                # Gates in turn: a compiler may leave out the product of one that is never read.
+                return jax.lax.dynamic_slice_in_dim(state @ kernel, number % work.gates * size, size, axis=-1)
+
+            return jax.lax.fori_loop(0, work.num_steps, step, start)
+
+        in_chunks = (x.reshape(work.num_chunks, per_chunk, *x.shape[1:]) for x in (states, kernels))
+        return jax.lax.map(run, tuple(in_chunks)).reshape(states.shape)
+
+    mapped = jax.jit(jax.shard_map(on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False))
+    return lambda: mapped(states, kernels)
+
+
+def triad(mesh: Mesh, megabytes: int) -> tuple[Callable[[], Array], int]:
+    """a = b + s·c over long arrays, as McCalpin's STREAM (1995) measures the bandwidth of memory.
+
+    Differs: a takes the place of b, for memory fresh from the system would cost more than its traffic.
+
+    Args:
+        mesh: of the devices, over which the arrays are spread.
+        megabytes: size of either array on each device, far beyond any cache.
+
+    Returns:
+        Function of no arguments, and the bytes that a call reads and writes over all devices.
+    """
+    length = megabytes * 2**20 // FLOAT_BYTES * mesh.size
+    placed = NamedSharding(mesh, PartitionSpec("lives"))
+    blank = jax.jit(partial(jnp.zeros, (length,)), out_shardings=placed)
+    summed, added = blank(), blank()
+    add = jax.jit(lambda summed, added: summed + 0.5 * added, donate_argnums=0)
+
+    def run() -> Array:
+        nonlocal summed
+        summed = add(summed, added)
+        return summed
+
+    return run, 3 * FLOAT_BYTES * length

@@ -1,0 +1,151 @@
+"""Pictures of a benchmark."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.readings import Bench, Reading
+
+DOTS_PER_INCH = 120
+BLUE, VERMILLION, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#737373"
+FLOOR_COLORS = {"own products": VERMILLION, "shared products": GREEN, "own traffic": GREY}
+AXIS_LABELS = {
+    "population": "candidates",
+    "workers": "workers of an agent",
+    "hidden_size": "units of the GRU",
+    "devices": "devices",
+}
+
+
+def draw_all(folder: Path, bench: Bench) -> list[Path]:
+    """Draw every picture that there are readings for; those of an earlier benchmark go.
+
+    Args:
+        folder: to write to, which exists.
+        bench: the readings.
+
+    Returns:
+        The PNG files.
+    """
+    drawn = []
+    for name, draw in PICTURES.items():
+        path = folder / f"{name}.png"
+        path.unlink(missing_ok=True)
+        figure = draw(bench.readings)
+        if figure is not None:
+            figure.savefig(path)
+            drawn.append(path)
+    return drawn
+
+
+def _of(readings: list[Reading], section: str, metric: str) -> dict[str, Reading]:
+    """Readings of a metric by the name of their subject."""
+    return {reading.name: reading for reading in readings if (reading.section, reading.metric) == (section, metric)}
+
+
+def draw_worlds(readings: list[Reading]) -> Figure | None:
+    """Bars of environment steps per second.
+
+    Args:
+        readings: of all sections.
+
+    Returns:
+        The figure, None without readings of it.
+    """
+    steps = _of(readings, "worlds", "env steps")
+    if not steps:
+        return None
+    names = sorted(steps, key=lambda name: steps[name].median)
+    figure = Figure(figsize=(7, 0.8 + 0.28 * len(names)), dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.subplots()
+    axes.barh(names, [steps[name].median for name in names], color=BLUE)
+    axes.set_xscale("log")
+    axes.set_xlabel("environment steps per second, random actions")
+    return figure
+
+
+def draw_generation(readings: list[Reading]) -> Figure | None:
+    """Bars of a generation and of its floors, a panel for each setting.
+
+    Args:
+        readings: of all sections.
+
+    Returns:
+        The figure, None without readings of it.
+    """
+    seconds, floors = (_of(readings, "generation", metric) for metric in ("generation", "own products"))
+    names = [name for name in seconds if name in floors]
+    if not names:
+        return None
+    bars = {"generation": BLUE} | FLOOR_COLORS
+    figure = Figure(figsize=(7, 0.6 + 1.4 * len(names)), dpi=DOTS_PER_INCH, layout="constrained")
+    for axes, name in zip(np.atleast_1d(figure.subplots(len(names), 1)), names, strict=True):
+        lengths = [_of(readings, "generation", metric)[name].median for metric in bars]
+        axes.barh(list(bars), lengths, color=list(bars.values()))
+        axes.invert_yaxis()
+        axes.set_title(name, loc="left", fontsize=10)
+    figure.supxlabel("seconds", fontsize=10)
+    return figure
+
+
+def draw_scaling(axis: str, readings: list[Reading]) -> Figure | None:
+    """Seconds over one size, both logarithmic, and peak memory where it was measured.
+
+    Args:
+        axis: field of the config.
+        readings: of all sections.
+
+    Returns:
+        The figure, None without readings of it.
+    """
+    points = {metric: _points(axis, _of(readings, "scaling", metric)) for metric in ("generation", "peak memory")}
+    points = {metric: found for metric, found in points.items() if found}
+    if "generation" not in points:
+        return None
+    figure = Figure(figsize=(4.6 * len(points), 3.6), dpi=DOTS_PER_INCH, layout="constrained")
+    for axes, (metric, found) in zip(np.atleast_1d(figure.subplots(1, len(points))), points.items(), strict=True):
+        values, medians = list(found), [reading.median for reading in found.values()]
+        lows, highs = ([getattr(reading, end) for reading in found.values()] for end in ("min", "max"))
+        axes.plot(values, medians, "o-", color=BLUE, label="measured")
+        axes.fill_between(values, lows, highs, color=(BLUE, 0.2), linewidth=0)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(values, [str(value) for value in values])
+        axes.set_xlabel(AXIS_LABELS[axis])
+        axes.set_ylabel(f"{metric} ({next(iter(found.values())).unit})")
+        if metric == "generation":
+            _draw_ideal(axes, axis, values, medians)
+        else:
+            axes.set_ylim(bottom=0)
+    return figure
+
+
+def _points(axis: str, readings: dict[str, Reading]) -> dict[int, Reading]:
+    """Readings of an axis by their value of it, ascending."""
+    prefix = axis.replace("_", " ") + " "
+    numbers = {name: name.removeprefix(prefix) for name in readings if name.startswith(prefix)}
+    return {int(text): readings[name] for name, text in numbers.items() if text.isdigit()}
+
+
+def _draw_ideal(axes: Axes, axis: str, values: list[int], medians: list[float]) -> None:
+    """The line of costs in proportion to a size, or of devices that share the work without loss."""
+    if axis == "devices":
+        label, line = "shared without loss", [medians[0] * values[0] / value for value in values]
+    else:
+        # Through the last point: the first ones are mostly what costs the same at every size.
+        label, line = "linear", [medians[-1] * value / values[-1] for value in values]
+    axes.plot(values, line, "--", color=GREY, label=label)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.legend()
+
+
+PICTURES: dict[str, Callable[[list[Reading]], Figure | None]] = {
+    "worlds": draw_worlds,
+    "generation": draw_generation,
+    **{f"scaling-{axis.replace('_', '-')}": partial(draw_scaling, axis) for axis in AXIS_LABELS},
+}
+"""File name without suffix -> what draws it."""

@@ -1,0 +1,169 @@
+"""Readings of a benchmark and the file that keeps them. Imports no JAX."""
+
+import dataclasses
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_origin, get_type_hints
+
+from lpg.atomic_file import replacing
+
+FORMAT = "groove bench 1"
+
+
+class BenchFileError(ValueError):
+    """One line that says why a file holds no readings."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One figure, from repeated measurements.
+
+    Attributes:
+        section: of the benchmark.
+        name: of what was measured, unique in its section.
+        metric: what of it was measured; section, name and metric together name the reading.
+        unit: of the three numbers; "x" for a ratio.
+        median: of the measurements.
+        min: of the measurements.
+        max: of the measurements.
+        repeats: number of measurements.
+        settings: what it depends on beside the machine; readings of other settings are not compared.
+    """
+
+    section: str
+    name: str
+    metric: str
+    unit: str
+    median: float
+    min: float
+    max: float
+    repeats: int
+    settings: dict[str, Any]
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Section, name and metric."""
+        return self.section, self.name, self.metric
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What readings are about.
+
+    Attributes:
+        section: of the benchmark.
+        name: unique in its section.
+        settings: what its readings depend on beside the machine, JSON values.
+    """
+
+    section: str
+    name: str
+    settings: dict[str, Any]
+
+    def reading(self, metric: str, unit: str, values: Sequence[float]) -> Reading:
+        """A reading of this subject.
+
+        Args:
+            metric: what was measured.
+            unit: of the values.
+            values: at least one.
+
+        Returns:
+            The reading.
+        """
+        return Reading(
+            section=self.section,
+            name=self.name,
+            metric=metric,
+            unit=unit,
+            median=float(statistics.median(values)),
+            min=float(min(values)),
+            max=float(max(values)),
+            repeats=len(values),
+            settings=self.settings,
+        )
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What one call of the benchmark found.
+
+    Attributes:
+        machine: facts by name (`benchmarks.machine.facts`).
+        readings: of all sections.
+    """
+
+    machine: dict[str, Any]
+    readings: list[Reading]
+
+    def reading(self, section: str, name: str, metric: str) -> Reading:
+        """The reading of that name.
+
+        Args:
+            section: of it.
+            name: of its subject.
+            metric: of it.
+
+        Returns:
+            The reading.
+
+        Raises:
+            BenchFileError: there is none.
+        """
+        for reading in self.readings:
+            if reading.key == (section, name, metric):
+                return reading
+        raise BenchFileError(f"no reading {section} / {name} / {metric}")
+
+
+def write_bench(path: Path, bench: Bench) -> None:
+    """Write readings as JSON, a line each.
+
+    Args:
+        path: of the file, made or replaced whole.
+        bench: the readings.
+    """
+    rows = ",\n".join(json.dumps(dataclasses.asdict(reading), ensure_ascii=False) for reading in bench.readings)
+    machine = json.dumps(bench.machine, ensure_ascii=False)
+    with replacing(path) as temporary:
+        text = f'{{"format": "{FORMAT}",\n"machine": {machine},\n"readings": [\n{rows}\n]}}\n'
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_bench(path: Path) -> Bench:
+    """Read what `write_bench` wrote.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        The readings.
+
+    Raises:
+        BenchFileError: the file cannot be read or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BenchFileError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise BenchFileError(f"{path}: not a JSON file ({error})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise BenchFileError(f"{path}: not a file of this benchmark, whose format is {FORMAT!r}")
+    machine, rows = content.get("machine"), content.get("readings")
+    if not isinstance(machine, dict) or not isinstance(rows, list):
+        raise BenchFileError(f"{path}: machine must be an object and readings a list")
+    return Bench(machine, [_read_row(path, number, row) for number, row in enumerate(rows)])
+
+
+def _read_row(path: Path, number: int, row: Any) -> Reading:
+    kinds = get_type_hints(Reading)
+    if not isinstance(row, dict) or set(row) != set(kinds):
+        raise BenchFileError(f"{path}: reading {number} must have the fields {', '.join(kinds)}")
+    for name, kind in kinds.items():
+        if type(row[name]) not in ((int, float) if kind is float else (get_origin(kind) or kind,)):
+            raise BenchFileError(f"{path}: {name} of reading {number} cannot be {row[name]!r}")
+    return Reading(**row)

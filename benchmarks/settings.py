@@ -1,0 +1,91 @@
+"""What is measured: names and numbers. Imports no JAX."""
+
+import dataclasses
+from typing import Any
+
+from groove.config import EXPERIMENTS, TrainConfig
+
+LIFETIME = 250
+A = TrainConfig(levels="small", population=16, workers=16, hidden_size=32, lifetime=(LIFETIME, LIFETIME))
+B = TrainConfig(levels="all", population=4, workers=64, hidden_size=256, lifetime=(LIFETIME, LIFETIME))
+SETTINGS: dict[str, TrainConfig] = {"A": A, "B": B}
+"""Generations that are measured everywhere; a line adds another."""
+
+PAPER: dict[str, TrainConfig] = {
+    "paper": dataclasses.replace(EXPERIMENTS["groove"], curriculum="dr", lifetime=(LIFETIME, LIFETIME))
+}
+"""GROOVE's own (arXiv:2310.02782): 512 levels × 64 workers, GRU 256, 1024 candidates. Measured on accelerators only."""
+
+MEMORY_LIFETIMES = (25, 250, 1000)
+"""Updates of lives at which the peak memory of A is measured."""
+
+MIXED = dataclasses.replace(A, rule="ta-lpg", population=128, lifetime=(10, LIFETIME))
+"""Lives of log-uniform length, as TA-LPG discovers rules on (arXiv:2402.05828), at the sizes of A."""
+
+WORLDS = (
+    "small",
+    "large",
+    "all",
+    "tabular_dense",
+    "random_dense",
+    "random_small",
+    "chain_short",
+    "chain_distractor",
+    "maze_four_rooms",
+    "maze_perfect_branching",
+    "classic/CartPole",
+    "classic/Acrobot",
+    "bsuite/Catch",
+    "bsuite/DeepSea 8",
+    "minatar/Breakout",
+    "minatar/Asterix",
+)
+"""A few of each kind: sources of levels by name, environments of suites as SUITE/NAME."""
+
+WORLD_WORKERS, WORLD_ROLLOUTS = 64, 5
+"""Workers on each level, and rollouts in a call that is timed."""
+
+SOLVED = {"small": 128, "all": 16}
+"""Levels of a distribution that are solved at once."""
+
+SHORT = dataclasses.replace(A, lifetime=(20, 20))
+"""What scaling starts from: A with lives short enough for a thousand candidates."""
+
+AXES: dict[str, tuple[TrainConfig, tuple[int, ...]]] = {
+    "population": (SHORT, (8, 16, 32, 64, 128, 256, 512, 1024)),
+    "workers": (SHORT, (4, 16, 64, 256)),
+    "hidden_size": (SHORT, (16, 32, 64, 128, 256, 512)),
+}
+"""Fields of the config that are varied one at a time, from what and over which numbers."""
+
+DEVICES_FROM = dataclasses.replace(SHORT, population=64, lifetime=(50, 50))
+"""What is spread over 1, 2, 4 … devices."""
+
+GROWTH = {"population": (64, 512)}
+"""Two numbers of an axis whose costs are compared turn by turn."""
+
+
+def settings_of(config: TrainConfig) -> dict[str, Any]:
+    """The fields of a config that are not the default's.
+
+    Args:
+        config: of a generation.
+
+    Returns:
+        JSON values by name.
+    """
+    defaults = TrainConfig().to_json()
+    return {name: value for name, value in config.to_json().items() if value != defaults[name]}
+
+
+def point_name(axis: str, value: int) -> str:
+    """Name of a point in the readings.
+
+    Args:
+        axis: field of the config.
+        value: of it.
+
+    Returns:
+        The name.
+    """
+    return f"{axis.replace('_', ' ')} {value}"

@@ -13,6 +13,7 @@ from benchmarks.settings import (
     GROWTH,
     MEMORY_LIFETIMES,
     MIXED,
+    OPTIONS,
     PAPER,
     SETTINGS,
     SOLVED,
@@ -48,7 +49,7 @@ def worlds(machine: Machine, cache: str) -> Iterator[list[Reading]]:
 
 def generation(machine: Machine, cache: str) -> Iterator[list[Reading]]:
     """Seconds, floors, compile times and memory of single generations; lives of mixed length; memory of long lives."""
-    for name, config in _settings(machine).items():
+    for name, config in (_settings(machine) | OPTIONS).items():
         with tempfile.TemporaryDirectory() as empty:
             arguments = {"name": name, "config": config.to_json()}
             yield readings_of("benchmarks.generation:speed", empty, **arguments)

@@ -11,6 +11,12 @@ B = TrainConfig(levels="all", population=4, workers=64, hidden_size=256, lifetim
 SETTINGS: dict[str, TrainConfig] = {"A": A, "B": B}
 """Generations that are measured everywhere; a line adds another."""
 
+OPTIONS: dict[str, TrainConfig] = {
+    "B, lowrank:1": dataclasses.replace(B, perturbation="lowrank:1"),
+    "B, bfloat16": dataclasses.replace(B, precision="bfloat16"),
+}
+"""Measured as generations alone, without a curriculum."""
+
 PAPER: dict[str, TrainConfig] = {
     "paper": dataclasses.replace(EXPERIMENTS["groove"], curriculum="dr", lifetime=(LIFETIME, LIFETIME))
 }

@@ -14,6 +14,7 @@ import benchmarks.sections
 from benchmarks.own_process import MeasurementFailed, in_own_process
 from benchmarks.readings import read_bench, write_bench
 from benchmarks.sections import SECTIONS
+from benchmarks.settings import OPTIONS
 from tests.benchmarks.handmade import MACHINE, bench, reading
 
 ROOT = Path(__file__).parent.parent.parent
@@ -111,7 +112,7 @@ def test_sections_call_functions_that_exist_with_their_arguments(monkeypatch, ba
     for section in SECTIONS.values():
         assert list(section(MACHINE | {"backend": backend, "devices": 4}, "cache"))
     speeds = [arguments["name"] for function, arguments in asked if function == "benchmarks.generation:speed"]
-    assert speeds == (["A", "B"] if backend == "cpu" else ["A", "B", "paper"])
+    assert speeds == ["A", "B", *(["paper"] if backend == "gpu" else []), *OPTIONS]
     axes = {arguments["axis"]: arguments for function, arguments in asked if function == "benchmarks.scaling:measure"}
     assert axes["devices"]["values"] == [1, 2, 4]
     assert axes["population"]["growth"] == [64, 512]

@@ -1,4 +1,4 @@
-"""Fills the tables of README.md from the files of runs/published/: `make readme`."""
+"""Fills the tables of README.md and docs/ from the files of runs/published/: `make readme`."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.dr_against_groove import markdown as comparison_table
 from benchmarks.readings import read_bench
+from benchmarks.search_options import markdown as search_options_table
 from benchmarks.settings import OPTIONS, PAPER, SETTINGS
 from benchmarks.tables import cell
 from benchmarks.tables import markdown as pivot_table
@@ -74,6 +75,16 @@ def benchmark_table() -> str:
     return "\n".join(lines)
 
 
+def options_table() -> str:
+    """Low-rank perturbations and less precise products against the default.
+
+    Returns:
+        A Markdown table.
+    """
+    path = PUBLISHED / "search-options" / "options.json"
+    return search_options_table(json.loads(path.read_text(encoding="utf-8")))
+
+
 SPEED = (
     ("generation", "generation"),
     ("generation", "env steps"),
@@ -133,44 +144,48 @@ def scale_table() -> str:
     return pivot_table([("", "measured"), *rows])
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    "tiny": partial(run_table, "tiny"),
-    "laptop": partial(run_table, "laptop"),
-    "compare": compare_table,
-    "bakeoff": bakeoff_table,
-    "benchmark": benchmark_table,
-    "speed": speed_table,
-    "scale": scale_table,
+TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {
+        "tiny": partial(run_table, "tiny"),
+        "laptop": partial(run_table, "laptop"),
+        "compare": compare_table,
+        "bakeoff": bakeoff_table,
+        "benchmark": benchmark_table,
+        "speed": speed_table,
+        "scale": scale_table,
+    },
+    "docs/performance.md": {"options": options_table},
 }
-"""What stands between `<!-- NAME -->` and `<!-- /NAME -->` in the README."""
+"""What stands between `<!-- NAME -->` and `<!-- /NAME -->` in a document."""
 
 
-def filled(text: str) -> str:
-    """A README with its tables made anew.
+def filled(document: str) -> str:
+    """A document with its tables made anew.
 
     Args:
-        text: of the README.
+        document: its path from the project's root, a key of TABLES.
 
     Returns:
-        The text with the content of every marked place replaced.
+        Its text with the content of every marked place replaced.
 
     Raises:
         ValueError: a table has no place, or more than one.
     """
-    for name, table in TABLES.items():
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for name, table in TABLES[document].items():
         content = f"<!-- {name} -->\n{table()}\n<!-- /{name} -->"
         text, count = re.subn(
             rf"<!-- {name} -->\n.*?<!-- /{name} -->", lambda _, content=content: content, text, flags=re.DOTALL
         )
         if count != 1:
-            raise ValueError(f"README.md must have one place <!-- {name} -->, got {count}")
+            raise ValueError(f"{document} must have one place <!-- {name} -->, got {count}")
     return text
 
 
 def main() -> None:
-    """Write README.md."""
-    path = ROOT / "README.md"
-    path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the documents."""
+    for document in TABLES:
+        (ROOT / document).write_text(filled(document), encoding="utf-8")
 
 
 if __name__ == "__main__":

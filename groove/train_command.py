@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from rich.console import Console
 
-from groove.cli import UsageError, choose, one_line, refuse_unknown_flags
+from groove.cli import CommandError, UsageError, choose, one_line, refuse_unknown_flags
 from groove.config import EXPERIMENTS, TrainConfig
 from groove.devices import configure
 from groove.flags import read_flags
@@ -110,6 +110,5 @@ def _finish(action: Callable[[], None]) -> int:
         print(f"groove: {stopped}", file=sys.stderr)
         return 130 if isinstance(stopped, RunInterrupted) else 1
     except (RunFolderError, CheckpointError, RuleFileError) as error:
-        print(f"groove: {error}; earlier checkpoints are intact", file=sys.stderr)
-        return 1
+        raise CommandError(f"{error}; earlier checkpoints are intact") from error
     return 0

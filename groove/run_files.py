@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from jaxtyping import PyTree
@@ -19,6 +21,9 @@ from lpg.rule_file import save_rule
 
 Log = Callable[[dict[str, Any], float, int], None]
 """Takes a generation's metrics, its seconds and its environment steps."""
+
+Tell = Callable[[bytes], bytes]
+"""Takes the bytes that the writing process has, and gives them on every process."""
 
 
 class RunFiles:
@@ -52,11 +57,12 @@ class RunFiles:
         with RunLogs(self.folder, self._console, first_generation, self._config.generations) as logs:
             yield logs.append
 
-    def newest(self, example: PyTree) -> Restored | None:
-        """The newest checkpoint that is whole.
+    def newest(self, example: PyTree, told: Tell) -> Restored | None:
+        """The newest checkpoint that is whole, told to all processes.
 
         Args:
             example: of a state.
+            told: hands bytes to the other processes.
 
         Returns:
             The checkpoint, None where none was ever written.
@@ -64,7 +70,9 @@ class RunFiles:
         Raises:
             CheckpointError: none can be used.
         """
-        return self.checkpoints.restore(example) if self.checkpoints.generations() else None
+        restored = self.checkpoints.restore(example) if self.checkpoints.generations() else None
+        told(b"" if restored is None else self.checkpoints.content(restored.generation))
+        return restored
 
     def save(self, state: RunState, mean: PyTree, steps: dict[str, int]) -> None:
         """Write the rule and a checkpoint.
@@ -107,10 +115,15 @@ class NoFiles:
         del first_generation
         yield lambda row, seconds, env_steps: None
 
-    def newest(self, example: PyTree) -> Restored | None:
-        """Find nothing."""
-        del example
-        return None
+    def newest(self, example: PyTree, told: Tell) -> Restored | None:
+        """The checkpoint that the writing process has found."""
+        content = told(b"")
+        if not content:
+            return None
+        with TemporaryDirectory() as folder:
+            received = Checkpoints(Path(folder))
+            received.receive(content)
+            return received.restore(example)
 
     def save(self, state: RunState, mean: PyTree, steps: dict[str, int]) -> None:
         """Save nothing."""

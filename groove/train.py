@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -11,6 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 from rich.console import Console
 
+from groove.agreement import anywhere, from_writer, meet
 from groove.building import (
     build_generator,
     build_hyperparameters,
@@ -21,7 +23,7 @@ from groove.building import (
 from groove.checkpoints import CheckpointError
 from groove.cli import CommandError, one_line
 from groove.config import TrainConfig
-from groove.devices import lives_mesh, return_freed_memory
+from groove.devices import lives_mesh, local, replicated, return_freed_memory
 from groove.heldout import (
     HELDOUT_STREAM,
     TRAINING_STREAM,
@@ -91,6 +93,7 @@ class Run:
             RunStopped: the run ended early, with a checkpoint.
             RunFolderError, CheckpointError, RuleFileError: something could not be written.
         """
+        meet(self._mesh)
         self._run(self._files(folder), self._initial_state(), NO_STEPS)
 
     def resume(self, folder: RunFolder | None) -> None:
@@ -102,9 +105,10 @@ class Run:
         Raises:
             CommandError: no checkpoint can be used.
         """
+        meet(self._mesh)
         files = self._files(folder)
         with one_line(CheckpointError, kind=CommandError):
-            restored = files.newest(jax.eval_shape(self._initial_state))
+            restored = files.newest(jax.eval_shape(self._initial_state), partial(from_writer, self._mesh))
         if restored is None:
             self.console.print("no checkpoint yet: starting from the first generation")
             self._run(files, self._initial_state(), NO_STEPS)
@@ -124,16 +128,17 @@ class Run:
     def _run(self, files: RunFiles | NoFiles, state: RunState, steps: dict[str, int]) -> None:
         heldout = draw_level_set(self._levels, HELDOUT_STREAM, self.config.heldout_levels)
         # Placed as the generation returns it, so that the first call compiles for all.
-        state = jax.device_put(state, NamedSharding(self._mesh, PartitionSpec()))
-        advance: Any = jax.jit(self._training.generation, donate_argnums=1)
+        run_key, state = replicated(self._mesh, (self._run_key, state))
+        everywhere = NamedSharding(self._mesh, PartitionSpec())
+        advance: Any = jax.jit(self._training.generation, donate_argnums=1, out_shardings=everywhere)
         with stop_requests(self.console) as stop, files.logs(int(state.generation)) as log:
             if int(state.generation) < self.config.generations:
                 # Compiled before it is run, so that its arrays come after the compiler's memory has gone back.
-                advance = advance.lower(self._run_key, state).compile()
+                advance = advance.lower(run_key, state).compile()
                 return_freed_memory()
             for generation in range(int(state.generation), self.config.generations):
                 begin = time.perf_counter()
-                state, metrics = advance(self._run_key, state)
+                state, metrics = advance(run_key, state)
                 row = {name: np.asarray(value).item() for name, value in metrics.items()}
                 seconds = time.perf_counter() - begin
                 taken = self._env_steps(row)
@@ -146,9 +151,9 @@ class Run:
                     row["heldout_score"] = float(np.mean(heldout.normalised(returns)))
                 log(row, seconds, sum(taken.values()))
                 failed = row["failed_candidates"] == self.config.population
-                stopping = bool(stop)
+                stopping = anywhere(self._mesh, bool(stop))
                 if last or failed or stopping or (generation + 1) % self.config.checkpoint_every == 0:
-                    files.save(state, self._mean(state), steps)
+                    files.save(local(state), self._mean(state), steps)
                 if failed:
                     raise RunStopped(
                         f"generation {generation}: no candidate had a finite fitness, a smaller --sigma or "
@@ -161,7 +166,7 @@ class Run:
         self._close(files, self._mean(state), heldout)
 
     def _mean(self, state: RunState) -> PyTree:
-        return self._training.search.mean(state.search)
+        return self._training.search.mean(local(state.search))
 
     def _env_steps(self, row: dict[str, Any]) -> dict[str, int]:
         """Environment steps that a generation's agents and antagonists took to learn."""

@@ -1,8 +1,10 @@
 """`groove train` and `groove resume`."""
 
 import dataclasses
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,11 +17,18 @@ from rich.console import Console
 from groove.cli import CommandError, UsageError, choose, one_line, refuse_unknown_flags
 from groove.config import EXPERIMENTS, TrainConfig
 from groove.devices import configure
+from groove.distributed import Job, JobFlags, job
 from groove.flags import read_flags
 from groove.run_folder import RunFolder, RunFolderError
 
 if TYPE_CHECKING:
     from groove.train import Run
+
+JOB_FLAGS = ("distributed", "no_distributed", "coordinator", "processes", "process_id")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class TrainFlags:
     config: Annotated[TrainConfig, tyro.conf.OmitArgPrefixes]
     run: Path | None = None
     """Folder of the run, new or empty; runs/EXPERIMENT-DATE-TIME by default."""
+    job: Annotated[JobFlags, tyro.conf.OmitArgPrefixes] = JobFlags()
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class ResumeFlags:
 
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
+    job: Annotated[JobFlags, tyro.conf.OmitArgPrefixes] = JobFlags()
 
 
 def train(arguments: list[str]) -> int:
@@ -59,18 +70,20 @@ def train(arguments: list[str]) -> int:
     choose("experiment", name, EXPERIMENTS)
     flags = [field.name for field in dataclasses.fields(TrainConfig)] + ["run"]
     # A switch has a negation too: --no-solvable.
-    refuse_unknown_flags(rest, ["--" + flag.replace("_", "-") for flag in [*flags, "no_solvable"]])
+    refuse_unknown_flags(rest, [_flag(flag) for flag in [*flags, "no_solvable", *JOB_FLAGS]])
     chosen = read_flags(TrainFlags, f"groove train {name}", rest, default=TrainFlags(config=EXPERIMENTS[name]))
     path = chosen.run or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     config = chosen.config
     if config.level_folder is not None:
         # A run may be resumed from elsewhere.
         config = dataclasses.replace(config, level_folder=str(Path(config.level_folder).resolve()))
-    run = _build(config)
-    with one_line(RunFolderError), RunFolder.create(path) as folder:
-        folder.write_config(run.record)
-        print(f"run: {path}")
-        return _finish(partial(run.start, folder))
+    with job(chosen.job, chosen.run) as place, _folder(place, partial(RunFolder.create, path)) as folder:
+        _refuse_other_config(config, place)
+        run = _build(config, place)
+        if folder is not None:
+            folder.write_config(run.record)
+            print(f"run: {path}")
+        return _finish(partial(run.start, folder), place)
 
 
 def resume(arguments: list[str]) -> int:
@@ -82,24 +95,46 @@ def resume(arguments: list[str]) -> int:
     Returns:
         Exit status.
     """
-    refuse_unknown_flags(arguments, [])
+    refuse_unknown_flags(arguments, [_flag(flag) for flag in JOB_FLAGS])
     chosen = read_flags(ResumeFlags, "groove resume", arguments)
-    with one_line(RunFolderError), RunFolder.open(chosen.run) as folder:
-        content = folder.read_config()
-        with one_line(ValueError, prefix=f"{folder.config_path}: "):
-            config = TrainConfig.from_json(content.get("config"))
-        return _finish(partial(_build(config).resume, folder))
+    with job(chosen.job, chosen.run) as place, _folder(place, partial(RunFolder.open, chosen.run)) as folder:
+        content = place.from_writer(lambda: json.dumps(RunFolder(chosen.run).read_config().get("config")))
+        with one_line(ValueError, prefix=f"{RunFolder(chosen.run).config_path}: "):
+            config = TrainConfig.from_json(json.loads(content))
+        return _finish(partial(_build(config, place).resume, folder), place)
 
 
-def _build(config: TrainConfig) -> "Run":
-    configure(config.devices)
+@contextmanager
+def _folder(place: Job, take: Callable[[], RunFolder]) -> Iterator[RunFolder | None]:
+    """The run's folder, locked; None where another process of the job writes."""
+    if not place.writes:
+        yield None
+        return
+    with one_line(RunFolderError), take() as folder:
+        yield folder
+
+
+def _refuse_other_config(config: TrainConfig, place: Job) -> None:
+    """Processes that live other lives would wait for each other for ever, or go on with each other's numbers."""
+    mine = config.to_json()
+    writers = json.loads(place.from_writer(lambda: json.dumps(mine)))
+    for name, value in mine.items():
+        if value != writers[name]:
+            raise UsageError(
+                f"{_flag(name)} must be the same in all processes of a job, got {value} in process "
+                f"{place.process_id} and {writers[name]} in process 0"
+            )
+
+
+def _build(config: TrainConfig, place: Job) -> "Run":
+    configure(config.devices or (1 if place.num_processes > 1 else None))
     from groove.train import Run
 
     with one_line(ValueError):
-        return Run(config, Console())
+        return Run(config, Console(quiet=not place.writes))
 
 
-def _finish(action: Callable[[], None]) -> int:
+def _finish(action: Callable[[], None], place: Job) -> int:
     from groove.checkpoints import CheckpointError
     from groove.train import RunInterrupted, RunStopped
     from lpg.rule_file import RuleFileError
@@ -107,7 +142,8 @@ def _finish(action: Callable[[], None]) -> int:
     try:
         action()
     except RunStopped as stopped:
-        print(f"groove: {stopped}", file=sys.stderr)
+        if place.writes:
+            print(f"groove: {stopped}", file=sys.stderr)
         return 130 if isinstance(stopped, RunInterrupted) else 1
     except (RunFolderError, CheckpointError, RuleFileError) as error:
         raise CommandError(f"{error}; earlier checkpoints are intact") from error

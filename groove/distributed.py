@@ -160,6 +160,8 @@ def _connect(flags: JobFlags) -> Job:
         jax.distributed.initialize(**options)
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
+        if "start RPC server" in reason:
+            raise UsageError(f"--coordinator {flags.coordinator}: the port is in use on this machine") from error
         if flags.coordinator is not None:
             raise UsageError(f"--coordinator {flags.coordinator}: {reason}") from error
         if isinstance(error, ValueError):

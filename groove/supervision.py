@@ -61,10 +61,10 @@ def _watch(child: int, reading: int, lost: Callable[[str], str], not_met: str) -
         received = os.read(reading, 2**16)
         *lines, pending = (pending + received).split(b"\n")
         for line in lines if received else [pending][: len(pending)]:
-            said = said or line.startswith(lost_begins)
             if held or RUNTIME_LOG.match(line):
                 held += line + b"\n"
             else:
+                said = said or line.startswith(lost_begins)
                 _write(line + b"\n")
         if not received:
             break
@@ -79,12 +79,12 @@ def _tell_the_end(status: int, held: bytes, said: bool, lost: Callable[[str], st
             _write(f"{not_met}\n".encode())
             return 2
         if not said:
-            reason = held.split(b"absl::Status: ")[-1].split(b"\n")[0].split(b". ")[0]
+            reason = b" ".join(held.split(b"absl::Status: ")[-1].split()).split(b". ")[0].split(b" The tasks")[0]
             _write(f"{lost(reason.decode(errors='replace'))}\n".encode())
         return 1
-    lines = held.splitlines(keepends=True)
-    # A mistake of the user's, or the end of another process, is told in one line.
-    _write(b"".join(line for line in lines if not ((said or status == 2) and RUNTIME_LOG.match(line))))
+    # Beside its own reason for an end, which is told in one line, the runtime's is noise.
+    ours = b"".join(line for line in held.splitlines(keepends=True) if line.startswith(b"groove: "))
+    _write(ours if said or ours else held)
     if status < 0:
         _write(f"groove: ended by {signal.Signals(-status).name}\n".encode())
         return 128 - status

@@ -142,6 +142,8 @@ def job(flags: JobFlags, run: Path | None) -> Iterator[Job]:
 
 def _connect(flags: JobFlags) -> Job:
     import jax
+
+    # Its public functions would start the backend, before the number of CPU devices is known.
     from jax._src.distributed import global_state
 
     # It would swallow the first SIGTERM, which is a run's request to stop.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -78,7 +78,7 @@ def train(arguments: list[str]) -> int:
         # A run may be resumed from elsewhere.
         config = dataclasses.replace(config, level_folder=str(Path(config.level_folder).resolve()))
     with job(chosen.job, chosen.run) as place, _folder(place, partial(RunFolder.create, path)) as folder:
-        _refuse_other_config(config, place)
+        _refuse_other_config(config, _agreed("train", place, config.to_json), place)
         run = _build(config, place)
         if folder is not None:
             folder.write_config(run.record)
@@ -98,9 +98,9 @@ def resume(arguments: list[str]) -> int:
     refuse_unknown_flags(arguments, [_flag(flag) for flag in JOB_FLAGS])
     chosen = read_flags(ResumeFlags, "groove resume", arguments)
     with job(chosen.job, chosen.run) as place, _folder(place, partial(RunFolder.open, chosen.run)) as folder:
-        content = place.from_writer(lambda: json.dumps(RunFolder(chosen.run).read_config().get("config")))
+        told = _agreed("resume", place, lambda: RunFolder(chosen.run).read_config().get("config"))
         with one_line(ValueError, prefix=f"{RunFolder(chosen.run).config_path}: "):
-            config = TrainConfig.from_json(json.loads(content))
+            config = TrainConfig.from_json(told)
         return _finish(partial(_build(config, place).resume, folder), place)
 
 
@@ -114,15 +114,20 @@ def _folder(place: Job, take: Callable[[], RunFolder]) -> Iterator[RunFolder | N
         yield folder
 
 
-def _refuse_other_config(config: TrainConfig, place: Job) -> None:
-    """Processes that live other lives would wait for each other for ever, or go on with each other's numbers."""
-    mine = config.to_json()
-    writers = json.loads(place.from_writer(lambda: json.dumps(mine)))
-    for name, value in mine.items():
-        if value != writers[name]:
+def _agreed(command: str, place: Job, config: Callable[[], Any]) -> Any:
+    """The config of the writing process, where that runs the same command; else processes would wait for each other."""
+    theirs, told = json.loads(place.from_writer(lambda: json.dumps([command, config()])))
+    if theirs != command:
+        raise UsageError(f"groove {command} in process {place.process_id} of a job, groove {theirs} in process 0")
+    return told
+
+
+def _refuse_other_config(config: TrainConfig, told: dict[str, Any], place: Job) -> None:
+    for name, value in config.to_json().items():
+        if value != told[name]:
             raise UsageError(
                 f"{_flag(name)} must be the same in all processes of a job, got {value} in process "
-                f"{place.process_id} and {writers[name]} in process 0"
+                f"{place.process_id} and {told[name]} in process 0"
             )
 
 

@@ -63,13 +63,14 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def run_job(*arguments, actions=None):
+def run_job(*arguments, actions=None, commands=None):
     """Exit status, output and errors of two processes, and the seconds between their ends."""
+    commands = commands or [arguments, arguments]
     port, processes, ends = free_port(), [], {}
     for number in range(2):
         start = ["-m", "groove"] if actions is None else ["-c", STUBBED, actions[number]]
         place = ["--distributed", "--coordinator", f"127.0.0.1:{port}", "--processes", 2, "--process-id", number]
-        command = [sys.executable, *start, *map(str, [*arguments, *place])]
+        command = [sys.executable, *start, *map(str, [*commands[number], *place])]
         processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
     try:
         begin = time.monotonic()
@@ -207,3 +208,22 @@ def test_number_of_devices_changes_no_fitness_and_no_heldout_return():
     for rows, returns in others:
         assert returns == one[1]
         assert rows == [pytest.approx(row, abs=1e-5, nan_ok=True) for row in one[0]]
+
+
+@pytest.mark.parametrize(
+    ("commands", "reason"),
+    [
+        (
+            ["train tiny --run run --seed 1", "train tiny --run run --seed 2"],
+            "--seed must be the same in all processes",
+        ),
+        (["train tiny --run run", "resume run"], "groove resume in process 1 of a job, groove train in process 0"),
+    ],
+)
+def test_processes_with_other_commands_are_refused(commands, reason, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent), prepend=os.pathsep)
+    monkeypatch.chdir(tmp_path)
+    ended, _ = run_job(commands=[command.split() for command in commands])
+    assert ended[1][0] == 2 and ended[1][2].startswith("groove: ") and reason in ended[1][2]
+    assert ended[0][0] == 1 and "another process of the job has ended or cannot be reached" in ended[0][2]
+    assert all(errors.count("\n") == 1 for _, _, errors in ended)

@@ -121,6 +121,29 @@ class Checkpoints:
             raise CheckpointError(f"{self.folder}: no checkpoint can be used: {'; '.join(skipped)}")
         raise CheckpointError(f"{self.folder}: no checkpoint")
 
+    def content(self, generation: int) -> bytes:
+        """A checkpoint as it lies on disk, for another process to `receive`.
+
+        Args:
+            generation: of a checkpoint.
+
+        Raises:
+            CheckpointError: it cannot be read.
+        """
+        try:
+            return f"{generation}\n".encode() + self._path(generation).read_bytes()
+        except OSError as error:
+            raise CheckpointError(f"{self._path(generation)}: cannot be read: {error.strerror}") from error
+
+    def receive(self, content: bytes) -> None:
+        """Put a checkpoint of another process into this folder.
+
+        Args:
+            content: as `content` gave it.
+        """
+        generation, file = content.split(b"\n", 1)
+        self._path(int(generation)).write_bytes(file)
+
     def _path(self, generation: int) -> Path:
         return self.folder / f"generation_{generation:08d}.safetensors"
 

@@ -45,8 +45,16 @@ COMMANDS = {
 }
 
 
-class UsageError(ValueError):
-    """A mistake on the command line, told in one line."""
+class CommandError(Exception):
+    """Why a command cannot go on, told in one line."""
+
+    status = 1
+
+
+class UsageError(CommandError, ValueError):
+    """A mistake on the command line."""
+
+    status = 2
 
 
 def usage() -> str:
@@ -96,22 +104,43 @@ def refuse_unknown_flags(arguments: list[str], known: list[str]) -> None:
 
 
 @contextmanager
-def one_line(*kinds: type[Exception], prefix: str = "") -> Iterator[None]:
-    """Tell errors of some kinds as mistakes on the command line.
+def one_line(*kinds: type[Exception], prefix: str = "", kind: type[CommandError] = UsageError) -> Iterator[None]:
+    """Tell errors of some kinds in one line, as mistakes on the command line if not said otherwise.
 
     Args:
         kinds: of the errors.
         prefix: put before the message.
+        kind: of the error raised in their place.
 
     Raises:
-        UsageError: in place of such an error.
+        CommandError: of that kind, in place of such an error.
     """
     try:
         yield
-    except UsageError:
+    except CommandError:
         raise
     except kinds as error:
-        raise UsageError(f"{prefix}{error}") from error
+        raise kind(f"{prefix}{error}") from error
+
+
+def told(error: CommandError | KeyboardInterrupt | BrokenPipeError) -> int:
+    """Tell why a command ended.
+
+    Args:
+        error: that ended it.
+
+    Returns:
+        Exit status of the process.
+    """
+    if isinstance(error, BrokenPipeError):
+        # Whoever read the output, head say, has read enough; nothing more can be told, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    if isinstance(error, KeyboardInterrupt):
+        print("groove: interrupted", file=sys.stderr)
+        return 130
+    print(f"groove: {error}", file=sys.stderr)
+    return error.status
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -135,13 +164,5 @@ def main(arguments: list[str] | None = None) -> int:
         status = command(arguments[1:])
         sys.stdout.flush()
         return status
-    except UsageError as error:
-        print(f"groove: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("groove: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # Whoever read the output, head say, has read enough; nothing more can be told, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    except (CommandError, KeyboardInterrupt, BrokenPipeError) as error:
+        return told(error)

@@ -3,10 +3,12 @@
 import ctypes
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
+
+Tree = TypeVar("Tree")
 
 
 def configure(num_devices: int | None) -> None:
@@ -38,25 +40,65 @@ def configure_host() -> None:
 
 
 def lives_mesh(num_devices: int | None) -> "Mesh":
-    """A mesh with one axis, "lives", over local devices.
+    """A mesh with one axis, "lives", over the devices of all processes.
 
     Args:
-        num_devices: how many, ≥ 1; all if None.
+        num_devices: how many of each process, ≥ 1; all if None.
 
     Returns:
-        The mesh.
+        The mesh, process by process.
 
     Raises:
-        ValueError: there are fewer devices.
+        ValueError: this process has fewer devices.
     """
     import jax
     from jax.sharding import AxisType
 
-    devices = jax.local_devices()
-    if num_devices is not None and num_devices > len(devices):
-        raise ValueError(f"--devices must be at most {len(devices)} on this machine, got {num_devices}")
-    count = num_devices or len(devices)
-    return jax.make_mesh((count,), ("lives",), axis_types=(AxisType.Auto,), devices=devices[:count])
+    here = len(jax.local_devices())
+    if num_devices is not None and num_devices > here:
+        raise ValueError(f"--devices must be at most {here} on this machine, got {num_devices}")
+    processes = range(jax.process_count())
+    devices = [device for process in processes for device in jax.local_devices(process)[:num_devices]]
+    return jax.make_mesh((len(devices),), ("lives",), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def replicated(mesh: "Mesh", tree: Tree) -> Tree:
+    """The same arrays on every device of a mesh, as programs over the mesh take them.
+
+    Args:
+        mesh: of the devices.
+        tree: arrays and keys, each whole on this process and equal on all.
+
+    Returns:
+        The tree.
+    """
+    import jax
+    from jax.sharding import NamedSharding, PartitionSpec
+
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    if everywhere.is_fully_addressable:
+        return jax.device_put(tree, everywhere)
+
+    def place(x: Any) -> Any:
+        # device_put would compare the values of all processes, a collective for each array.
+        copies = [jax.device_put(x, device) for device in mesh.local_devices]
+        return jax.make_array_from_single_device_arrays(copies[0].shape, everywhere, copies)
+
+    return jax.tree.map(place, tree)
+
+
+def local(tree: Tree) -> Tree:
+    """This process's copy of replicated arrays.
+
+    Args:
+        tree: arrays and keys, as programs over a mesh return them.
+
+    Returns:
+        The tree; the same where there is one process.
+    """
+    import jax
+
+    return jax.tree.map(lambda x: x if x.is_fully_addressable else x.addressable_data(0), tree)
 
 
 def return_freed_memory() -> None:

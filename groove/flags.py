@@ -48,4 +48,4 @@ def _reason(box: str) -> str:
     reason = " ".join(" ".join(lines[: ends[0] if ends else None]).split())
     reason = re.sub(r"invalid literal for int\(\) with base 10: (.*)", r"must be an integer, got \1", reason)
     reason = re.sub(r"could not convert string to float: (.*)", r"must be a number, got \1", reason)
-    return reason.removeprefix("Error parsing ").removeprefix("config: ")
+    return re.sub(r"^(Error parsing )?((config|job): )?", "", reason)

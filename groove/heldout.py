@@ -6,8 +6,10 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Key, PyTree
 
+from groove.devices import replicated
 from groove.population import Population, lives_of_one_rule
 from levels.generator import LevelGenerator
 from levels.solvable import Solvable
@@ -101,7 +103,11 @@ class Evaluation:
         Args:
             population: runs the lifetimes; its learner holds the rule.
         """
-        self._live = jax.jit(lambda meta_params, lives: population.live(meta_params, lives).returns)
+        self._mesh = population.mesh
+        self._live = jax.jit(
+            lambda meta_params, lives: population.live(meta_params, lives).returns,
+            out_shardings=NamedSharding(population.mesh, PartitionSpec()),
+        )
 
     def returns(
         self, meta_params: PyTree, level_set: LevelSet, hyper: Hyperparameters, seed: int = 0
@@ -119,4 +125,4 @@ class Evaluation:
         """
         keys = jax.vmap(lambda key: jax.random.fold_in(key, seed))(level_set.life_keys)
         lives = lives_of_one_rule(keys, level_set.levels, level_set.levels.lifetime, hyper)
-        return np.asarray(self._live(meta_params, lives))
+        return np.asarray(self._live(*replicated(self._mesh, (meta_params, lives))))

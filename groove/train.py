@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -11,17 +12,18 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 from rich.console import Console
 
+from groove.agreement import anywhere, from_writer, meet
 from groove.building import (
     build_generator,
     build_hyperparameters,
     build_learner,
     build_population,
-    build_rule,
     build_training,
 )
-from groove.checkpoints import CheckpointError, Checkpoints
+from groove.checkpoints import CheckpointError
+from groove.cli import CommandError, one_line
 from groove.config import TrainConfig
-from groove.devices import lives_mesh, return_freed_memory
+from groove.devices import lives_mesh, local, replicated, return_freed_memory
 from groove.heldout import (
     HELDOUT_STREAM,
     TRAINING_STREAM,
@@ -32,12 +34,11 @@ from groove.heldout import (
     stream_key,
 )
 from groove.meta_training import RunState
+from groove.run_files import NoFiles, RunFiles
 from groove.run_folder import RunFolder
-from groove.run_logs import RunLogs
 from groove.stop_requests import stop_requests
 from groove.table import closing_scores, render
 from lpg.actor_critic import A2C
-from lpg.rule_file import save_rule
 
 VALIDATION_LEVELS = 128
 NO_STEPS = {"env_steps": 0, "antagonist_env_steps": 0}
@@ -82,59 +83,62 @@ class Run:
             "devices": [device.device_kind for device in self._mesh.devices.flat],
         }
 
-    def start(self, folder: RunFolder) -> None:
+    def start(self, folder: RunFolder | None) -> None:
         """Run from the first generation to the last.
 
         Args:
-            folder: of the run, locked.
+            folder: of the run, locked; None on a process of a job that does not write.
 
         Raises:
             RunStopped: the run ended early, with a checkpoint.
             RunFolderError, CheckpointError, RuleFileError: something could not be written.
         """
-        self._run(folder, self._initial_state(), NO_STEPS)
+        meet(self._mesh)
+        self._run(self._files(folder), self._initial_state(), NO_STEPS)
 
-    def resume(self, folder: RunFolder) -> None:
+    def resume(self, folder: RunFolder | None) -> None:
         """Run on from the newest checkpoint that is whole; raises as `start`.
 
         Args:
-            folder: of the run, locked.
+            folder: of the run, locked; None on a process of a job that does not write.
+
+        Raises:
+            CommandError: no checkpoint can be used.
         """
-        checkpoints = self._checkpoints(folder)
-        if not checkpoints.generations():
+        meet(self._mesh)
+        files = self._files(folder)
+        with one_line(CheckpointError, kind=CommandError):
+            restored = files.newest(jax.eval_shape(self._initial_state), partial(from_writer, self._mesh))
+        if restored is None:
             self.console.print("no checkpoint yet: starting from the first generation")
-            self.start(folder)
+            self._run(files, self._initial_state(), NO_STEPS)
             return
-        try:
-            restored = checkpoints.restore(jax.eval_shape(self._initial_state))
-        except CheckpointError as error:
-            raise RunStopped(str(error)) from error
         for reason in restored.skipped:
             self.console.print(f"skipped {reason}", soft_wrap=True, highlight=False, markup=False)
         self.console.print(f"resuming at generation {restored.generation} of {self.config.generations}")
-        self._run(folder, restored.state, restored.extra["steps"])
+        self._run(files, restored.state, restored.extra["steps"])
 
-    def _checkpoints(self, folder: RunFolder) -> Checkpoints:
-        return Checkpoints(folder.checkpoints_path, keep=self.config.keep_checkpoints)
+    def _files(self, folder: RunFolder | None) -> RunFiles | NoFiles:
+        return NoFiles() if folder is None else RunFiles(folder, self.config, self.record, self.console)
 
     def _initial_state(self) -> RunState:
         # Generation numbers fold into the same key; 2**31 is beyond the last of them.
         return jax.jit(self._training.init)(jax.random.fold_in(self._run_key, 2**31))
 
-    def _run(self, folder: RunFolder, state: RunState, steps: dict[str, int]) -> None:
-        logs = RunLogs(folder, self.console, int(state.generation), self.config.generations)
+    def _run(self, files: RunFiles | NoFiles, state: RunState, steps: dict[str, int]) -> None:
         heldout = draw_level_set(self._levels, HELDOUT_STREAM, self.config.heldout_levels)
         # Placed as the generation returns it, so that the first call compiles for all.
-        state = jax.device_put(state, NamedSharding(self._mesh, PartitionSpec()))
-        advance: Any = jax.jit(self._training.generation, donate_argnums=1)
-        with stop_requests(self.console) as stop, logs:
+        run_key, state = replicated(self._mesh, (self._run_key, state))
+        everywhere = NamedSharding(self._mesh, PartitionSpec())
+        advance: Any = jax.jit(self._training.generation, donate_argnums=1, out_shardings=everywhere)
+        with stop_requests(self.console) as stop, files.logs(int(state.generation)) as log:
             if int(state.generation) < self.config.generations:
                 # Compiled before it is run, so that its arrays come after the compiler's memory has gone back.
-                advance = advance.lower(self._run_key, state).compile()
+                advance = advance.lower(run_key, state).compile()
                 return_freed_memory()
             for generation in range(int(state.generation), self.config.generations):
                 begin = time.perf_counter()
-                state, metrics = advance(self._run_key, state)
+                state, metrics = advance(run_key, state)
                 row = {name: np.asarray(value).item() for name, value in metrics.items()}
                 seconds = time.perf_counter() - begin
                 taken = self._env_steps(row)
@@ -143,23 +147,26 @@ class Run:
                 row |= steps
                 last = generation + 1 == self.config.generations
                 if last or (generation + 1) % self.config.heldout_every == 0:
-                    mean = self._training.search.mean(state.search)
-                    returns = self._evaluation.returns(mean, heldout, self._training.hyper)
+                    returns = self._evaluation.returns(self._mean(state), heldout, self._training.hyper)
                     row["heldout_score"] = float(np.mean(heldout.normalised(returns)))
-                logs.append(row, seconds, sum(taken.values()))
+                log(row, seconds, sum(taken.values()))
                 failed = row["failed_candidates"] == self.config.population
-                if last or failed or stop or (generation + 1) % self.config.checkpoint_every == 0:
-                    self._save(folder, state, steps)
+                stopping = anywhere(self._mesh, bool(stop))
+                if last or failed or stopping or (generation + 1) % self.config.checkpoint_every == 0:
+                    files.save(local(state), self._mean(state), steps)
                 if failed:
                     raise RunStopped(
                         f"generation {generation}: no candidate had a finite fitness, a smaller --sigma or "
-                        f"--agent-learning-rate may help; the state is saved in {folder.checkpoints_path}"
+                        f"--agent-learning-rate may help; the state is saved in {files.folder.checkpoints_path}"
                     )
-                if stop:
+                if stopping:
                     raise RunInterrupted(
-                        f"stopped after generation {generation}, go on with: groove resume {folder.path}"
+                        f"stopped after generation {generation}, go on with: groove resume {files.folder.path}"
                     )
-        self._close(folder, self._training.search.mean(state.search), heldout)
+        self._close(files, self._mean(state), heldout)
+
+    def _mean(self, state: RunState) -> PyTree:
+        return self._training.search.mean(local(state.search))
 
     def _env_steps(self, row: dict[str, Any]) -> dict[str, int]:
         """Environment steps that a generation's agents and antagonists took to learn."""
@@ -167,17 +174,9 @@ class Run:
         agents, antagonists = row["updates_lived"], row["antagonist_updates"]
         return {"env_steps": agents * per_update, "antagonist_env_steps": antagonists * per_update}
 
-    def _save(self, folder: RunFolder, state: RunState, steps: dict[str, int]) -> None:
-        generation = int(state.generation)
-        provenance = self.record | {"generations": generation} | steps
-        mean = self._training.search.mean(state.search)
-        # The rule first: killed in between, a run that resumes from the last checkpoint would not write it again.
-        save_rule(folder.rule_path, build_rule(self.config).architecture, mean, provenance)
-        self._checkpoints(folder).save(generation, state, {"steps": steps})
-
-    def _close(self, folder: RunFolder, trained: PyTree, heldout: LevelSet) -> None:
+    def _close(self, files: RunFiles | NoFiles, trained: PyTree, heldout: LevelSet) -> None:
         self.console.print("scoring the rule and its baselines on the held-out levels …")
-        untrained = self._training.search.mean(self._initial_state().search)
+        untrained = self._mean(self._initial_state())
         a2c = build_learner(self.config, self._levels.world, A2C())
         scores = closing_scores(
             learned=self._evaluation,
@@ -189,6 +188,6 @@ class Run:
             validation=draw_level_set(self._levels, VALIDATION_STREAM, VALIDATION_LEVELS),
             num_configurations=self.config.tune_configurations,
         )
-        folder.write_results([dataclasses.asdict(score) for score in scores])
+        files.close(scores)
         self.console.print(render(scores, f"{len(heldout.life_keys)} held-out levels of {self.config.levels}"))
-        self.console.print(f"rule: {folder.rule_path}", soft_wrap=True, highlight=False, markup=False)
+        self.console.print(f"rule: {files.folder.rule_path}", soft_wrap=True, highlight=False, markup=False)

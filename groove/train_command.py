@@ -1,25 +1,34 @@
 """`groove train` and `groove resume`."""
 
 import dataclasses
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
 
-from groove.cli import UsageError, choose, one_line, refuse_unknown_flags
+from groove.cli import CommandError, UsageError, choose, one_line, refuse_unknown_flags
 from groove.config import EXPERIMENTS, TrainConfig
 from groove.devices import configure
+from groove.distributed import Job, JobFlags, job
 from groove.flags import read_flags
 from groove.run_folder import RunFolder, RunFolderError
 
 if TYPE_CHECKING:
     from groove.train import Run
+
+JOB_FLAGS = ("distributed", "no_distributed", "coordinator", "processes", "process_id")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class TrainFlags:
     config: Annotated[TrainConfig, tyro.conf.OmitArgPrefixes]
     run: Path | None = None
     """Folder of the run, new or empty; runs/EXPERIMENT-DATE-TIME by default."""
+    job: Annotated[JobFlags, tyro.conf.OmitArgPrefixes] = JobFlags()
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class ResumeFlags:
 
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
+    job: Annotated[JobFlags, tyro.conf.OmitArgPrefixes] = JobFlags()
 
 
 def train(arguments: list[str]) -> int:
@@ -59,18 +70,20 @@ def train(arguments: list[str]) -> int:
     choose("experiment", name, EXPERIMENTS)
     flags = [field.name for field in dataclasses.fields(TrainConfig)] + ["run"]
     # A switch has a negation too: --no-solvable.
-    refuse_unknown_flags(rest, ["--" + flag.replace("_", "-") for flag in [*flags, "no_solvable"]])
+    refuse_unknown_flags(rest, [_flag(flag) for flag in [*flags, "no_solvable", *JOB_FLAGS]])
     chosen = read_flags(TrainFlags, f"groove train {name}", rest, default=TrainFlags(config=EXPERIMENTS[name]))
     path = chosen.run or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     config = chosen.config
     if config.level_folder is not None:
         # A run may be resumed from elsewhere.
         config = dataclasses.replace(config, level_folder=str(Path(config.level_folder).resolve()))
-    run = _build(config)
-    with one_line(RunFolderError), RunFolder.create(path) as folder:
-        folder.write_config(run.record)
-        print(f"run: {path}")
-        return _finish(partial(run.start, folder))
+    with job(chosen.job, chosen.run) as place, _folder(place, partial(RunFolder.create, path)) as folder:
+        _refuse_other_config(config, _agreed("train", place, config.to_json), place)
+        run = _build(config, place)
+        if folder is not None:
+            folder.write_config(run.record)
+            print(f"run: {path}")
+        return _finish(partial(run.start, folder), place)
 
 
 def resume(arguments: list[str]) -> int:
@@ -82,24 +95,51 @@ def resume(arguments: list[str]) -> int:
     Returns:
         Exit status.
     """
-    refuse_unknown_flags(arguments, [])
+    refuse_unknown_flags(arguments, [_flag(flag) for flag in JOB_FLAGS])
     chosen = read_flags(ResumeFlags, "groove resume", arguments)
-    with one_line(RunFolderError), RunFolder.open(chosen.run) as folder:
-        content = folder.read_config()
-        with one_line(ValueError, prefix=f"{folder.config_path}: "):
-            config = TrainConfig.from_json(content.get("config"))
-        return _finish(partial(_build(config).resume, folder))
+    with job(chosen.job, chosen.run) as place, _folder(place, partial(RunFolder.open, chosen.run)) as folder:
+        told = _agreed("resume", place, lambda: RunFolder(chosen.run).read_config().get("config"))
+        with one_line(ValueError, prefix=f"{RunFolder(chosen.run).config_path}: "):
+            config = TrainConfig.from_json(told)
+        return _finish(partial(_build(config, place).resume, folder), place)
 
 
-def _build(config: TrainConfig) -> "Run":
-    configure(config.devices)
+@contextmanager
+def _folder(place: Job, take: Callable[[], RunFolder]) -> Iterator[RunFolder | None]:
+    """The run's folder, locked; None where another process of the job writes."""
+    if not place.writes:
+        yield None
+        return
+    with one_line(RunFolderError), take() as folder:
+        yield folder
+
+
+def _agreed(command: str, place: Job, config: Callable[[], Any]) -> Any:
+    """The config of the writing process, where that runs the same command; else processes would wait for each other."""
+    theirs, told = json.loads(place.from_writer(lambda: json.dumps([command, config()])))
+    if theirs != command:
+        raise UsageError(f"groove {command} in process {place.process_id} of a job, groove {theirs} in process 0")
+    return told
+
+
+def _refuse_other_config(config: TrainConfig, told: dict[str, Any], place: Job) -> None:
+    for name, value in config.to_json().items():
+        if value != told[name]:
+            raise UsageError(
+                f"{_flag(name)} must be the same in all processes of a job, got {value} in process "
+                f"{place.process_id} and {told[name]} in process 0"
+            )
+
+
+def _build(config: TrainConfig, place: Job) -> "Run":
+    configure(config.devices or (1 if place.num_processes > 1 else None))
     from groove.train import Run
 
     with one_line(ValueError):
-        return Run(config, Console())
+        return Run(config, Console(quiet=not place.writes))
 
 
-def _finish(action: Callable[[], None]) -> int:
+def _finish(action: Callable[[], None], place: Job) -> int:
     from groove.checkpoints import CheckpointError
     from groove.train import RunInterrupted, RunStopped
     from lpg.rule_file import RuleFileError
@@ -107,9 +147,9 @@ def _finish(action: Callable[[], None]) -> int:
     try:
         action()
     except RunStopped as stopped:
-        print(f"groove: {stopped}", file=sys.stderr)
+        if place.writes:
+            print(f"groove: {stopped}", file=sys.stderr)
         return 130 if isinstance(stopped, RunInterrupted) else 1
     except (RunFolderError, CheckpointError, RuleFileError) as error:
-        print(f"groove: {error}; earlier checkpoints are intact", file=sys.stderr)
-        return 1
+        raise CommandError(f"{error}; earlier checkpoints are intact") from error
     return 0

@@ -183,3 +183,16 @@ def test_restore_keeps_wide_numpy_arrays(checkpoints):
 def test_keep_must_be_positive(tmp_path):
     with pytest.raises(ValueError, match=r"Checkpoints.keep must be >= 1, got 0"):
         Checkpoints(tmp_path, keep=0)
+
+
+def test_checkpoint_is_handed_to_another_process_whole(checkpoints, tmp_path):
+    state = {"x": np.array([-0.0, np.nan, 3e38], np.float32), "key": jax.random.key(5)}
+    checkpoints.save(7, state, {"steps": 3})
+    received = Checkpoints(tmp_path / "elsewhere")
+    received.folder.mkdir()
+    received.receive(checkpoints.content(7))
+    restored = received.restore(state)
+    assert (restored.generation, restored.extra) == (7, {"steps": 3})
+    assert restored.state["x"].tobytes() == state["x"].tobytes()
+    with pytest.raises(CheckpointError, match=r"generation_00000008.safetensors: cannot be read"):
+        checkpoints.content(8)

@@ -4,9 +4,10 @@ import subprocess
 import sys
 
 import jax
+import numpy as np
 import pytest
 
-from groove.devices import lives_mesh
+from groove.devices import lives_mesh, local, replicated
 
 
 def test_lives_mesh_holds_the_devices_asked_for():
@@ -25,3 +26,13 @@ def test_configure_host_settles_for_one_cpu_device():
     program = "from groove.devices import configure_host; configure_host(); import jax; print(jax.devices())"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout == "[CpuDevice(id=0)]\n"
+
+
+def test_replicated_arrays_are_whole_on_every_device_and_come_back_as_they_were():
+    mesh, tree = lives_mesh(2), {"key": jax.random.key(3), "x": np.arange(3.0), "nothing": ()}
+    placed = replicated(mesh, tree)
+    assert placed["x"].sharding.is_fully_replicated and placed["key"].sharding.device_set == set(mesh.devices.flat)
+    back = local(placed)
+    assert back["x"] is placed["x"] and back["nothing"] == ()
+    np.testing.assert_array_equal(back["x"], tree["x"])
+    np.testing.assert_array_equal(jax.random.key_data(back["key"]), jax.random.key_data(tree["key"]))

@@ -134,7 +134,8 @@ def job(flags: JobFlags, run: Path | None) -> Iterator[Job]:
         _leave_alone(told(error))
     except BaseException as error:
         if LOST_PROCESS.search(str(error)):
-            print(lost(str(error).splitlines()[0]), file=sys.stderr)
+            # At once: print writes the end of the line by itself, and the runtime may end the process in between.
+            os.write(2, f"{lost(str(error).splitlines()[0])}\n".encode())
         else:
             traceback.print_exc()
         _leave_alone(1)

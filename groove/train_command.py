@@ -77,13 +77,14 @@ def train(arguments: list[str]) -> int:
     if config.level_folder is not None:
         # A run may be resumed from elsewhere.
         config = dataclasses.replace(config, level_folder=str(Path(config.level_folder).resolve()))
-    with job(chosen.job, chosen.run) as place, _folder(place, partial(RunFolder.create, path)) as folder:
+    with job(chosen.job, chosen.run) as place:
         _refuse_other_config(config, _agreed("train", place, config.to_json), place)
         run = _build(config, place)
-        if folder is not None:
-            folder.write_config(run.record)
-            print(f"run: {path}")
-        return _finish(partial(run.start, folder), place)
+        with _folder(place, partial(RunFolder.create, path)) as folder:
+            if folder is not None:
+                folder.write_config(run.record)
+                print(f"run: {path}")
+            return _finish(partial(run.start, folder), place)
 
 
 def resume(arguments: list[str]) -> int:

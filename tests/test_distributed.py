@@ -226,4 +226,4 @@ def test_processes_with_other_commands_are_refused(commands, reason, tmp_path, m
     ended, _ = run_job(commands=[command.split() for command in commands])
     assert ended[1][0] == 2 and ended[1][2].startswith("groove: ") and reason in ended[1][2]
     assert ended[0][0] == 1 and "another process of the job has ended or cannot be reached" in ended[0][2]
-    assert all(errors.count("\n") == 1 for _, _, errors in ended)
+    assert all(errors.count("\n") == 1 for _, _, errors in ended) and not Path("run").exists()

@@ -140,7 +140,7 @@ def test_worlds_without_exact_solver_are_scored_by_their_returns(name):
 def test_evaluation_asks_for_one_life_per_level_under_one_rule():
     level_set = draw_level_set(generator("chain_short"), HELDOUT_STREAM, 5)
     hyper = build_hyperparameters(SMALLEST, generator("chain_short").world)
-    population = RecordingPopulation(None, None, 1)
+    population = RecordingPopulation(None, lives_mesh(1), 1)
     with jax.disable_jit():
         Evaluation(population).returns({"w": jnp.ones(3)}, level_set, hyper)
     lives = population.recorded[0]

@@ -82,7 +82,7 @@ def main() -> None:
     """Train what is missing, score, print the table and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/search-options"), help="folder of the runs")
-    parser.add_argument("--meta-seeds", type=int, default=4, help="runs of each arm")
+    parser.add_argument("--meta-seeds", type=int, default=3, help="runs of each arm")
     flags = parser.parse_args()
     if flags.meta_seeds < 1:
         parser.error(f"--meta-seeds must be >= 1, got {flags.meta_seeds}")

@@ -107,7 +107,7 @@ class TrainConfig:
     tune_configurations: int = 16
     """Configurations in the random search that tunes A2C for the closing table, on 3 seeds each."""
     devices: int | None = None
-    """Local devices to spread the population over; all by default, on CPU one per core."""
+    """Devices to spread the population over, of each process in a job; all by default, on CPU one per core, in a job 1."""
     chunk: int | None = None
     """Lifetimes side by side on a device; bounds the memory. By default those of 128 workers on CPU,
     elsewhere what fits into half the memory, up to 1024."""

@@ -107,7 +107,8 @@ class TrainConfig:
     tune_configurations: int = 16
     """Configurations in the random search that tunes A2C for the closing table, on 3 seeds each."""
     devices: int | None = None
-    """Devices to spread the population over, of each process in a job; all by default, on CPU one per core, in a job 1."""
+    """Devices to spread the population over, of each process in a job; by default all, on CPU one per core (one in
+    a job)."""
     chunk: int | None = None
     """Lifetimes side by side on a device; bounds the memory. By default those of 128 workers on CPU,
     elsewhere what fits into half the memory, up to 1024."""

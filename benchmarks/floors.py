@@ -21,7 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from groove.config import TrainConfig
-from lpg.recurrent import GATES
+from lpg.recurrent import GATES, Precision, product
 
 FLOAT_BYTES = 4
 
@@ -39,6 +39,7 @@ class RecurrentWork:
         num_steps: steps of a life, over all its updates.
         num_devices: that the lives are dealt to.
         chunk: lives side by side on a device.
+        shared: whether all lives of a chunk share one product, that with the mean rule.
     """
 
     candidates: int
@@ -49,6 +50,7 @@ class RecurrentWork:
     num_steps: int
     num_devices: int
     chunk: int
+    shared: bool = False
 
     @classmethod
     def of(cls, config: TrainConfig, num_devices: int, chunk_size: int | None) -> "RecurrentWork":
@@ -78,6 +80,7 @@ class RecurrentWork:
             num_steps=config.lifetime[0] * config.rollout_length,
             num_devices=num_devices,
             chunk=min(chunk_size or dealt, dealt),
+            shared=config.perturbation != "full",
         )
 
     @property
@@ -95,33 +98,27 @@ class RecurrentWork:
         """Size of one rule's recurrent kernels."""
         return FLOAT_BYTES * self.hidden_size**2 * self.gates
 
-    def traffic(self, shared: bool) -> int:
-        """Bytes read and written.
-
-        Args:
-            shared: whether all lives of a chunk share their kernels.
-
-        Returns:
-            Bytes, over all devices.
-        """
-        kernels = self.num_devices * self.num_chunks if shared else self.candidates
+    @property
+    def traffic(self) -> int:
+        """Bytes read and written, over all devices."""
+        kernels = self.num_devices * self.num_chunks if self.shared else self.candidates
         states = 2 * FLOAT_BYTES * self.lives * self.workers * self.hidden_size
         return self.num_steps * (kernels * self.kernel_bytes + states)
 
 
-def products(work: RecurrentWork, mesh: Mesh, shared: bool) -> Callable[[], Array]:
+def products(work: RecurrentWork, mesh: Mesh, precision: Precision) -> Callable[[], Array]:
     """The recurrent products and nothing else, chunk by chunk on every device.
 
     Args:
         work: their number and sizes.
         mesh: of work.num_devices devices, axis "lives".
-        shared: one product for all lives of a chunk, in place of one for each life.
+        precision: of their factors.
 
     Returns:
         Function of no arguments, compiled when first called.
     """
     size, rows = work.hidden_size, work.workers
-    per_chunk = 1 if shared else work.chunk
+    per_chunk = 1 if work.shared else work.chunk
     num_kernels, per_kernel = work.num_chunks * per_chunk * mesh.size, rows * work.chunk // per_chunk
     # An orthogonal block keeps the state's norm, so that no product meets denormal numbers.
     block = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (size, size)))[0]
@@ -130,13 +127,16 @@ def products(work: RecurrentWork, mesh: Mesh, shared: bool) -> Callable[[], Arra
     kernels = place(jnp.broadcast_to(jnp.tile(block, (1, work.gates)), (num_kernels, size, work.gates * size)))
     states = place(jnp.ones((num_kernels, per_kernel, size)))
 
+    multiplied = jax.vmap(partial(product, precision=precision))
+
     def on_device(states: Array, kernels: Array) -> Array:
         def run(chunk: tuple[Array, Array]) -> Array:
             start, kernel = chunk
 
             def step(number: Array, state: Array) -> Array:
                 # Gates in turn: a compiler may leave out the product of one that is never read.
-                return jax.lax.dynamic_slice_in_dim(state @ kernel, number % work.gates * size, size, axis=-1)
+                gates = multiplied(state, kernel)
+                return jax.lax.dynamic_slice_in_dim(gates, number % work.gates * size, size, axis=-1)
 
             return jax.lax.fori_loop(0, work.num_steps, step, start)
 

@@ -12,14 +12,11 @@ from benchmarks.floors import RecurrentWork, products, triad
 from benchmarks.readings import Reading, Subject
 from benchmarks.settings import settings_of
 from benchmarks.timing import peak_megabytes, seconds_in_turns
-from groove.building import build_training
+from groove.building import build_rule, build_training
 from groove.config import TrainConfig
 from groove.devices import lives_mesh, return_freed_memory
 
 REPEATS = 5
-FLOORS = {"own": False, "shared": True}
-"""Kinds of recurrent kernels, and whether all lives of a chunk share them."""
-
 TRIAD_MEGABYTES = {"cpu": 256, "elsewhere": 4096}
 """Size of an array that bandwidth is measured with, on each device: an accelerator reads a small one in no time."""
 
@@ -79,29 +76,23 @@ def speed(name: str, config: dict[str, Any], repeats: int = REPEATS) -> list[Rea
     peak = peak_megabytes(mesh)
     work = RecurrentWork.of(chosen, mesh.size, generations.chunk_size)
     stream, moved = triad(mesh, TRIAD_MEGABYTES["cpu" if jax.default_backend() == "cpu" else "elsewhere"])
-    floors = [products(work, mesh, shared) for shared in FLOORS.values()]
-    seconds, stream_seconds, *floor_seconds = zip(
-        *seconds_in_turns([generations, stream, *floors], repeats), strict=True
-    )
+    floor = products(work, mesh, build_rule(chosen).precision)
+    turns = seconds_in_turns([generations, stream, floor], repeats)
+    seconds, stream_seconds, product_seconds = zip(*turns, strict=True)
     steps = work.lives * work.workers * work.num_steps
-    readings = [
+    traffic_seconds = [work.traffic / moved * taken for taken in stream_seconds]
+    return [
         subject.reading("generation", "s", seconds),
         subject.reading("env steps", "1/s", [steps / taken for taken in seconds]),
         subject.reading("compile, cold", "s", [generations.compile_seconds]),
         subject.reading("peak memory", "MB", [peak]),
         subject.reading("bandwidth", "GB/s", [moved / taken / 1e9 for taken in stream_seconds]),
+        subject.reading("products", "s", product_seconds),
+        subject.reading("generation / products", "x", _ratios(seconds, product_seconds)),
+        subject.reading("products' speed", "GFLOP/s", [work.flops / 1e9 / taken for taken in product_seconds]),
+        subject.reading("traffic", "s", traffic_seconds),
+        subject.reading("generation / traffic", "x", _ratios(seconds, traffic_seconds)),
     ]
-    for (kind, shared), product_seconds in zip(FLOORS.items(), floor_seconds, strict=True):
-        share = work.traffic(shared) / moved
-        traffic_seconds = [share * taken for taken in stream_seconds]
-        readings += [
-            subject.reading(f"{kind} products", "s", product_seconds),
-            subject.reading(f"generation / {kind} products", "x", _ratios(seconds, product_seconds)),
-            subject.reading(f"{kind} products' speed", "GFLOP/s", [work.flops / 1e9 / x for x in product_seconds]),
-            subject.reading(f"{kind} traffic", "s", traffic_seconds),
-            subject.reading(f"generation / {kind} traffic", "x", _ratios(seconds, traffic_seconds)),
-        ]
-    return readings
 
 
 def _ratios(seconds: Sequence[float], others: Sequence[float]) -> list[float]:

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from benchmarks.readings import Bench, Reading
 
 DOTS_PER_INCH = 120
-BLUE, VERMILLION, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#737373"
-FLOOR_COLORS = {"own products": VERMILLION, "shared products": GREEN, "own traffic": GREY}
+BLUE, VERMILLION, GREY = "#0072b2", "#d55e00", "#737373"
+FLOOR_COLORS = {"products": VERMILLION, "traffic": GREY}
 AXIS_LABELS = {
     "population": "candidates",
     "workers": "workers of an agent",
@@ -77,7 +77,7 @@ def draw_generation(readings: list[Reading]) -> Figure | None:
     Returns:
         The figure, None without readings of it.
     """
-    seconds, floors = (_of(readings, "generation", metric) for metric in ("generation", "own products"))
+    seconds, floors = (_of(readings, "generation", metric) for metric in ("generation", "products"))
     names = [name for name in seconds if name in floors]
     if not names:
         return None

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from benchmarks.dr_against_groove import markdown as comparison_table
 from benchmarks.readings import read_bench
-from benchmarks.search_options import markdown as search_options_table
 from benchmarks.settings import OPTIONS, PAPER, SETTINGS
 from benchmarks.tables import cell
 from benchmarks.tables import markdown as pivot_table
@@ -76,19 +75,28 @@ def benchmark_table() -> str:
 
 
 def options_table() -> str:
-    """Low-rank perturbations and less precise products against the default.
+    """Low-rank perturbations and less precise products against the default: quality and speed.
 
     Returns:
         A Markdown table.
     """
     path = PUBLISHED / "search-options" / "options.json"
-    return search_options_table(json.loads(path.read_text(encoding="utf-8")))
+    bench, rows = read_bench(BENCH_PATH), [("search", *QUALITY.values(), "A [s]", "B [s]")]
+    for row in json.loads(path.read_text(encoding="utf-8")):
+        names = [name if row["arm"] == "full" else f"{name}, {row['arm']}" for name in SETTINGS]
+        quality = [f"{row[name]['estimate']:.3f} [{row[name]['low']:.3f}, {row[name]['high']:.3f}]" for name in QUALITY]
+        seconds = [cell(bench.reading("generation", name, "generation")) for name in names]
+        rows.append((row["arm"], *quality, *seconds))
+    return pivot_table(rows)
 
+
+QUALITY = {"iqm": "IQM [95%]", "mean_less_full": "mean less the default's [95%]"}
+"""Columns of the search options by their names in the file."""
 
 SPEED = (
     ("generation", "generation"),
     ("generation", "env steps"),
-    ("generation", "generation / own products"),
+    ("generation", "generation / products"),
     ("curriculum", "GROOVE / DR"),
     ("generation", "compile, cold"),
     ("generation", "compile, warm"),
@@ -107,6 +115,9 @@ ONCE = (
     ("population 64 to 512, times the seconds", "scaling", "population 64 to 512", "times the seconds"),
     ("peak memory at population 8", "scaling", "population 8", "peak memory"),
     ("peak memory at population 1024", "scaling", "population 1024", "peak memory"),
+    ("peak memory at population 64, GRU 256", "scaling", "GRU 256, full, population 64", "peak memory"),
+    ("peak memory at population 512, GRU 256", "scaling", "GRU 256, full, population 512", "peak memory"),
+    ("the same with low-rank perturbations", "scaling", "GRU 256, lowrank:1, population 512", "peak memory"),
     ("peak memory, lives of 25 updates", "generation", "A, lives of 25", "peak memory"),
     ("peak memory, lives of 1000 updates", "generation", "A, lives of 1000", "peak memory"),
 )
@@ -120,7 +131,7 @@ def speed_table() -> str:
         A Markdown table.
     """
     bench = read_bench(BENCH_PATH)
-    measured = {reading.name for reading in bench.readings if reading.metric == "own products"}
+    measured = {reading.name for reading in bench.readings if reading.metric == "products"}
     names = [name for name in SETTINGS | OPTIONS | PAPER if name in measured]
     rows = [("", *names)]
     for section, metric in SPEED:

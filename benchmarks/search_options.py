@@ -7,7 +7,6 @@ is done once its run is finished; called again, the comparison goes on where it 
 import argparse
 import dataclasses
 import json
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +30,8 @@ ARMS = {
 }
 
 
-def seconds_per_generation(path: Path) -> float:
-    """Median over the generations of a run."""
-    rows = (path / "timing.jsonl").read_text().splitlines()
-    return statistics.median(json.loads(row)["seconds"] for row in rows)
-
-
-def summarise(folder: Path, scores: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """A row per arm: IQM and the mean less the default's, with their intervals; seconds of a generation."""
+def summarise(scores: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """A row per arm: IQM and the mean less the default's, with their intervals."""
 
     def mean(x: np.ndarray) -> float:
         return float(np.mean(x))
@@ -51,35 +44,13 @@ def summarise(folder: Path, scores: dict[str, np.ndarray]) -> list[dict[str, Any
             "mean": mean(values),
             "iqm": dataclasses.asdict(crossed_bootstrap(values, iqm)),
             "mean_less_full": dataclasses.asdict(crossed_bootstrap(values - scores["full"], mean)),
-            "seconds_per_generation": statistics.median(
-                seconds_per_generation(run_path(folder, arm, seed)) for seed in range(values.shape[0])
-            ),
         }
         for arm, values in scores.items()
     ]
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    """The table for a document.
-
-    Args:
-        rows: as written.
-
-    Returns:
-        A Markdown table.
-    """
-    lines = ["| search | mean | IQM [95%] | mean less the default's [95%] |", "|---|---:|---:|---:|"]
-    for row in rows:
-        figures = [
-            f"{row[name]['estimate']:.3f} [{row[name]['low']:.3f}, {row[name]['high']:.3f}]"
-            for name in ("iqm", "mean_less_full")
-        ]
-        lines.append(f"| {row['arm']} | {row['mean']:.3f} | {' | '.join(figures)} |")
-    return "\n".join(lines)
-
-
 def main() -> None:
-    """Train what is missing, score, print the table and write it."""
+    """Train what is missing, score, write the table and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/search-options"), help="folder of the runs")
     parser.add_argument("--meta-seeds", type=int, default=3, help="runs of each arm")
@@ -95,9 +66,14 @@ def main() -> None:
 
     heldout = draw_level_set(generator("small"), HELDOUT_STREAM, NUM_LEVELS)
     scores = score_arms(flags.runs, list(ARMS), "small", heldout, range(flags.meta_seeds))
-    rows = summarise(flags.runs, scores)
+    rows = summarise(scores)
     (flags.runs / "options.json").write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n")
-    print(markdown(rows))
+    for row in rows:
+        quality, gain = (
+            f"{{estimate:{sign}.3f}} [{{low:{sign}.3f}}, {{high:{sign}.3f}}]".format(**row[name])
+            for name, sign in (("iqm", ""), ("mean_less_full", "+"))
+        )
+        print(f"{row['arm']:10s} IQM {quality}  mean less the default's {gain}")
 
 
 if __name__ == "__main__":

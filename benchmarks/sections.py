@@ -17,6 +17,8 @@ from benchmarks.settings import (
     PAPER,
     SETTINGS,
     SOLVED,
+    WIDE,
+    WIDE_POPULATIONS,
     WORLD_ROLLOUTS,
     WORLD_WORKERS,
     WORLDS,
@@ -83,6 +85,10 @@ def scaling(machine: Machine, cache: str) -> Iterator[list[Reading]]:
     for value in values:
         point = dataclasses.replace(config, population=value)
         yield from _memory("scaling", point_name("population", value), point, cache)
+    for perturbation in ("full", "lowrank:1"):
+        for value in WIDE_POPULATIONS:
+            point = dataclasses.replace(WIDE, population=value, perturbation=perturbation)
+            yield from _memory("scaling", f"GRU {WIDE.hidden_size}, {perturbation}, population {value}", point, cache)
 
 
 def _memory(section: str, name: str, config: TrainConfig, cache: str) -> Iterator[list[Reading]]:

@@ -11,11 +11,23 @@ B = TrainConfig(levels="all", population=4, workers=64, hidden_size=256, lifetim
 SETTINGS: dict[str, TrainConfig] = {"A": A, "B": B}
 """Generations that are measured everywhere; a line adds another."""
 
+_CHEAPER: dict[str, dict[str, Any]] = {
+    "lowrank:1": {"perturbation": "lowrank:1"},
+    "lowrank:4": {"perturbation": "lowrank:4"},
+    "bfloat16": {"precision": "bfloat16"},
+}
+
 OPTIONS: dict[str, TrainConfig] = {
-    "B, lowrank:1": dataclasses.replace(B, perturbation="lowrank:1"),
-    "B, bfloat16": dataclasses.replace(B, precision="bfloat16"),
+    f"{name}, {option}": dataclasses.replace(config, **fields)
+    for name, config in SETTINGS.items()
+    for option, fields in _CHEAPER.items()
 }
 """Measured as generations alone, without a curriculum."""
+
+WIDE = dataclasses.replace(B, levels="small", workers=16, lifetime=(1, 1))
+"""Of which the peak memory over population is measured: wide rules, and lives that cost nothing."""
+
+WIDE_POPULATIONS = (64, 512)
 
 PAPER: dict[str, TrainConfig] = {
     "paper": dataclasses.replace(EXPERIMENTS["groove"], curriculum="dr", lifetime=(LIFETIME, LIFETIME))

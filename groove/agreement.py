@@ -2,12 +2,13 @@
 
 import os
 import sys
+import zlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
 
 def meet(mesh: Mesh) -> None:
@@ -58,6 +59,22 @@ def from_writer(mesh: Mesh, content: bytes) -> bytes:
     told = np.zeros(int(_sum_over_processes(mesh, np.array(mine.size, np.int32))), np.uint8)
     told[: mine.size] = mine
     return _sum_over_processes(mesh, told).tobytes()
+
+
+def differs(mesh: Mesh, tree: PyTree) -> bool:
+    """Whether processes hold other bits where all should hold the same, as machines of several kinds might.
+
+    Args:
+        mesh: of the lives.
+        tree: arrays, whole on every process.
+
+    Returns:
+        The same on every process.
+    """
+    if jax.process_count() == 1:
+        return False
+    mine = zlib.crc32(b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree))).to_bytes(4, "little")
+    return anywhere(mesh, mine != from_writer(mesh, mine))
 
 
 def _sum_over_processes(mesh: Mesh, value: np.ndarray) -> np.ndarray:

@@ -29,7 +29,8 @@ def default_chunk(learner: Learner, meta_params: PyTree, level: PyTree) -> int:
         level: one level; only shapes are read.
 
     Returns:
-        On CPU 128 by the workers of a life; elsewhere what fits into half the memory, up to 1024; at least 1.
+        On CPU 128 by the workers of a life; elsewhere the power of two that fits into half the memory, up to
+        1024; at least 1.
     """
     device = jax.local_devices()[0]
     if device.platform == "cpu":
@@ -37,8 +38,9 @@ def default_chunk(learner: Learner, meta_params: PyTree, level: PyTree) -> int:
     memory = (device.memory_stats() or {}).get("bytes_limit")
     if memory is None:
         return ELSEWHERE
-    fitting = int(MEMORY_SHARE * memory) // bytes_of_life(learner, meta_params, level)
-    return min(max(fitting, 1), ELSEWHERE)
+    fitting = max(int(MEMORY_SHARE * memory) // bytes_of_life(learner, meta_params, level), 1)
+    # A power of two: the same on devices of one kind, whose free memory may differ a little.
+    return min(2 ** (fitting.bit_length() - 1), ELSEWHERE)
 
 
 def bytes_of_life(learner: Learner, meta_params: PyTree, level: PyTree) -> int:

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from groove.cli import CommandError, UsageError, told
 from groove.supervision import supervise
 
-START_SECONDS = 60
+START_SECONDS = 180
 """Within which all processes of a job must have come together."""
 
 HEARTBEAT_SECONDS = 30
@@ -72,26 +72,24 @@ class Job:
         """Whether this process keeps the run's folder and reports its progress."""
         return self.process_id == 0
 
-    def from_writer(self, make: Callable[[], str]) -> str:
-        """A text that the writing process makes; goes before the first use of a device.
+    def tell(self, mine: str) -> list[str]:
+        """What the processes must agree on; goes once, before the first use of a device.
 
         Args:
-            make: makes it, called on the writing process alone.
+            mine: text of this process.
 
         Returns:
-            The text, on every process.
+            On the writing process the texts of all, its own first; on another one the writer's.
         """
         if self.num_processes == 1:
-            return make()
-        # The coordination service's own store: collectives need devices, whose number the text may decide.
+            return [mine]
+        # The coordination service's own store: collectives need devices, whose number the texts may decide.
         from jax._src.distributed import global_state
 
         client: Any = global_state.client
-        if self.writes:
-            text = make()
-            client.key_value_set("groove/text", text)
-            return text
-        return client.blocking_key_value_get("groove/text", START_SECONDS * 1000)
+        client.key_value_set(f"groove/{self.process_id}", mine)
+        others = range(self.num_processes) if self.writes else [0]
+        return [client.blocking_key_value_get(f"groove/{number}", START_SECONDS * 1000) for number in others]
 
 
 @contextmanager
@@ -164,7 +162,8 @@ def _connect(flags: JobFlags) -> Job:
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         if "start RPC server" in reason:
-            raise UsageError(f"--coordinator {flags.coordinator}: the port is in use on this machine") from error
+            where = f"--coordinator {flags.coordinator}" if flags.coordinator else "--distributed"
+            raise UsageError(f"{where}: the coordinator's port is in use on this machine") from error
         if flags.coordinator is not None:
             raise UsageError(f"--coordinator {flags.coordinator}: {reason}") from error
         if isinstance(error, ValueError):

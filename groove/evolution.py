@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from lpg.low_rank import LowRank, whole
+from lpg.low_rank import LowRank
 
 ANTITHETIC = ("Open_ES", "PGPE")
 """Strategies whose populations are pairs: candidate i and i + P/2 are mean ± the same noise."""
@@ -89,7 +89,7 @@ def low_rank_candidates(
     num_pairs = population_size // 2
 
     def around(leaf_key: Key[Array, ""], leaf: Array) -> Array | LowRank:
-        if leaf.ndim == 2 and rank * sum(leaf.shape) < leaf.size:
+        if leaf.ndim == 2 and _thinner(rank, leaf):
             left_key, right_key = jax.random.split(leaf_key)
             left = sigma / jnp.sqrt(rank) * jax.random.normal(left_key, (num_pairs, leaf.shape[0], rank))
             right = jax.random.normal(right_key, (num_pairs, rank, leaf.shape[1]))
@@ -99,6 +99,10 @@ def low_rank_candidates(
 
     leaf_keys = jax.random.split(key, len(leaves))
     return jax.tree.unflatten(structure, [around(*pair) for pair in zip(leaf_keys, leaves, strict=True)])
+
+
+def _thinner(rank: int, matrix: Array) -> bool:
+    return rank * sum(matrix.shape) < matrix.size
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,9 @@ class Search:
         """
         self.config = config
         strategy = strategies()[config.strategy]
+        matrices = [leaf for leaf in jax.tree.leaves(solution) if leaf.ndim == 2]
+        if config.rank is not None and not any(_thinner(config.rank, matrix) for matrix in matrices):
+            raise ValueError(f"perturbation {config.perturbation} takes as many numbers as full noise for this rule")
         accepted = inspect.signature(strategy).parameters
         options: dict[str, Any] = {"metrics_fn": lambda *_: {}}
         # Not for PGPE: it adapts its deviations by the pairs' sums, which these ranks hold at one value.
@@ -194,7 +201,8 @@ class Search:
             options["optimizer"] = optax.chain(optax.scale_by_adam(), optax.scale_by_learning_rate(self._rate))
         if "std_schedule" in accepted:
             options["std_schedule"] = optax.constant_schedule(config.sigma)
-        self._strategy = strategy(config.population_size, solution, **options)
+        # Of low-rank candidates evosax sees one pair, made of all of them: see `tell`.
+        self._strategy = strategy(config.population_size if config.rank is None else 2, solution, **options)
         # Here and not on first use: within a program they would be numbers of that program alone.
         self._params = self._start_params()
 
@@ -253,7 +261,9 @@ class Search:
         # Twice the worst: one more than it rounds back to it where returns are large.
         lost = 1.0 + 2.0 * jnp.max(jnp.where(finite, -returns, -jnp.inf), initial=0.0)
         fitness = jnp.where(finite, -returns, lost)
-        return _strongly_typed(self._strategy.tell(key, whole(population), fitness, state, self._params)[0])
+        if self.config.rank is not None:
+            population, fitness = _one_pair(population, fitness, self.mean(state)), jnp.array([0.0, 1.0])
+        return _strongly_typed(self._strategy.tell(key, population, fitness, state, self._params)[0])
 
     def mean(self, state: PyTree) -> PyTree:
         """The rule at the centre of the search.
@@ -265,6 +275,26 @@ class Search:
             Meta-parameters.
         """
         return self._strategy.get_mean(state)
+
+
+def _one_pair(population: PyTree, fitness: Float[Array, "P"], mean: PyTree) -> PyTree:
+    """A winner and a loser that pull the mean as a population of low-rank candidates does.
+
+    The gradient is the sum of the candidates' offsets by their ranks, over P; of a winning and a losing candidate
+    with offsets ±e it is −e/2. So e is −2/P times that sum, formed from the factors: whole candidates would take
+    P times the memory of a rule.
+    """
+    shaped = pairwise_ranks(population, fitness, None, None)
+
+    def pair(x: Any, centre: Array) -> Array:
+        if isinstance(x, LowRank):
+            total = jnp.einsum("p,pmr,prn->mn", shaped, x.left, x.right, precision=jax.lax.Precision.HIGHEST)
+        else:
+            total = jnp.tensordot(shaped, x - centre, 1, precision=jax.lax.Precision.HIGHEST)
+        offset = -2 / shaped.size * total
+        return jnp.stack([centre + offset, centre - offset])
+
+    return jax.tree.map(pair, population, mean, is_leaf=lambda x: isinstance(x, LowRank))
 
 
 def _strongly_typed(tree: PyTree) -> PyTree:

@@ -104,8 +104,10 @@ class Population:
             Outcomes in the order of `lives`.
         """
         num_lives, num_devices = lives.lengths.shape[0], self.mesh.size
-        chunk = min(self.chunk_size or self._default_chunk(meta_params, lives), -(-num_lives // num_devices))
-        num_chunks = -(-num_lives // (num_devices * chunk))
+        dealt_to_each = -(-num_lives // num_devices)
+        num_chunks = -(-dealt_to_each // (self.chunk_size or self._default_chunk(meta_params, lives)))
+        # Even chunks: one that is half empty would cost as much as a full one.
+        chunk = -(-dealt_to_each // num_chunks)
         order = jnp.argsort(-lives.lengths, stable=True)
         # Places beyond the last life repeat it; they are cut off again below.
         places = jnp.minimum(jnp.arange(num_chunks * chunk * num_devices), num_lives - 1)

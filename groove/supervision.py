@@ -7,6 +7,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 RUNTIME_LOG = re.compile(rb"[EF]\d{4} ")
@@ -60,7 +61,8 @@ def _watch(child: int, reading: int, lost: Callable[[str], str], not_met: str) -
             held = b""
         received = os.read(reading, 2**16)
         *lines, pending = (pending + received).split(b"\n")
-        for line in lines if received else [pending][: len(pending)]:
+        # At the end what is left has no end of line.
+        for line in lines if received else filter(None, [pending]):
             if held or RUNTIME_LOG.match(line):
                 held += line + b"\n"
             else:
@@ -92,4 +94,6 @@ def _tell_the_end(status: int, held: bytes, said: bool, lost: Callable[[str], st
 
 
 def _write(content: bytes) -> None:
-    os.write(2, content)
+    # Nobody may be reading any more; the run goes on all the same.
+    with suppress(OSError):
+        os.write(2, content)

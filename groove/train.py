@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 from rich.console import Console
 
-from groove.agreement import anywhere, from_writer, meet
+from groove.agreement import anywhere, differs, from_writer, meet
 from groove.building import (
     build_generator,
     build_hyperparameters,
@@ -153,7 +153,13 @@ class Run:
                 failed = row["failed_candidates"] == self.config.population
                 stopping = anywhere(self._mesh, bool(stop))
                 if last or failed or stopping or (generation + 1) % self.config.checkpoint_every == 0:
-                    files.save(local(state), self._mean(state), steps)
+                    mean = self._mean(state)
+                    if differs(self._mesh, mean):
+                        raise RunStopped(
+                            f"generation {generation}: the processes of the job hold different rules, their machines "
+                            f"are not alike; earlier checkpoints in {files.folder.checkpoints_path} are intact"
+                        )
+                    files.save(local(state), mean, steps)
                 if failed:
                     raise RunStopped(
                         f"generation {generation}: no candidate had a finite fitness, a smaller --sigma or "

@@ -47,6 +47,8 @@ class ResumeFlags:
 
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
+    devices: int | None = None
+    """Devices to go on with, of each process in a job; those that the run was started with by default."""
     job: Annotated[JobFlags, tyro.conf.OmitArgPrefixes] = JobFlags()
 
 
@@ -78,7 +80,7 @@ def train(arguments: list[str]) -> int:
         # A run may be resumed from elsewhere.
         config = dataclasses.replace(config, level_folder=str(Path(config.level_folder).resolve()))
     with job(chosen.job, chosen.run) as place:
-        _refuse_other_config(config, _agreed("train", place, config.to_json), place)
+        _agreed(place, "train", config.to_json())
         run = _build(config, place)
         with _folder(place, partial(RunFolder.create, path)) as folder:
             if folder is not None:
@@ -96,12 +98,16 @@ def resume(arguments: list[str]) -> int:
     Returns:
         Exit status.
     """
-    refuse_unknown_flags(arguments, [_flag(flag) for flag in JOB_FLAGS])
+    refuse_unknown_flags(arguments, [_flag(flag) for flag in ("devices", *JOB_FLAGS)])
     chosen = read_flags(ResumeFlags, "groove resume", arguments)
     with job(chosen.job, chosen.run) as place, _folder(place, partial(RunFolder.open, chosen.run)) as folder:
-        told = _agreed("resume", place, lambda: RunFolder(chosen.run).read_config().get("config"))
+        written = folder.read_config().get("config") if folder is not None else None
+        told = _agreed(place, "resume", {"devices": chosen.devices}, written)
         with one_line(ValueError, prefix=f"{RunFolder(chosen.run).config_path}: "):
             config = TrainConfig.from_json(told)
+        if chosen.devices is not None:
+            with one_line(ValueError):
+                config = dataclasses.replace(config, devices=chosen.devices)
         return _finish(partial(_build(config, place).resume, folder), place)
 
 
@@ -115,21 +121,23 @@ def _folder(place: Job, take: Callable[[], RunFolder]) -> Iterator[RunFolder | N
         yield folder
 
 
-def _agreed(command: str, place: Job, config: Callable[[], Any]) -> Any:
-    """The config of the writing process, where that runs the same command; else processes would wait for each other."""
-    theirs, told = json.loads(place.from_writer(lambda: json.dumps([command, config()])))
-    if theirs != command:
-        raise UsageError(f"groove {command} in process {place.process_id} of a job, groove {theirs} in process 0")
-    return told
-
-
-def _refuse_other_config(config: TrainConfig, told: dict[str, Any], place: Job) -> None:
-    for name, value in config.to_json().items():
-        if value != told[name]:
-            raise UsageError(
-                f"{_flag(name)} must be the same in all processes of a job, got {value} in process "
-                f"{place.process_id} and {told[name]} in process 0"
-            )
+def _agreed(place: Job, command: str, flags: dict[str, Any], config: Any = None) -> Any:
+    """The config that the writing process has; processes that live other lives would wait for each other for ever."""
+    mine = {"process": place.process_id, "command": command, "flags": flags, "config": config}
+    told = [json.loads(text) for text in place.tell(json.dumps(mine))]
+    first = told[0]
+    for other in (*told, mine):
+        if other["command"] != first["command"]:
+            theirs = f"groove {other['command']} in process {other['process']} of a job"
+            raise UsageError(f"{theirs}, groove {first['command']} in process 0")
+        for name in sorted(other["flags"].keys() | first["flags"].keys()):
+            values = [one["flags"].get(name) for one in (other, first)]
+            if values[0] != values[1]:
+                raise UsageError(
+                    f"{_flag(name)} must be the same in all processes of a job, got {values[0]} in process "
+                    f"{other['process']} and {values[1]} in process 0"
+                )
+    return first["config"]
 
 
 def _build(config: TrainConfig, place: Job) -> "Run":

@@ -21,7 +21,7 @@ class LowRank:
 
     def __jax_array__(self) -> Float[Array, "... m n"]:
         """The matrix itself, for whoever asks for an array."""
-        return self.mean + self.left @ self.right
+        return self.mean + jnp.matmul(self.left, self.right, precision=jax.lax.Precision.HIGHEST)
 
 
 def whole(tree: PyTree) -> PyTree:

@@ -38,7 +38,10 @@ class BackwardRecurrence(nn.Module):
         size, gates = self.hidden_size, GATES[self.cell]
         input_init, recurrent_init = nn.initializers.lecun_normal(), _per_gate(nn.initializers.orthogonal(), gates)
         input_kernel = self.param("input_kernel", input_init, (inputs.shape[-1], gates * size))
+        # flax compares the shape of a parameter's first leaf alone, which of a low-rank matrix is its mean.
         recurrent_kernel = self.param("recurrent_kernel", recurrent_init, (size, gates * size))
+        if not isinstance(recurrent_kernel, LowRank):
+            recurrent_kernel = jnp.asarray(recurrent_kernel)
         bias = self.param("bias", nn.initializers.zeros, (gates * size,))
         rows_by_gate = [jnp.split(row, gates) for row in jnp.asarray(input_kernel)]
         biases = jnp.split(bias, gates)
@@ -54,7 +57,7 @@ class BackwardRecurrence(nn.Module):
             ]
 
         def from_state(hidden: Float[Array, "B H"]) -> list[Float[Array, "B H"]]:
-            return jnp.split(_product(hidden, recurrent_kernel, self.precision), gates, axis=-1)
+            return jnp.split(product(hidden, recurrent_kernel, self.precision), gates, axis=-1)
 
         if self.cell == "gru":
             candidate_bias = self.param("candidate_bias", nn.initializers.zeros, (size,))
@@ -82,12 +85,20 @@ class BackwardRecurrence(nn.Module):
         return jax.lax.scan(lstm, (start, start), (inputs, done), reverse=True)[1]
 
 
-def _product(
-    x: Float[Array, "B K"], kernel: Float[Array, "K N"] | LowRank, precision: Precision
-) -> Float[Array, "B N"]:
+def product(x: Float[Array, "B K"], kernel: Float[Array, "K N"] | LowRank, precision: Precision) -> Float[Array, "B N"]:
+    """One matrix product as the recurrence forms it.
+
+    Args:
+        x: [B, K].
+        kernel: [K, N]; of a low-rank matrix the factors are applied one after the other.
+        precision: of the factors.
+
+    Returns:
+        [B, N] float32.
+    """
     if isinstance(kernel, LowRank):
-        thin = _product(x, kernel.left, precision)
-        return _product(x, kernel.mean, precision) + _product(thin, kernel.right, precision)
+        thin = product(x, kernel.left, precision)
+        return product(x, kernel.mean, precision) + product(thin, kernel.right, precision)
     if precision == "bfloat16":
         return jnp.matmul(x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
     # Said for each: left to themselves, accelerators choose less than float32.

@@ -57,6 +57,11 @@ sys.exit(groove.cli.main(arguments))
 """A command whose agents' lives cost nothing. Its first argument says what it does when generation 3 is logged."""
 
 
+def as_shipped():
+    """The environment without the flag that tests compile their programs with."""
+    return {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+
+
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -71,7 +76,10 @@ def run_job(*arguments, actions=None, commands=None):
         start = ["-m", "groove"] if actions is None else ["-c", STUBBED, actions[number]]
         place = ["--distributed", "--coordinator", f"127.0.0.1:{port}", "--processes", 2, "--process-id", number]
         command = [sys.executable, *start, *map(str, [*commands[number], *place])]
-        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        environment = as_shipped() if actions is None else None
+        processes.append(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        )
     try:
         begin = time.monotonic()
         while len(ends) < 2 and time.monotonic() - begin < LIMIT:
@@ -91,7 +99,7 @@ def run_job(*arguments, actions=None, commands=None):
 
 def run_one(*arguments):
     command = [sys.executable, "-m", "groove", *map(str, arguments)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False, env=as_shipped())
     assert ended.returncode == 0, ended.stderr
 
 
@@ -145,7 +153,7 @@ def test_end_of_a_process_ends_the_job_and_one_process_can_go_on(actions, status
     assert sorted(path.name for path in Path("run/checkpoints").iterdir()) == ["generation_00000002.safetensors"]
     assert rows(Path("run")) == rows(Path("whole"))[: len(rows(Path("run")))] and len(rows(Path("run"))) >= 3
     capsys.readouterr()
-    assert in_this_process("resume", "run") == 0
+    assert in_this_process("resume", "run", "--devices", 1) == 0
     assert "resuming at generation 2 of 6" in capsys.readouterr().out
     assert (Path("run") / "metrics.jsonl").read_bytes() == Path("whole", "metrics.jsonl").read_bytes()
 
@@ -198,7 +206,7 @@ def test_number_of_devices_changes_no_fitness_and_no_heldout_return():
     # Two chunks of two lives on each of four devices.
     config = dataclasses.replace(SMALLEST, population=16, heldout_levels=16, chunk=2, generations=3)
     command = [sys.executable, "-c", ON_DEVICES, json.dumps(config.to_json())]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False, env=as_shipped())
     assert ended.returncode == 0, ended.stderr
     one, *others = map(json.loads, ended.stdout.splitlines())
     for row in (row for rows, _ in (one, *others) for row in rows):
@@ -218,12 +226,16 @@ def test_number_of_devices_changes_no_fitness_and_no_heldout_return():
             "--seed must be the same in all processes",
         ),
         (["train tiny --run run", "resume run"], "groove resume in process 1 of a job, groove train in process 0"),
+        (["train tiny --run run --chunk 1", "train tiny --run run"], "--chunk must be the same in all processes"),
     ],
 )
 def test_processes_with_other_commands_are_refused(commands, reason, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent), prepend=os.pathsep)
     monkeypatch.chdir(tmp_path)
     ended, _ = run_job(commands=[command.split() for command in commands])
-    assert ended[1][0] == 2 and ended[1][2].startswith("groove: ") and reason in ended[1][2]
-    assert ended[0][0] == 1 and "another process of the job has ended or cannot be reached" in ended[0][2]
-    assert all(errors.count("\n") == 1 for _, _, errors in ended) and not Path("run").exists()
+    lost = "another process of the job has ended or cannot be reached"
+    assert 2 in [status for status, _, _ in ended] and not Path("run").exists()
+    for status, _, errors in ended:
+        # Whoever is the first to notice ends, and may be missed by the other before it notices, too.
+        assert (status, reason in errors) == (2, True) or (status, lost in errors) == (1, True)
+        assert errors.startswith("groove: ") and errors.count("\n") == 1 and not Path("run").exists()

@@ -1,5 +1,7 @@
 """Counts of recurrent work by hand, and that what is timed does that work."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from groove.config import TrainConfig
 from groove.devices import lives_mesh
 
 WORK = RecurrentWork(candidates=4, lives=8, workers=3, hidden_size=2, gates=3, num_steps=5, num_devices=2, chunk=2)
+SHARED = replace(WORK, shared=True)
 
 
 def test_flops_of_a_small_generation():
@@ -19,10 +22,10 @@ def test_flops_of_a_small_generation():
 
 def test_traffic_of_a_small_generation():
     # A kernel is 12 floats, 48 bytes; 24 states of 8 bytes are read and written. Own: 4 kernels a step.
-    assert WORK.traffic(shared=False) == 5 * (4 * 48 + 2 * 24 * 8)
+    assert WORK.traffic == 5 * (4 * 48 + 2 * 24 * 8)
     # Shared: two chunks on each of two devices read the one kernel for themselves.
     assert WORK.num_chunks == 2
-    assert WORK.traffic(shared=True) == 5 * (2 * 2 * 48 + 2 * 24 * 8)
+    assert SHARED.traffic == 5 * (2 * 2 * 48 + 2 * 24 * 8)
 
 
 def test_work_of_the_settings():
@@ -33,6 +36,11 @@ def test_work_of_the_settings():
     assert work.kernel_bytes == 256 * 768 * 4
     assert RecurrentWork.of(A, num_devices=1, chunk_size=6).num_chunks == 3
     assert RecurrentWork.of(A, num_devices=2, chunk_size=None).chunk == 8
+
+
+def test_work_of_low_rank_candidates_is_shared():
+    assert RecurrentWork.of(replace(B, perturbation="lowrank:1"), 2, None).shared
+    assert not RecurrentWork.of(B, 2, None).shared
 
 
 def test_work_follows_the_config():
@@ -50,7 +58,7 @@ def test_lives_of_unknown_length_are_refused(lifetime):
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_products_multiply_all_states_of_all_steps_by_an_orthogonal_block(shared):
-    states = np.asarray(products(WORK, lives_mesh(2), shared)())
+    states = np.asarray(products(replace(WORK, shared=shared), lives_mesh(2), "float32")())
     assert states.size == WORK.lives * WORK.workers * WORK.hidden_size
     block = np.asarray(jax.numpy.linalg.qr(jax.random.normal(jax.random.key(0), (2, 2)))[0])
     expected = np.ones(2) @ np.linalg.matrix_power(block, WORK.num_steps)
@@ -58,7 +66,7 @@ def test_products_multiply_all_states_of_all_steps_by_an_orthogonal_block(shared
 
 
 def test_products_of_all_gates_are_made():
-    step = jax.jit(lambda: products(WORK, lives_mesh(2), False)())
+    step = jax.jit(lambda: products(WORK, lives_mesh(2), "float32")())
     assert f"f32[2,3,{3 * WORK.hidden_size}]" in step.lower().compile().as_text()
 
 

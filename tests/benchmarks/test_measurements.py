@@ -42,7 +42,7 @@ def test_generation_is_set_beside_its_floors(stubbed, monkeypatch):
     monkeypatch.setitem(generation.TRIAD_MEGABYTES, "cpu", 1)
     found = _medians(generation.speed("smallest", CONSTANT.to_json(), repeats=1))
     assert found["env steps"] == pytest.approx(4 * 2 * 4 * 3 / found["generation"], rel=0.5)
-    for kind in ("own products", "shared products", "own traffic", "shared traffic"):
+    for kind in ("products", "traffic"):
         assert found[f"generation / {kind}"] == pytest.approx(found["generation"] / found[kind])
     assert found["peak memory"] > 50
     assert found["compile, cold"] > 0

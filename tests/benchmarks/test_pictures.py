@@ -3,7 +3,7 @@
 from benchmarks.pictures import PICTURES, draw_all
 from tests.benchmarks.handmade import bench, reading
 
-FLOORS = ("own products", "shared products", "own traffic")
+FLOORS = ("products", "traffic")
 
 
 def test_every_picture_is_drawn(tmp_path):

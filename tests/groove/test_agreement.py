@@ -24,6 +24,16 @@ def test_writers_bytes_arrive_whole(monkeypatch, content):
     assert agreement.anywhere(mesh, True) and not agreement.anywhere(mesh, False)
 
 
+def test_other_bits_on_another_process_are_noticed(monkeypatch):
+    mesh, rule = lives_mesh(2), {"kernel": np.ones((2, 2), np.float32)}
+    assert not agreement.differs(mesh, rule)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    assert not agreement.differs(mesh, rule)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    monkeypatch.setattr(agreement, "from_writer", lambda mesh, mine: b"1234")
+    assert agreement.differs(mesh, rule)
+
+
 def test_each_process_counts_once_however_many_devices_it_has():
     for num_devices in (1, 2):
         total = agreement._sum_over_processes(lives_mesh(num_devices), np.array([3, 200], np.uint8))

@@ -49,7 +49,7 @@ def test_chunk_elsewhere_fills_half_the_memory(monkeypatch):
         monkeypatch.setattr(jax, "local_devices", lambda: [device])
         return chunk_of(one)
 
-    assert on_accelerator({"bytes_limit": 20 * size + 1}) == 10
+    assert on_accelerator({"bytes_limit": 20 * size + 1}) == 8
     assert on_accelerator({"bytes_limit": 1}) == 1
     assert on_accelerator({"bytes_limit": 10**6 * size}) == on_accelerator(None) == on_accelerator({}) == 1024
 

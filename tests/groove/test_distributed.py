@@ -36,7 +36,7 @@ def test_bad_flags_are_refused_in_one_line(command, flags, reason, capsys):
 
 def test_run_without_the_flag_is_a_job_of_one_process():
     with job(JobFlags(), None) as place:
-        assert place == Job(0, 1) and place.writes and place.from_writer(lambda: "mine") == "mine"
+        assert place == Job(0, 1) and place.writes and place.tell("mine") == ["mine"]
 
 
 def test_no_cluster_is_told_in_one_line(tmp_path):

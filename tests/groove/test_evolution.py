@@ -213,6 +213,34 @@ def test_low_rank_search_moves_along_the_weighted_noise_by_hand():
         np.testing.assert_allclose(np.asarray(after[name] - mean), 0.01 * np.sign(winner), rtol=1e-3, err_msg=name)
 
 
+def test_low_rank_search_moves_as_evosax_moves_by_whole_candidates():
+    search = low_rank_search(2, 16)
+    everything = Evolution(population_size=16, sigma=0.5).search(MATRICES)
+    states = {one: one.init(jax.random.key(0), MATRICES) for one in (search, everything)}
+    population, _ = search.ask(jax.random.key(1), states[search])
+    returns = jax.random.normal(jax.random.key(3), (16,)).at[jnp.array([2, 7])].set(jnp.nan).at[11].set(jnp.inf)
+    for one, asked in ((search, population), (everything, whole(population))):
+        # Twice, for the second step of Adam depends on the size of the first gradient.
+        for _ in range(2):
+            states[one] = one.tell(jax.random.key(2), asked, returns, states[one])
+    for name, mean in search.mean(states[search]).items():
+        np.testing.assert_allclose(mean, everything.mean(states[everything])[name], atol=2e-5, err_msg=name)
+
+
+def test_low_rank_search_stays_where_all_tie():
+    search = low_rank_search(1, 16)
+    state = search.init(jax.random.key(0), MATRICES)
+    population, state = search.ask(jax.random.key(1), state)
+    for returns in (jnp.full(16, 0.7), jnp.full(16, jnp.nan)):
+        after = search.mean(search.tell(jax.random.key(2), population, returns, state))
+        assert jax.tree.all(jax.tree.map(lambda x, mean: jnp.all(x == mean), after, MATRICES))
+
+
+def test_low_rank_search_refuses_a_rank_that_saves_nothing():
+    with pytest.raises(ValueError, match="perturbation lowrank:3 takes as many numbers as full noise for this rule"):
+        Evolution(population_size=2, perturbation="lowrank:3").search(MATRICES)
+
+
 def test_low_rank_search_climbs_a_quadratic():
     search = Evolution(population_size=64, sigma=0.1, learning_rate=0.05, perturbation="lowrank:1").search(MATRICES)
     top = jax.tree.map(lambda x: x + 0.7 * jnp.sign(jnp.cos(jnp.arange(x.size)).reshape(x.shape)), MATRICES)

@@ -170,6 +170,12 @@ def test_points_of_a_life_are_returns_of_agents_that_young():
     assert np.mean(np.abs(with_points().curve[:, 0] - with_points().curve[:, 2]) > 1e-3) > 0.5
 
 
+def test_chunks_are_even():
+    # 64 lives in chunks of at most 40 are two of 32: two of 40 would run a quarter more.
+    outcomes = population(1, 40)(candidates(), lives().replace(lengths=jnp.full(NUM_LIVES, 2)))
+    assert outcomes.updates_run == 2 * NUM_LIVES
+
+
 @pytest.mark.parametrize("field", ["chunk_size", "num_points"])
 def test_population_refuses_counts_below_one(field):
     with pytest.raises(ValueError, match=f"Population.{field} must be >= 1, got 0"):

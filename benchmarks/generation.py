@@ -14,7 +14,7 @@ from benchmarks.settings import settings_of
 from benchmarks.timing import peak_megabytes, seconds_in_turns
 from groove.building import build_rule, build_training
 from groove.config import TrainConfig
-from groove.devices import lives_mesh, return_freed_memory
+from groove.devices import compiled, lives_mesh
 
 REPEATS = 5
 TRIAD_MEGABYTES = {"cpu": 256, "elsewhere": 4096}
@@ -37,9 +37,8 @@ class Generations:
         self._state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
         begin = time.perf_counter()
         advance: Any = jax.jit(self._training.generation, donate_argnums=1)
-        self._advance = advance.lower(self._key, self._state).compile()
+        self._advance = compiled(advance.lower(self._key, self._state))
         self.compile_seconds = time.perf_counter() - begin
-        return_freed_memory()
 
     @property
     def chunk_size(self) -> int | None:

@@ -23,7 +23,7 @@ from groove.building import (
 from groove.checkpoints import CheckpointError
 from groove.cli import CommandError, one_line
 from groove.config import TrainConfig
-from groove.devices import lives_mesh, local, replicated, return_freed_memory
+from groove.devices import compiled, lives_mesh, local, replicated
 from groove.heldout import (
     HELDOUT_STREAM,
     TRAINING_STREAM,
@@ -134,8 +134,7 @@ class Run:
         with stop_requests(self.console) as stop, files.logs(int(state.generation)) as log:
             if int(state.generation) < self.config.generations:
                 # Compiled before it is run, so that its arrays come after the compiler's memory has gone back.
-                advance = advance.lower(run_key, state).compile()
-                return_freed_memory()
+                advance = compiled(advance.lower(run_key, state))
             for generation in range(int(state.generation), self.config.generations):
                 begin = time.perf_counter()
                 state, metrics = advance(run_key, state)

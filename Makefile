@@ -16,7 +16,7 @@ help:
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy"
 	@echo "make bench   speed of worlds, generations, curriculum, solver and scaling: tables, pictures, runs/bench/bench.json"
-	@echo "             (ten minutes; flags in BENCH, as in make bench BENCH='--only worlds --compare OLD.json')"
+	@echo "             (twelve minutes; flags in BENCH, as in make bench BENCH='--only worlds --compare OLD.json')"
 	@echo "make compare DR against GROOVE: 15 short meta-trainings and their held-out scores (runs/compare, resumable)"
 	@echo "make bakeoff all level scores on one pool of levels and a half-trained rule (runs/bakeoff)"
 	@echo "make readme  tables of README.md from runs/published"

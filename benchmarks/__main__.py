@@ -3,7 +3,7 @@
     python -m benchmarks
     python -m benchmarks --only worlds generation --compare runs/published/bench/bench.json
 
-Prints a table for each section as it is done. About ten minutes on two cores; on a machine that does
+Prints a table for each section as it is done. About twelve minutes on two cores; on a machine that does
 nothing else.
 """
 

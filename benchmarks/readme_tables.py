@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.dr_against_groove import markdown as comparison_table
 from benchmarks.readings import read_bench
-from benchmarks.settings import OPTIONS, PAPER, SETTINGS
+from benchmarks.settings import PAPER, SETTINGS
 from benchmarks.tables import cell
 from benchmarks.tables import markdown as pivot_table
 from groove.table import markdown, read_scores
@@ -132,14 +132,11 @@ def speed_table() -> str:
     """
     bench = read_bench(BENCH_PATH)
     measured = {reading.name for reading in bench.readings if reading.metric == "products"}
-    names = [name for name in SETTINGS | OPTIONS | PAPER if name in measured]
+    names = [name for name in SETTINGS | PAPER if name in measured]
     rows = [("", *names)]
     for section, metric in SPEED:
-        readings = {
-            name: reading for name in names for reading in bench.readings if reading.key == (section, name, metric)
-        }
-        unit = readings[names[0]].unit
-        rows.append((f"{metric} [{unit}]", *(cell(readings[name]) if name in readings else "–" for name in names)))
+        readings = [bench.reading(section, name, metric) for name in names]
+        rows.append((f"{metric} [{readings[0].unit}]", *map(cell, readings)))
     return pivot_table(rows)
 
 

@@ -24,6 +24,8 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 import pytest  # noqa: E402
 
+from groove.cli import main  # noqa: E402
+
 
 @pytest.fixture(autouse=True, scope="module")
 def forgotten_programs():
@@ -31,3 +33,15 @@ def forgotten_programs():
     crash the process. What another module needs again comes from the compilation cache."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture
+def in_this_process(tmp_path, monkeypatch):
+    """Commands of stubbed populations in this process; called with arguments."""
+    from tests.smallest_run import settle_devices, stub_populations
+
+    settle_devices(monkeypatch)
+    stub_populations(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+    return lambda *arguments: main([str(argument) for argument in arguments])

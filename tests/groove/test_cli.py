@@ -140,7 +140,9 @@ def test_resume_needs_a_run(capsys, tmp_path):
     assert "PATH" in refused(capsys, "resume")
     assert refused(capsys, "resume", "absent") == "absent: no such folder"
     assert refused(capsys, "resume", tmp_path).endswith("not a run folder, it has no config.json")
-    assert refused(capsys, "resume", tmp_path, "--seed", 1).startswith("unknown flag --seed; known: --distributed ")
+    assert refused(capsys, "resume", tmp_path, "--seed", 1).startswith(
+        "unknown flag --seed; known: --devices --distributed "
+    )
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def scores():
     """Normalised scores [n] on held-out levels by precision."""
     rule, meta_params, config = read_discovered_rule(RULE)
     levels = build_generator(config)
-    heldout = draw_level_set(levels, HELDOUT_STREAM, 128)
+    heldout = draw_level_set(levels, HELDOUT_STREAM, 64)
     hyper = build_hyperparameters(config, levels.world)
 
     def of(precision):
@@ -33,7 +33,7 @@ def scores():
 def test_held_out_score_does_not_suffer_from_bfloat16_products(scores):
     difference = scores["bfloat16"] - scores["float32"]
     error = np.std(difference, ddof=1) / np.sqrt(difference.size)
-    assert np.mean(scores["float32"]) > 0.8
+    assert np.mean(scores["float32"]) > 0.7
     # The same agents with the same draws: most lives end alike, so that the error is small.
     assert error < 0.03 and np.mean(difference) > -2 * error - 0.01
 

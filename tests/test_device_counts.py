@@ -1,0 +1,54 @@
+"""One run on 1, 2 and 4 devices."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.job_processes import LIMIT, as_shipped
+from tests.smallest_run import SMALLEST
+
+ON_DEVICES = """
+import json, sys
+from groove.devices import configure
+
+configure(4)
+
+import jax
+from groove.building import build_training
+from groove.config import TrainConfig
+from groove.devices import lives_mesh, replicated
+from groove.heldout import HELDOUT_STREAM, Evaluation, draw_level_set
+
+config = TrainConfig.from_json(json.loads(sys.argv[1]))
+for num_devices in (1, 2, 4):
+    mesh = lives_mesh(num_devices)
+    training = build_training(config, mesh)
+    key, state = replicated(mesh, (jax.random.key(0), jax.jit(training.init)(jax.random.key(1))))
+    advance, rows = jax.jit(training.generation), []
+    for _ in range(config.generations):
+        state, metrics = advance(key, state)
+        rows.append({name: float(value) for name, value in metrics.items()})
+    heldout = draw_level_set(training.generator, HELDOUT_STREAM, config.heldout_levels)
+    returns = Evaluation(training.population).returns(training.search.mean(state.search), heldout, training.hyper)
+    print(json.dumps([rows, returns.tolist()]))
+"""
+"""Generations and held-out returns of a config on 1, 2 and 4 CPU devices, a line each."""
+
+
+def test_number_of_devices_changes_no_fitness_and_no_heldout_return():
+    # Two chunks of two lives on each of four devices.
+    config = dataclasses.replace(SMALLEST, population=16, heldout_levels=16, chunk=2, generations=3)
+    command = [sys.executable, "-c", ON_DEVICES, json.dumps(config.to_json())]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False, env=as_shipped())
+    assert ended.returncode == 0, ended.stderr
+    one, *others = map(json.loads, ended.stdout.splitlines())
+    for row in (row for rows, _ in (one, *others) for row in rows):
+        # Updates beyond the end of a life: a chunk is as long as its longest.
+        del row["updates_run"]
+    assert len(others) == 2 and any(one[1])
+    for rows, returns in others:
+        assert returns == one[1]
+        assert rows == [pytest.approx(row, abs=1e-5, nan_ok=True) for row in one[0]]

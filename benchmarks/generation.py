@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 from jaxtyping import Array
 
 from benchmarks.floors import RecurrentWork, products, triad
@@ -14,7 +14,7 @@ from benchmarks.settings import settings_of
 from benchmarks.timing import peak_megabytes, seconds_in_turns
 from groove.building import build_rule, build_training
 from groove.config import TrainConfig
-from groove.devices import compiled, lives_mesh
+from groove.devices import compiled, lives_mesh, replicated
 
 REPEATS = 5
 TRIAD_MEGABYTES = {"cpu": 256, "elsewhere": 4096}
@@ -33,8 +33,7 @@ class Generations:
         """
         self._training = build_training(config, mesh)
         self._key = jax.random.key(0)
-        state = jax.jit(self._training.init)(self._key)
-        self._state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
+        self._state = replicated(mesh, jax.jit(self._training.init)(self._key))
         begin = time.perf_counter()
         advance: Any = jax.jit(self._training.generation, donate_argnums=1)
         self._advance = compiled(advance.lower(self._key, self._state))

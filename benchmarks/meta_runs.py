@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from groove.config import flag_of
 from groove.devices import lives_mesh
 
 FINAL_RATE = 0.018
@@ -59,7 +60,7 @@ def meta_train(path: Path, arm: Arm, seed: int) -> None:
         command = ["train", "tiny", "--run", str(path), "--es-learning-rate-decay", f"{decay:.6f}"]
         command += ["--heldout-every", "50", "--tune-configurations", "1"]
         for name, value in asked.items():
-            command += ["--" + name.replace("_", "-"), str(value)]
+            command += [flag_of(name), str(value)]
     subprocess.run([sys.executable, "-m", "groove", *command], check=True)
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from groove.cli import UsageError, one_line, refuse_unknown_flags
+from groove.config import flag_of
 from groove.devices import configure
 from groove.flags import read_flags
 
@@ -48,7 +49,7 @@ def bakeoff(arguments: list[str]) -> int:
         Exit status.
     """
     names = [field.name for field in dataclasses.fields(BakeoffFlags) if field.name != "rule"]
-    refuse_unknown_flags(arguments, ["-n", *("--" + name.replace("_", "-") for name in names)])
+    refuse_unknown_flags(arguments, ["-n", *map(flag_of, names)])
     flags = read_flags(BakeoffFlags, "groove bakeoff", arguments)
     if not 0 <= flags.seed < 2**32:
         raise UsageError(f"--seed must be in 0..{2**32 - 1}, got {flags.seed}")

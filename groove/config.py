@@ -118,35 +118,35 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in _COUNTS:
             if getattr(self, name) < 1:
-                raise ValueError(f"{_flag(name)} must be >= 1, got {getattr(self, name)}")
+                raise ValueError(f"{flag_of(name)} must be >= 1, got {getattr(self, name)}")
         for name in ("devices", "chunk"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"{_flag(name)} must be >= 1, got {value}")
+                raise ValueError(f"{flag_of(name)} must be >= 1, got {value}")
         for name, value in dataclasses.asdict(self).items():
             if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"{_flag(name)} must be finite, got {value}")
+                raise ValueError(f"{flag_of(name)} must be finite, got {value}")
         for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{_flag(name)} must be in 0..1, got {getattr(self, name)}")
+                raise ValueError(f"{flag_of(name)} must be in 0..1, got {getattr(self, name)}")
         if not self.temperature > 0:
-            raise ValueError(f"{_flag('temperature')} must be > 0, got {self.temperature}")
+            raise ValueError(f"{flag_of('temperature')} must be > 0, got {self.temperature}")
         if self.antagonist_max_seeds < self.antagonist_seeds:
             raise ValueError(
-                f"{_flag('antagonist_max_seeds')} must be >= --antagonist-seeds {self.antagonist_seeds}, "
+                f"{flag_of('antagonist_max_seeds')} must be >= --antagonist-seeds {self.antagonist_seeds}, "
                 f"got {self.antagonist_max_seeds}"
             )
         for name in ("agent_learning_rate", "agent_prediction_learning_rate"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise ValueError(f"{_flag(name)} must be > 0, got {value}")
+                raise ValueError(f"{flag_of(name)} must be > 0, got {value}")
         if not self.prediction_cost >= 0:
-            raise ValueError(f"{_flag('prediction_cost')} must be >= 0, got {self.prediction_cost}")
+            raise ValueError(f"{flag_of('prediction_cost')} must be >= 0, got {self.prediction_cost}")
         if not 0 <= self.seed < 2**32:
-            raise ValueError(f"{_flag('seed')} must be in 0..{2**32 - 1}, got {self.seed}")
+            raise ValueError(f"{flag_of('seed')} must be in 0..{2**32 - 1}, got {self.seed}")
         if self.lifetime is not None and not 1 <= self.lifetime[0] <= self.lifetime[1] < 2**31:
             low, high = self.lifetime
-            raise ValueError(f"{_flag('lifetime')} must be two numbers 1 <= LOW <= HIGH < 2**31, got {low} {high}")
+            raise ValueError(f"{flag_of('lifetime')} must be two numbers 1 <= LOW <= HIGH < 2**31, got {low} {high}")
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values.
@@ -222,7 +222,15 @@ def _fits(value: Any, kind: Any) -> bool:
     return type(value) is kind
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
+    """How a field is set on the command line.
+
+    Args:
+        name: of the field.
+
+    Returns:
+        The flag.
+    """
     return "--" + name.replace("_", "-")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from jax.sharding import Mesh
+    from jax.sharding import Mesh, NamedSharding
 
 Tree = TypeVar("Tree")
 
@@ -66,6 +66,20 @@ def lives_mesh(num_devices: int | None) -> "Mesh":
     return jax.make_mesh((len(devices),), ("lives",), axis_types=(AxisType.Auto,), devices=devices)
 
 
+def everywhere(mesh: "Mesh") -> "NamedSharding":
+    """The sharding of arrays that lie whole on every device.
+
+    Args:
+        mesh: of the devices.
+
+    Returns:
+        The sharding.
+    """
+    from jax.sharding import NamedSharding, PartitionSpec
+
+    return NamedSharding(mesh, PartitionSpec())
+
+
 def replicated(mesh: "Mesh", tree: Tree) -> Tree:
     """The same arrays on every device of a mesh, as programs over the mesh take them.
 
@@ -77,16 +91,15 @@ def replicated(mesh: "Mesh", tree: Tree) -> Tree:
         The tree.
     """
     import jax
-    from jax.sharding import NamedSharding, PartitionSpec
 
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    if everywhere.is_fully_addressable:
-        return jax.device_put(tree, everywhere)
+    sharding = everywhere(mesh)
+    if sharding.is_fully_addressable:
+        return jax.device_put(tree, sharding)
 
     def place(x: Any) -> Any:
         # device_put would compare the values of all processes, a collective for each array.
         copies = [jax.device_put(x, device) for device in mesh.local_devices]
-        return jax.make_array_from_single_device_arrays(copies[0].shape, everywhere, copies)
+        return jax.make_array_from_single_device_arrays(copies[0].shape, sharding, copies)
 
     return jax.tree.map(place, tree)
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Key, PyTree
 
-from groove.devices import replicated
+from groove.devices import everywhere, replicated
 from groove.population import Population, lives_of_one_rule
 from levels.generator import LevelGenerator
 from levels.solvable import Solvable
@@ -106,7 +105,7 @@ class Evaluation:
         self._mesh = population.mesh
         self._live = jax.jit(
             lambda meta_params, lives: population.live(meta_params, lives).returns,
-            out_shardings=NamedSharding(population.mesh, PartitionSpec()),
+            out_shardings=everywhere(population.mesh),
         )
 
     def returns(

@@ -141,9 +141,9 @@ class Population:
 
     def _default_chunk(self, meta_params: PyTree, lives: Lifetimes) -> int:
         def first(tree: PyTree) -> PyTree:
-            return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tree)
+            return jax.eval_shape(lambda tree: jax.tree.map(lambda x: x[0], whole(tree)), tree)
 
-        one_rule = meta_params if lives.candidates is None else first(whole(meta_params))
+        one_rule = meta_params if lives.candidates is None else first(meta_params)
         return default_chunk(self.learner, one_rule, first(lives.levels))
 
     def _run_chunk(self, meta_params: PyTree, lives: Lifetimes) -> tuple["_Ends", Array]:

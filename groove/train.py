@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 from rich.console import Console
 
@@ -23,7 +22,7 @@ from groove.building import (
 from groove.checkpoints import CheckpointError
 from groove.cli import CommandError, one_line
 from groove.config import TrainConfig
-from groove.devices import compiled, lives_mesh, local, replicated
+from groove.devices import compiled, everywhere, lives_mesh, local, replicated
 from groove.heldout import (
     HELDOUT_STREAM,
     TRAINING_STREAM,
@@ -129,8 +128,7 @@ class Run:
         heldout = draw_level_set(self._levels, HELDOUT_STREAM, self.config.heldout_levels)
         # Placed as the generation returns it, so that the first call compiles for all.
         run_key, state = replicated(self._mesh, (self._run_key, state))
-        everywhere = NamedSharding(self._mesh, PartitionSpec())
-        advance: Any = jax.jit(self._training.generation, donate_argnums=1, out_shardings=everywhere)
+        advance: Any = jax.jit(self._training.generation, donate_argnums=1, out_shardings=everywhere(self._mesh))
         with stop_requests(self.console) as stop, files.logs(int(state.generation)) as log:
             if int(state.generation) < self.config.generations:
                 # Compiled before it is run, so that its arrays come after the compiler's memory has gone back.

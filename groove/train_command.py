@@ -15,7 +15,7 @@ import tyro
 from rich.console import Console
 
 from groove.cli import CommandError, UsageError, choose, one_line, refuse_unknown_flags
-from groove.config import EXPERIMENTS, TrainConfig
+from groove.config import EXPERIMENTS, TrainConfig, flag_of
 from groove.devices import configure
 from groove.distributed import Job, JobFlags, job
 from groove.flags import read_flags
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from groove.train import Run
 
 JOB_FLAGS = ("distributed", "no_distributed", "coordinator", "processes", "process_id")
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ def train(arguments: list[str]) -> int:
     choose("experiment", name, EXPERIMENTS)
     flags = [field.name for field in dataclasses.fields(TrainConfig)] + ["run"]
     # A switch has a negation too: --no-solvable.
-    refuse_unknown_flags(rest, [_flag(flag) for flag in [*flags, "no_solvable", *JOB_FLAGS]])
+    refuse_unknown_flags(rest, [flag_of(flag) for flag in [*flags, "no_solvable", *JOB_FLAGS]])
     chosen = read_flags(TrainFlags, f"groove train {name}", rest, default=TrainFlags(config=EXPERIMENTS[name]))
     path = chosen.run or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     config = chosen.config
@@ -98,7 +94,7 @@ def resume(arguments: list[str]) -> int:
     Returns:
         Exit status.
     """
-    refuse_unknown_flags(arguments, [_flag(flag) for flag in ("devices", *JOB_FLAGS)])
+    refuse_unknown_flags(arguments, [flag_of(flag) for flag in ("devices", *JOB_FLAGS)])
     chosen = read_flags(ResumeFlags, "groove resume", arguments)
     with job(chosen.job, chosen.run) as place, _folder(place, partial(RunFolder.open, chosen.run)) as folder:
         written = folder.read_config().get("config") if folder is not None else None
@@ -134,7 +130,7 @@ def _agreed(place: Job, command: str, flags: dict[str, Any], config: Any = None)
             values = [one["flags"].get(name) for one in (other, first)]
             if values[0] != values[1]:
                 raise UsageError(
-                    f"{_flag(name)} must be the same in all processes of a job, got {values[0]} in process "
+                    f"{flag_of(name)} must be the same in all processes of a job, got {values[0]} in process "
                     f"{other['process']} and {values[1]} in process 0"
                 )
     return first["config"]

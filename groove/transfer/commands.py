@@ -12,6 +12,7 @@ import tyro
 from rich.console import Console
 
 from groove.cli import UsageError, choose, one_line, refuse_unknown_flags
+from groove.config import flag_of
 from groove.devices import configure, lives_mesh
 from groove.flags import read_flags
 from groove.run_folder import RunFolder
@@ -152,7 +153,7 @@ def tune(arguments: list[str]) -> int:
 
 def _read(kind: Any, command: str, arguments: list[str], positional: str) -> Any:
     names = [field.name for field in dataclasses.fields(kind) if field.name != positional]
-    refuse_unknown_flags(arguments, ["--" + name.replace("_", "-") for name in names])
+    refuse_unknown_flags(arguments, list(map(flag_of, names)))
     flags = read_flags(kind, f"groove {command}", arguments)
     if not getattr(flags, positional):
         raise UsageError(f"{command}: name a rule file first, such as runs/published/laptop/rule.safetensors")

@@ -14,7 +14,8 @@ from benchmarks.settings import settings_of
 from benchmarks.timing import peak_megabytes, seconds_in_turns
 from groove.building import build_rule, build_training
 from groove.config import TrainConfig
-from groove.devices import compiled, lives_mesh, replicated
+from groove.devices import lives_mesh, replicated
+from groove.generation_programs import GenerationPrograms
 
 REPEATS = 5
 TRIAD_MEGABYTES = {"cpu": 256, "elsewhere": 4096}
@@ -32,11 +33,10 @@ class Generations:
             mesh: of the devices.
         """
         self._training = build_training(config, mesh)
-        self._key = jax.random.key(0)
-        self._state = replicated(mesh, jax.jit(self._training.init)(self._key))
+        key = jax.random.key(0)
+        key, self._state = replicated(mesh, (key, jax.jit(self._training.init)(key)))
         begin = time.perf_counter()
-        advance: Any = jax.jit(self._training.generation, donate_argnums=1)
-        self._advance = compiled(advance.lower(self._key, self._state))
+        self._advance = GenerationPrograms(self._training, key, self._state)
         self.compile_seconds = time.perf_counter() - begin
 
     @property
@@ -50,7 +50,7 @@ class Generations:
         Returns:
             Its metrics.
         """
-        self._state, metrics = self._advance(self._key, self._state)
+        self._state, metrics = self._advance(self._state)
         return metrics
 
 

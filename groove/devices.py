@@ -1,6 +1,5 @@
 """Devices and compilation cache: settled before anything asks JAX for a backend."""
 
-import ctypes
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,10 +20,6 @@ def configure(num_devices: int | None) -> None:
     Args:
         num_devices: CPU devices to make, ≥ 1; one per core if None.
     """
-    # The compiler's threads would each leave a heap of its own behind: one holds a tenth less at the peak.
-    mallopt, arena_max = getattr(ctypes.CDLL(None), "mallopt", None), -8
-    if mallopt is not None:
-        mallopt(arena_max, 2)
     import jax
 
     jax.config.update("jax_num_cpu_devices", num_devices or len(os.sched_getaffinity(0)))
@@ -116,22 +111,3 @@ def local(tree: Tree) -> Tree:
     import jax
 
     return jax.tree.map(lambda x: x if x.is_fully_addressable else x.addressable_data(0), tree)
-
-
-def compiled(lowered: Any) -> Any:
-    """Compile a large program without the memory that this takes by default.
-
-    XLA's code generators leave some 250 MB of freed blocks in their heap, where a generation's arrays,
-    made by other threads, find no place: they are given back, where the C library can (glibc).
-
-    Args:
-        lowered: what `jax.jit(function).lower(...)` returned.
-
-    Returns:
-        The compiled program.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)
-    trim(0)
-    program = lowered.compile()
-    trim(0)
-    return program

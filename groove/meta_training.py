@@ -15,7 +15,7 @@ from groove.measurement import Measurement
 from groove.population import Lifetimes, Outcomes, Population
 from levels.generator import LevelGenerator
 from lpg.update_rule import Hyperparameters
-from ued.curriculum import Batch, Curriculum
+from ued.curriculum import Batch, Curriculum, Extras
 
 
 @struct.dataclass
@@ -25,6 +25,21 @@ class RunState:
     generation: Int[Array, ""]  # [] int32, generations done
     search: PyTree  # state of the evolution strategy
     curriculum: PyTree  # state of the curriculum
+
+
+@struct.dataclass
+class Proposal:
+    """What a generation is to live on."""
+
+    generation: Int[Array, ""]  # [] int32, its number
+    search: PyTree  # state of the evolution strategy that asked
+    curriculum: PyTree  # state of the curriculum that chose
+    candidates: PyTree  # [P, …] meta-parameters, matrices perhaps `LowRank`
+    batch: Batch  # levels, and what is known of them
+    life_key: Key[Array, ""]
+    measurement_key: Key[Array, ""]
+    tell_key: Key[Array, ""]
+    update_key: Key[Array, ""]
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,19 @@ class MetaTraining:
         Returns:
             State after it, and metrics [].
         """
+        proposal = self.propose(run_key, state)
+        return self.learn(proposal, self.live(proposal), *self.measure(proposal))
+
+    def propose(self, run_key: Key[Array, ""], state: RunState) -> Proposal:
+        """Candidates and levels of a generation.
+
+        Args:
+            run_key: key of the run, the same in all generations.
+            state: state before it.
+
+        Returns:
+            The proposal.
+        """
         key = jax.random.fold_in(run_key, state.generation)
         ask_key, tell_key, fresh_key, sample_key, life_key, update_key = jax.random.split(key, 6)
         life_key, measurement_key = jax.random.split(life_key)
@@ -91,32 +119,81 @@ class MetaTraining:
         fresh = jax.vmap(self.generator.sample)(jax.random.split(fresh_key, self.num_levels))
         everywhere = jnp.ones(self.num_levels, bool)
         curriculum, batch = self.curriculum.sample(sample_key, state.curriculum, fresh, everywhere)
+        return Proposal(
+            generation=state.generation,
+            search=search,
+            curriculum=curriculum,
+            candidates=candidates,
+            batch=batch,
+            life_key=life_key,
+            measurement_key=measurement_key,
+            tell_key=tell_key,
+            update_key=update_key,
+        )
+
+    def live(self, proposal: Proposal) -> Outcomes:
+        """Every candidate's lives.
+
+        Args:
+            proposal: of the generation.
+
+        Returns:
+            Outcomes, candidate by candidate.
+        """
         life, level = self._who_meets_what()
-        outcomes = self.population.live(
-            candidates,
+        levels = proposal.batch.levels
+        return self.population.live(
+            proposal.candidates,
             Lifetimes(
-                keys=jax.random.split(life_key, self.num_levels)[level],
+                keys=jax.random.split(proposal.life_key, self.num_levels)[level],
                 candidates=life,
-                levels=jax.tree.map(lambda x: x[level], batch.levels),
-                lengths=batch.levels.lifetime[level],
+                levels=jax.tree.map(lambda x: x[level], levels),
+                lengths=levels.lifetime[level],
                 hyper=jax.tree.map(lambda x: jnp.broadcast_to(x, level.shape), self.hyper),
             ),
         )
+
+    def measure(self, proposal: Proposal) -> tuple[Extras, Int[Array, ""]]:
+        """What the curriculum wants to know of the levels beside the lives.
+
+        Args:
+            proposal: of the generation.
+
+        Returns:
+            Extras of its levels, and the updates that antagonists made [].
+        """
         num_new = self.curriculum.num_measured(self.num_levels)
-        extras, antagonist_updates = batch.extras, jnp.int32(0)
-        if num_new:
-            extras, antagonist_updates = self.measurement.measure(measurement_key, batch, num_new)
+        if not num_new:
+            return proposal.batch.extras, jnp.int32(0)
+        return self.measurement.measure(proposal.measurement_key, proposal.batch, num_new)
+
+    def learn(
+        self, proposal: Proposal, outcomes: Outcomes, extras: Extras, antagonist_updates: Int[Array, ""]
+    ) -> tuple[RunState, dict[str, Array]]:
+        """Move the search and the curriculum by what the lives have come to.
+
+        Args:
+            proposal: of the generation.
+            outcomes: of its lives.
+            extras: of its levels.
+            antagonist_updates: [] int32, updates that antagonists made.
+
+        Returns:
+            State after the generation, and metrics [].
+        """
+        batch, level = proposal.batch, self._who_meets_what()[1]
         outcome = level_outcome(outcomes, level, self.num_levels, extras)
-        curriculum = self.curriculum.update(update_key, curriculum, batch, outcome)
+        curriculum = self.curriculum.update(proposal.update_key, proposal.curriculum, batch, outcome)
         returns, fitness = self._fitness(outcomes, batch, level)
-        told = self.search.tell(tell_key, candidates, fitness, search)
+        told = self.search.tell(proposal.tell_key, proposal.candidates, fitness, proposal.search)
         # Where no level trains there is nothing to tell: a strategy without pairs would follow the order of the ties.
         trains = jnp.any(batch.trains)
-        new_search = jax.tree.map(lambda new, old: jnp.where(trains, new, old), told, search)
-        metrics = self._metrics(returns, outcomes, state, new_search)
+        search = jax.tree.map(lambda new, old: jnp.where(trains, new, old), told, proposal.search)
+        metrics = self._metrics(returns, outcomes, proposal, search)
         metrics["antagonist_updates"] = antagonist_updates
-        metrics |= self.curriculum.report(curriculum, batch, outcome) | batch_statistics(batch, outcome, num_new > 0)
-        state = RunState(generation=state.generation + 1, search=new_search, curriculum=curriculum)
+        measured = self.curriculum.num_measured(self.num_levels) > 0
+        metrics |= self.curriculum.report(curriculum, batch, outcome) | batch_statistics(batch, outcome, measured)
+        state = RunState(generation=proposal.generation + 1, search=search, curriculum=curriculum)
         return state, metrics
 
     def _who_meets_what(self) -> tuple[Int[Array, "N"], Int[Array, "N"]]:
@@ -141,13 +218,13 @@ class MetaTraining:
         return jnp.mean(returns, axis=1), fitness / jnp.maximum(jnp.sum(trains, axis=1), 1)
 
     def _metrics(
-        self, returns: Float[Array, "P"], outcomes: Outcomes, state: RunState, search: Any
+        self, returns: Float[Array, "P"], outcomes: Outcomes, proposal: Proposal, search: Any
     ) -> dict[str, Array]:
         finite = jnp.isfinite(returns)
-        before, after = self.search.mean(state.search), self.search.mean(search)
+        before, after = self.search.mean(proposal.search), self.search.mean(search)
         moved = jax.tree.map(jnp.subtract, after, before)
         return {
-            "generation": state.generation,
+            "generation": proposal.generation,
             "fitness_mean": jnp.mean(returns, where=finite),
             "fitness_std": jnp.std(returns, where=finite),
             "fitness_max": jnp.max(jnp.where(finite, returns, -jnp.inf)),

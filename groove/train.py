@@ -22,7 +22,8 @@ from groove.building import (
 from groove.checkpoints import CheckpointError
 from groove.cli import CommandError, one_line
 from groove.config import TrainConfig
-from groove.devices import compiled, everywhere, lives_mesh, local, replicated
+from groove.devices import lives_mesh, local, replicated
+from groove.generation_programs import GenerationPrograms
 from groove.heldout import (
     HELDOUT_STREAM,
     TRAINING_STREAM,
@@ -128,14 +129,12 @@ class Run:
         heldout = draw_level_set(self._levels, HELDOUT_STREAM, self.config.heldout_levels)
         # Placed as the generation returns it, so that the first call compiles for all.
         run_key, state = replicated(self._mesh, (self._run_key, state))
-        advance: Any = jax.jit(self._training.generation, donate_argnums=1, out_shardings=everywhere(self._mesh))
         with stop_requests(self.console) as stop, files.logs(int(state.generation)) as log:
-            if int(state.generation) < self.config.generations:
-                # Compiled before it is run, so that its arrays come after the compiler's memory has gone back.
-                advance = compiled(advance.lower(run_key, state))
-            for generation in range(int(state.generation), self.config.generations):
+            remaining = range(int(state.generation), self.config.generations)
+            advance: Any = GenerationPrograms(self._training, run_key, state) if remaining else None
+            for generation in remaining:
                 begin = time.perf_counter()
-                state, metrics = advance(run_key, state)
+                state, metrics = advance(state)
                 row = {name: np.asarray(value).item() for name, value in metrics.items()}
                 seconds = time.perf_counter() - begin
                 taken = self._env_steps(row)

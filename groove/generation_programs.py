@@ -1,0 +1,65 @@
+"""The programs of a generation, compiled one by one."""
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jaxtyping import Array, Key
+
+from groove.devices import everywhere
+from groove.meta_training import MetaTraining, RunState
+
+
+class GenerationPrograms:
+    """Generations of a run: `MetaTraining.generation` as a program for each of its parts.
+
+    As one program it would take the compiler nearly twice the memory, more than its arrays take at run time.
+    """
+
+    def __init__(self, training: MetaTraining, run_key: Key[Array, ""], state: RunState) -> None:
+        """Compile, before the first generation is run: its arrays come after the compiler's memory has gone back.
+
+        Args:
+            training: of the run.
+            run_key: key of the run.
+            state: one of its states, for shapes alone.
+        """
+        sharding = everywhere(training.population.mesh)
+
+        def program(part: Callable[..., Any], *arguments: Any) -> tuple[Any, Any]:
+            lowered = jax.jit(part, in_shardings=sharding, out_shardings=sharding).lower(*arguments)
+            return _compiled(lowered), lowered.out_info
+
+        self._run_key = run_key
+        self._propose, proposal = program(training.propose, run_key, state)
+        self._live, outcomes = program(training.live, proposal)
+        self._measure, measured = program(training.measure, proposal)
+        self._learn, _ = program(training.learn, proposal, outcomes, *measured)
+
+    def __call__(self, state: RunState) -> tuple[RunState, dict[str, Array]]:
+        """One generation.
+
+        Args:
+            state: before it, on every device of the mesh.
+
+        Returns:
+            State after it, and metrics [].
+        """
+        proposal = self._propose(self._run_key, state)
+        # Antagonists are dispatched behind the lives, which nobody waits for here.
+        outcomes, measured = self._live(proposal), self._measure(proposal)
+        return self._learn(proposal, outcomes, *measured)
+
+
+def _compiled(lowered: Any) -> Any:
+    """Compile a large program without the memory that this takes by default.
+
+    XLA's code generators leave some 200 MB of freed blocks in their heap, where a generation's arrays,
+    made by other threads, find no place: they are given back, where the C library can (glibc).
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)
+    trim(0)
+    program = lowered.compile()
+    trim(0)
+    return program

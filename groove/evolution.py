@@ -68,6 +68,14 @@ def pairwise_ranks(population: Array, fitness: Float[Array, "P"], state: Any, pa
     return jnp.concatenate([shaped, -shaped])
 
 
+def _centred_ranks(population: Array, fitness: Float[Array, "P"], state: Any, params: Any) -> Float[Array, "P"]:
+    """evosax's centred ranks, exactly 0 where all are equal: of what rounding leaves of them Adam makes a full step."""
+    from evosax.core.fitness_shaping import centered_rank_fitness_shaping_fn
+
+    ranks: Array = centered_rank_fitness_shaping_fn(population, fitness, state, params)
+    return jnp.where(jnp.all(fitness == fitness[0]), 0.0, ranks)
+
+
 def low_rank_candidates(
     key: Key[Array, ""], mean: PyTree, sigma: Float[Array, ""], population_size: int, rank: int
 ) -> PyTree:
@@ -194,9 +202,9 @@ class Search:
             raise ValueError(f"perturbation {config.perturbation} takes as many numbers as full noise for this rule")
         accepted = inspect.signature(strategy).parameters
         options: dict[str, Any] = {"metrics_fn": lambda *_: {}}
-        # Not for PGPE: it adapts its deviations by the pairs' sums, which these ranks hold at one value.
-        if config.strategy == "Open_ES":
-            options["fitness_shaping_fn"] = pairwise_ranks
+        # Ranks within pairs hold their sums at one value, by which PGPE adapts its deviations.
+        if config.strategy in ANTITHETIC:
+            options["fitness_shaping_fn"] = pairwise_ranks if config.strategy == "Open_ES" else _centred_ranks
         if "optimizer" in accepted and config.strategy not in NATURAL_GRADIENT:
             options["optimizer"] = optax.chain(optax.scale_by_adam(), optax.scale_by_learning_rate(self._rate))
         if "std_schedule" in accepted:

@@ -14,7 +14,8 @@ from groove.meta_training import MetaTraining, RunState
 class GenerationPrograms:
     """Generations of a run: `MetaTraining.generation` as a program for each of its parts.
 
-    As one program it would take the compiler nearly twice the memory, more than its arrays take at run time.
+    XLA holds about a megabyte for each kernel until the whole program is compiled: one program for all would take a
+    quarter more memory at the peak.
     """
 
     def __init__(self, training: MetaTraining, run_key: Key[Array, ""], state: RunState) -> None:
@@ -22,14 +23,17 @@ class GenerationPrograms:
 
         Args:
             training: of the run.
-            run_key: key of the run.
-            state: one of its states, for shapes alone.
+            run_key: key of the run, on every device of the mesh.
+            state: one of its states, likewise; not kept.
         """
         sharding = everywhere(training.population.mesh)
+        _give_back_freed_memory()
 
         def program(part: Callable[..., Any], *arguments: Any) -> tuple[Any, Any]:
             lowered = jax.jit(part, in_shardings=sharding, out_shardings=sharding).lower(*arguments)
-            return _compiled(lowered), lowered.out_info
+            compiled = lowered.compile()
+            _give_back_freed_memory()
+            return compiled, lowered.out_info
 
         self._run_key = run_key
         self._propose, proposal = program(training.propose, run_key, state)
@@ -52,14 +56,10 @@ class GenerationPrograms:
         return self._learn(proposal, outcomes, *measured)
 
 
-def _compiled(lowered: Any) -> Any:
-    """Compile a large program without the memory that this takes by default.
+def _give_back_freed_memory() -> None:
+    """Give freed memory back to the system, where the C library can (glibc).
 
-    XLA's code generators leave some 200 MB of freed blocks in their heap, where a generation's arrays,
-    made by other threads, find no place: they are given back, where the C library can (glibc).
+    XLA's code generators leave some 200 MB of freed blocks in their heaps, where a generation's arrays, made by other
+    threads, find no place.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)
-    trim(0)
-    program = lowered.compile()
-    trim(0)
-    return program
+    getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)

@@ -35,11 +35,11 @@ class Proposal:
     search: PyTree  # state of the evolution strategy that asked
     curriculum: PyTree  # state of the curriculum that chose
     candidates: PyTree  # [P, …] meta-parameters, matrices perhaps `LowRank`
-    batch: Batch  # levels, and what is known of them
-    life_key: Key[Array, ""]
-    measurement_key: Key[Array, ""]
-    tell_key: Key[Array, ""]
-    update_key: Key[Array, ""]
+    batch: Batch  # [n] levels, and what is known of them
+    life_key: Key[Array, ""]  # [] typed key, consumed by the lives
+    measurement_key: Key[Array, ""]  # [] typed key, by the measurement of the levels
+    tell_key: Key[Array, ""]  # [] typed key, by the search
+    update_key: Key[Array, ""]  # [] typed key, by the curriculum
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ class MetaTraining:
 
     def generation(self, run_key: Key[Array, ""], state: RunState) -> tuple[RunState, dict[str, Array]]:
         """One generation; its random numbers depend on the run's key and its number alone.
+
+        A run compiles the four parts by themselves (groove/generation_programs.py).
 
         Args:
             run_key: key of the run, the same in all generations.
@@ -162,10 +164,9 @@ class MetaTraining:
         Returns:
             Extras of its levels, and the updates that antagonists made [].
         """
-        num_new = self.curriculum.num_measured(self.num_levels)
-        if not num_new:
+        if not self._num_measured:
             return proposal.batch.extras, jnp.int32(0)
-        return self.measurement.measure(proposal.measurement_key, proposal.batch, num_new)
+        return self.measurement.measure(proposal.measurement_key, proposal.batch, self._num_measured)
 
     def learn(
         self, proposal: Proposal, outcomes: Outcomes, extras: Extras, antagonist_updates: Int[Array, ""]
@@ -191,10 +192,14 @@ class MetaTraining:
         search = jax.tree.map(lambda new, old: jnp.where(trains, new, old), told, proposal.search)
         metrics = self._metrics(returns, outcomes, proposal, search)
         metrics["antagonist_updates"] = antagonist_updates
-        measured = self.curriculum.num_measured(self.num_levels) > 0
-        metrics |= self.curriculum.report(curriculum, batch, outcome) | batch_statistics(batch, outcome, measured)
+        metrics |= self.curriculum.report(curriculum, batch, outcome)
+        metrics |= batch_statistics(batch, outcome, self._num_measured > 0)
         state = RunState(generation=proposal.generation + 1, search=search, curriculum=curriculum)
         return state, metrics
+
+    @property
+    def _num_measured(self) -> int:
+        return self.curriculum.num_measured(self.num_levels)
 
     def _who_meets_what(self) -> tuple[Int[Array, "N"], Int[Array, "N"]]:
         """Candidate and level of each life, candidate by candidate.

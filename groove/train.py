@@ -127,7 +127,7 @@ class Run:
 
     def _run(self, files: RunFiles | NoFiles, state: RunState, steps: dict[str, int]) -> None:
         heldout = draw_level_set(self._levels, HELDOUT_STREAM, self.config.heldout_levels)
-        # Placed as the generation returns it, so that the first call compiles for all.
+        # Placed as the programs take it and return it.
         run_key, state = replicated(self._mesh, (self._run_key, state))
         with stop_requests(self.console) as stop, files.logs(int(state.generation)) as log:
             remaining = range(int(state.generation), self.config.generations)

@@ -50,7 +50,7 @@ sys.exit(groove.cli.main(arguments))
 
 
 def as_shipped():
-    """The environment without the flag that tests compile their programs with."""
+    """The environment without the flags that tests compile their programs with."""
     return {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
 
 

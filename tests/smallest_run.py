@@ -12,6 +12,7 @@ import groove.train
 import groove.train_command
 from groove.config import TrainConfig
 from groove.population import Lifetimes, Outcomes
+from lpg.low_rank import rows, whole
 from lpg.value_losses import ValueLosses
 
 SMALLEST = TrainConfig(
@@ -48,7 +49,7 @@ class StubPopulation:
         if lives.candidates is None:
             rules = jax.tree.map(lambda x: jnp.broadcast_to(x, (*lives.lengths.shape, *x.shape)), meta_params)
         else:
-            rules = jax.tree.map(lambda x: x[lives.candidates], meta_params)
+            rules = whole(rows(meta_params, lives.candidates))
         worth = sum((jnp.mean(jnp.sin(leaf.reshape(leaf.shape[0], -1)), axis=1) for leaf in jax.tree.leaves(rules)), 0)
         luck = 0.1 * jax.vmap(jax.random.uniform)(lives.keys)
         returns = worth + luck

@@ -20,6 +20,7 @@ import jax
 from groove.building import build_training
 from groove.config import TrainConfig
 from groove.devices import lives_mesh, replicated
+from groove.generation_programs import GenerationPrograms
 from groove.heldout import HELDOUT_STREAM, Evaluation, draw_level_set
 
 config = TrainConfig.from_json(json.loads(sys.argv[1]))
@@ -27,9 +28,9 @@ for num_devices in (1, 2, 4):
     mesh = lives_mesh(num_devices)
     training = build_training(config, mesh)
     key, state = replicated(mesh, (jax.random.key(0), jax.jit(training.init)(jax.random.key(1))))
-    advance, rows = jax.jit(training.generation), []
+    advance, rows = GenerationPrograms(training, key, state), []
     for _ in range(config.generations):
-        state, metrics = advance(key, state)
+        state, metrics = advance(state)
         rows.append({name: float(value) for name, value in metrics.items()})
     heldout = draw_level_set(training.generator, HELDOUT_STREAM, config.heldout_levels)
     returns = Evaluation(training.population).returns(training.search.mean(state.search), heldout, training.hyper)

@@ -19,7 +19,7 @@ def scores():
     """Normalised scores [n] on held-out levels by precision."""
     rule, meta_params, config = read_discovered_rule(RULE)
     levels = build_generator(config)
-    heldout = draw_level_set(levels, HELDOUT_STREAM, 64)
+    heldout = draw_level_set(levels, HELDOUT_STREAM, 128)
     hyper = build_hyperparameters(config, levels.world)
 
     def of(precision):

@@ -156,6 +156,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "tiny": partial(run_table, "tiny"),
         "laptop": partial(run_table, "laptop"),
+        "laptop-again": partial(run_table, "laptop-again"),
         "compare": compare_table,
         "bakeoff": bakeoff_table,
         "benchmark": benchmark_table,

@@ -1,6 +1,8 @@
 """The smallest run, and a population that costs nothing, to try all that surrounds the agents' lives."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -87,3 +89,15 @@ def settle_devices(monkeypatch: Any) -> None:
     """
     for module in (groove.train_command, groove.level_command):
         monkeypatch.setattr(module, "configure", lambda num_devices: None)
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    """A run's rows of metrics.
+
+    Args:
+        folder: of the run.
+
+    Returns:
+        A row for each generation.
+    """
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

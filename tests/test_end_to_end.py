@@ -26,7 +26,7 @@ from groove.run_folder import RunFolder
 from groove.table import CLOSING_SEEDS, mean_returns
 from groove.train import Run
 from tests.full_disk import full_disk
-from tests.smallest_run import SMALLEST, StubPopulation, settle_devices, stub_populations
+from tests.smallest_run import SMALLEST, StubPopulation, metrics, settle_devices, stub_populations
 
 REPRODUCED = ("metrics.jsonl", "rule.safetensors", "results.json")
 FLAGS = """
@@ -72,10 +72,6 @@ def groove(*arguments, moment=None):
     start = ["-m", "groove"] if moment is None else ["-c", KILLED, moment]
     command = [sys.executable, *start, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-
-
-def metrics(path):
-    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
 
 
 def assert_same_run(path, other):
@@ -159,13 +155,10 @@ def test_run_killed_at_several_moments_ends_as_if_it_never_was(undisturbed, tmp_
 
 
 @pytest.fixture
-def stubbed(tmp_path, monkeypatch):
-    """`train` and `resume` in this process, of lives that cost nothing; called with arguments, give the exit status."""
-    settle_devices(monkeypatch)
-    stub_populations(monkeypatch)
-    monkeypatch.chdir(tmp_path)
+def stubbed(in_this_process, monkeypatch):
+    """`train` and `resume` of the smallest run in this process; called with arguments, give the exit status."""
     monkeypatch.setattr("groove.train_command.EXPERIMENTS", {"tiny": SMALLEST})
-    return lambda *arguments: main([str(argument) for argument in arguments])
+    return in_this_process
 
 
 def at_row(monkeypatch, generation, action):

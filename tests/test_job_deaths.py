@@ -1,15 +1,11 @@
 """A process of a job that dies: the other tells it and ends, and the run can go on."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from tests.job_processes import FLAGS, run_job
-
-
-def rows(path):
-    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+from tests.smallest_run import metrics
 
 
 @pytest.mark.slow
@@ -34,7 +30,9 @@ def test_end_of_a_process_ends_the_job_and_one_process_can_go_on(actions, status
     if told:
         assert told in ended[0][2]
     assert sorted(path.name for path in Path("run/checkpoints").iterdir()) == ["generation_00000002.safetensors"]
-    assert rows(Path("run")) == rows(Path("whole"))[: len(rows(Path("run")))] and len(rows(Path("run"))) >= 3
+    assert (
+        metrics(Path("run")) == metrics(Path("whole"))[: len(metrics(Path("run")))] and len(metrics(Path("run"))) >= 3
+    )
     capsys.readouterr()
     assert in_this_process("resume", "run", "--devices", 1) == 0
     assert "resuming at generation 2 of 6" in capsys.readouterr().out

@@ -1,13 +1,18 @@
-# Everything runs in .venv with the versions of requirements.lock. PYTHON chooses the interpreter it is made from.
+# Everything runs in VENV. `make run` installs requirements.lock there, which has no test tooling; tests, lint and types
+# add requirements-test.lock. PYTHON chooses the interpreter that VENV is made from.
 
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+INSTALLED := $(VENV)/.installed
+TEST_INSTALLED := $(VENV)/.test-installed
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 UV ?= $(if $(wildcard $(BIN)/uv),$(BIN)/uv,uv)
+LOCK := pip compile pyproject.toml --group build --universal --generate-hashes --no-strip-extras --upgrade --quiet \
+  --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types bench compare bakeoff readme lock clean
+.PHONY: help setup setup-test run test lint types bench compare bakeoff readme lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -20,48 +25,54 @@ help:
 	@echo "make compare DR against GROOVE: 15 short meta-trainings and their held-out scores (runs/compare, resumable)"
 	@echo "make bakeoff all level scores on one pool of levels and a half-trained rule (runs/bakeoff)"
 	@echo "make readme  tables of README.md from runs/published"
-	@echo "make lock    resolve pyproject.toml into requirements.lock anew (needs uv)"
+	@echo "make lock    resolve pyproject.toml into requirements.lock and requirements-test.lock (needs uv)"
 	@echo "make clean   remove .venv, caches and build output; runs/ stays"
 
-setup: $(STAMP)
+setup: $(INSTALLED)
+setup-test: $(TEST_INSTALLED)
 
-$(STAMP): requirements.lock pyproject.toml
+$(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "groove needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version 2>&1): name another with make PYTHON=..." >&2; exit 1; }
 	@echo "==> environment $(VENV) from $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "==> installing the versions of requirements.lock (once; a few minutes on a slow line)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP_INSTALL) --require-hashes -r requirements.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 	@echo "==> installed"
 
-run: $(STAMP)
+$(TEST_INSTALLED): $(INSTALLED) requirements-test.lock
+	@echo "==> installing the test tools of requirements-test.lock"
+	@$(PIP_INSTALL) --require-hashes -r requirements-test.lock
+	@touch $@
+
+run: $(INSTALLED)
 	@echo "==> groove train tiny"
 	@$(BIN)/groove train tiny
 
-test: $(STAMP)
+test: $(TEST_INSTALLED)
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-lint: $(STAMP)
+lint: $(TEST_INSTALLED)
 	@echo "==> ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-types: $(STAMP)
+types: $(TEST_INSTALLED)
 	@echo "==> mypy"
 	@$(BIN)/mypy
 
-bench: $(STAMP)
+bench: $(INSTALLED)
 	@echo "==> benchmarks $(BENCH)"
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-compare: $(STAMP)
+compare: $(INSTALLED)
 	@echo "==> benchmarks.dr_against_groove"
 	@$(BIN)/python -m benchmarks.dr_against_groove
 
-runs/bakeoff/results.json: | $(STAMP)
+runs/bakeoff/results.json: | $(INSTALLED)
 	@echo "==> groove train tiny --levels all --generations 150"
 	@if [ -f runs/bakeoff/config.json ]; then $(BIN)/groove resume runs/bakeoff; else \
 	  $(BIN)/groove train tiny --levels all --generations 150 --tune-configurations 1 --run runs/bakeoff; fi
@@ -70,14 +81,14 @@ bakeoff: runs/bakeoff/results.json
 	@echo "==> groove bakeoff"
 	@$(BIN)/groove bakeoff runs/bakeoff/rule.safetensors -n 512 --out runs/bakeoff/bakeoff.json
 
-readme: $(STAMP)
+readme: $(INSTALLED)
 	@$(BIN)/python -m benchmarks.readme_tables
 
 lock:
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
-	@echo "==> requirements.lock from pyproject.toml"
-	@$(UV) pip compile pyproject.toml --extra dev --group build --universal --generate-hashes --upgrade --quiet \
-	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
+	@echo "==> requirements.lock and requirements-test.lock from pyproject.toml"
+	@$(UV) $(LOCK) --output-file requirements.lock
+	@$(UV) $(LOCK) --extra dev --constraint requirements.lock --output-file requirements-test.lock
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov

@@ -26,7 +26,7 @@ class BakeoffFlags:
     """Compare all scores on one pool of levels: correlation with exact regret, noise, gain by replay, price."""
 
     rule: tyro.conf.Positional[Path]
-    """Rule file; its agents have the workers, steps and step sizes they had in its meta-training."""
+    """Shipped rule or rule file; its agents have the workers, steps and step sizes they had in its meta-training."""
     levels: str = "all"
     """Level distribution of the pool, of a grid with an exact solver."""
     num_levels: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 256

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
+from groove import __version__
+
 COMMANDS = {
     "train": ("groove.train_command", "train", "meta-train a rule: groove train EXPERIMENT [--flags]"),
     "resume": ("groove.train_command", "resume", "go on with a run that was stopped: groove resume RUN"),
@@ -65,7 +67,7 @@ def usage() -> str:
     """
     lines = ["usage: groove COMMAND [...]", "", "Discover reinforcement-learning algorithms.", ""]
     lines += [f"  {name:10s} {text}" for name, (_, _, text) in COMMANDS.items()]
-    return "\n".join([*lines, "", "groove COMMAND --help says more."])
+    return "\n".join([*lines, "", "groove COMMAND --help says more; groove --version prints the version."])
 
 
 def choose(kind: str, name: str, known: Iterable[str]) -> None:
@@ -157,6 +159,9 @@ def main(arguments: list[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(f"groove {__version__}")
+        return 0
     try:
         choose("command", arguments[0], COMMANDS)
         module, function, _ = COMMANDS[arguments[0]]

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from groove.cli import UsageError, refuse_unknown_flags
 from groove.flags import read_flags
+from lpg.shipped_rules import SHIPPED, rule_path
 
 if TYPE_CHECKING:
     from lpg.rule_file import RuleHeader
@@ -26,10 +27,10 @@ RULES = {
 
 @dataclass(frozen=True)
 class RulesFlags:
-    """List the update rules, and the rule files given or found under runs/."""
+    """List the update rules, and the rule files given, or those shipped and those under runs/."""
 
     files: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Rule files; those under runs/ by default."""
+    """Rule files; the shipped ones and those under runs/ by default."""
 
 
 def rules(arguments: list[str]) -> int:
@@ -47,15 +48,17 @@ def rules(arguments: list[str]) -> int:
     if not flags.files:
         for name, text in RULES.items():
             console.print(f"{name:10s} {text}", highlight=False)
-    files = flags.files or tuple(sorted(Path("runs").rglob("*.safetensors")))
-    rule_files = [path for path in files if flags.files or path.parent.name != "checkpoints"]
-    if rule_files:
-        console.print(_table(rule_files, refuse=bool(flags.files)))
+    if flags.files:
+        rule_files = {str(path): rule_path(path) for path in flags.files}
+    else:
+        found = sorted(Path("runs").rglob("*.safetensors"))
+        rule_files = SHIPPED | {str(path): path for path in found if path.parent.name != "checkpoints"}
+    console.print(_table(rule_files, refuse=bool(flags.files)))
     return 0
 
 
-def _table(files: list[Path], refuse: bool) -> Table:
-    """A row for each file; one that cannot be read is refused, or told in its row."""
+def _table(files: dict[str, Path], refuse: bool) -> Table:
+    """A row for each file by its name; one that cannot be read is refused, or told in its row."""
     from rich.markup import escape
 
     from lpg.rule_file import RuleFileError, read_rule_header
@@ -63,15 +66,15 @@ def _table(files: list[Path], refuse: bool) -> Table:
     table = Table()
     for column in ("file", "rule", "discovered on", "generations"):
         table.add_column(column, overflow="fold")
-    for path in files:
+    for name, path in files.items():
         try:
             header = read_rule_header(path)
         except RuleFileError as error:
             if refuse:
                 raise UsageError(str(error)) from error
-            table.add_row(escape(str(path)), escape(str(error)))
+            table.add_row(escape(name), escape(str(error)))
             continue
-        table.add_row(*map(escape, (str(path), _architecture(header), *_provenance(header))))
+        table.add_row(*map(escape, (name, _architecture(header), *_provenance(header))))
     return table
 
 

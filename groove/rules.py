@@ -9,6 +9,7 @@ from jaxtyping import PyTree
 from groove.config import TrainConfig
 from lpg.learned import LPG
 from lpg.rule_file import load_rule
+from lpg.shipped_rules import rule_path
 
 
 def rule_from_architecture(architecture: dict[str, Any]) -> LPG:
@@ -37,11 +38,11 @@ def rule_from_architecture(architecture: dict[str, Any]) -> LPG:
     return LPG(**architecture)
 
 
-def read_discovered_rule(path: Path) -> tuple[LPG, PyTree, TrainConfig]:
+def read_discovered_rule(path: Path | str) -> tuple[LPG, PyTree, TrainConfig]:
     """A rule with the config of the run that discovered it.
 
     Args:
-        path: a rule file.
+        path: a rule file, or the name of a shipped rule.
 
     Returns:
         The rule, its meta-parameters, the config.
@@ -57,11 +58,11 @@ def read_discovered_rule(path: Path) -> tuple[LPG, PyTree, TrainConfig]:
         raise ValueError(f"{path}: provenance: {error}") from error
 
 
-def read_rule(path: Path) -> tuple[LPG, PyTree, dict[str, Any]]:
+def read_rule(path: Path | str) -> tuple[LPG, PyTree, dict[str, Any]]:
     """A rule to train agents with.
 
     Args:
-        path: a rule file.
+        path: a rule file, or the name of a shipped rule.
 
     Returns:
         The rule, its meta-parameters, and where it comes from.
@@ -73,5 +74,5 @@ def read_rule(path: Path) -> tuple[LPG, PyTree, dict[str, Any]]:
     def template(architecture: dict[str, Any]) -> PyTree:
         return jax.eval_shape(rule_from_architecture(architecture).init, jax.random.key(0))
 
-    architecture, meta_params, provenance = load_rule(path, template)
+    architecture, meta_params, provenance = load_rule(rule_path(path), template)
     return rule_from_architecture(architecture), meta_params, provenance

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import PyTree
 from rich.console import Console
 
+from groove import __version__
 from groove.agreement import anywhere, differs, from_writer, meet
 from groove.building import (
     build_generator,
@@ -42,7 +43,7 @@ from lpg.actor_critic import A2C
 
 VALIDATION_LEVELS = 128
 NO_STEPS = {"env_steps": 0, "antagonist_env_steps": 0}
-PACKAGES = ("groove", "jax", "jaxlib", "flax", "optax", "evosax", "gymnax", "numpy")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "evosax", "gymnax", "numpy")
 
 
 class RunStopped(Exception):
@@ -79,7 +80,7 @@ class Run:
         """What `config.json` and a rule's provenance say of the run: config, versions, devices."""
         return {
             "config": self.config.to_json(),
-            "versions": {package: version(package) for package in PACKAGES},
+            "versions": {"groove": __version__, **{package: version(package) for package in PACKAGES}},
             "devices": [device.device_kind for device in self._mesh.devices.flat],
         }
 

@@ -17,6 +17,7 @@ from groove.devices import configure, lives_mesh
 from groove.flags import read_flags
 from groove.run_folder import RunFolder
 from groove.transfer.suites import SUITES
+from lpg.shipped_rules import SHIPPED, rule_path
 
 if TYPE_CHECKING:
     from groove.transfer.contestants import Contestant
@@ -47,7 +48,7 @@ class EvaluateFlags(Lives):
     """Measure what rules are worth in environments they never saw, as they are (zero-shot)."""
 
     rules: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Rule files, or a2c, ppo, dpo, reinforce; several files are compared, and taken together as meta-seeds."""
+    """Shipped rules such as laptop, rule files, or a2c, ppo, dpo, reinforce; several files are compared, and taken together as meta-seeds."""
     seeds: int = 8
     """Agents of each rule in each environment; in grid-heldout a quarter of them on each of 128 levels."""
     points: int = 5
@@ -79,7 +80,7 @@ class TuneFlags(Lives):
     each level where it has many."""
 
     rule: tyro.conf.Positional[str] = ""
-    """Rule file, or a2c, ppo, dpo, reinforce."""
+    """A shipped rule such as laptop, a rule file, or a2c, ppo, dpo, reinforce."""
     suite: tuple[str, ...] = ("grid-heldout",)
     """Suites whose validation environments to tune on."""
     configurations: int = 16
@@ -156,7 +157,7 @@ def _read(kind: Any, command: str, arguments: list[str], positional: str) -> Any
     refuse_unknown_flags(arguments, list(map(flag_of, names)))
     flags = read_flags(kind, f"groove {command}", arguments)
     if not getattr(flags, positional):
-        raise UsageError(f"{command}: name a rule file first, such as runs/published/laptop/rule.safetensors")
+        raise UsageError(f"{command}: name a rule first: a shipped one ({", ".join(SHIPPED)}), a rule file or a hand-written one")
     for name in ("seeds", "workers", "rollout_length", "points", "chunk", "devices"):
         value = getattr(flags, name, None)
         if value is not None and value < 1:
@@ -218,9 +219,9 @@ def _contestant(name: str, known: tuple[str, ...]) -> "Contestant":
 
     if name in known:
         return hand_written(name)
-    if not Path(name).exists():
-        raise UsageError(f"no rule file {name!r}; hand-written rules: {', '.join(known)}")
-    return learned(Path(name))
+    if not rule_path(name).exists():
+        raise UsageError(f"no rule file {name!r}; shipped rules: {', '.join(SHIPPED)}; hand-written rules: {', '.join(known)}")
+    return learned(name)
 
 
 def _search(

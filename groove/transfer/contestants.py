@@ -18,6 +18,7 @@ from groove.transfer.environments import Environment
 from levels.registry import generator
 from levels.world import World
 from lpg.baselines import BASELINES
+from lpg.shipped_rules import rule_path
 from lpg.update_rule import Hyperparameters, UpdateRule
 
 RANDOM = "random"
@@ -153,11 +154,11 @@ def hand_written(name: str) -> Contestant:
     return Contestant(name, baseline.rule, (), baseline.epochs, baseline.minibatches)
 
 
-def learned(path: Path) -> Contestant:
+def learned(path: Path | str) -> Contestant:
     """A rule from its file.
 
     Args:
-        path: of the rule.
+        path: of the rule, or the name of a shipped one.
 
     Returns:
         The contestant, named after the run's folder for a file called rule.safetensors.
@@ -167,6 +168,7 @@ def learned(path: Path) -> Contestant:
         ValueError: it does not say how the rule was discovered.
     """
     rule, meta_params, config = read_discovered_rule(path)
+    path = rule_path(path)
     stem = path.resolve().parent.name if path.stem == "rule" else path.stem
     return Contestant(stem, rule, meta_params, config=config)
 

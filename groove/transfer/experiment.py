@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 
+from groove import __version__
 from groove.transfer.contestants import RANDOM, Contestant, hand_written
 from groove.transfer.environments import Environment
 from groove.transfer.results import Row, RunKey, append_results, read_results
@@ -112,7 +113,7 @@ class Experiment:
                 }
                 for suite, own in self.suites.items()
             },
-            "versions": {name: version(name) for name in ("groove", "jax", "gymnax")},
+            "versions": {"groove": __version__, **{name: version(name) for name in ("jax", "gymnax")}},
         }
 
     def open(self) -> None:

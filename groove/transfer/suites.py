@@ -198,7 +198,7 @@ SUITES: dict[str, Suite] = {
         "eleven mazes, at lifetime x 1/4, 1 and 4", _mazes, lambda suite: _validation_levels(suite, "medium", "large")
     ),
     "mazes-literature": Suite(
-        "the mazes of the literature, read from jaxued (pip install 'groove[literature]')",
+        "the mazes of the literature, read from jaxued where that is installed",
         _literature_mazes,
         lambda suite: _validation_levels(suite, "medium", "large"),
     ),

@@ -70,7 +70,7 @@ def refused(capsys, *arguments):
         (["lpg.safetensors", "--seeds", "0"], "--seeds must be >= 1, got 0"),
         (["lpg.safetensors", "--seeds", "many"], "seeds"),
         (["lpg.safetensors", "--chunk", "0"], "--chunk must be >= 1, got 0"),
-        (["--suite", "classic"], "name a rule file first, such as runs/published/"),
+        (["--suite", "classic"], "name a rule first: a shipped one (laptop"),
         (["absent.safetensors", "--suite", "classic"], "no rule file 'absent.safetensors'"),
         (["corrupt.safetensors", "--suite", "classic"], "corrupt.safetensors: "),
         (["lpg.safetensors", "--suite", "--environments", "absent.py"], "absent.py: no such Python file"),
@@ -111,10 +111,10 @@ def test_mistakes_of_a_benchmark_are_told_in_one_line(capsys, tmp_path, argument
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "tune: name a rule file first"),
+        ([], "tune: name a rule first"),
         (["ppo", "--suite", "gymnax:Pong-misc"], "unknown suite 'gymnax:Pong-misc'; known: "),
         (["ppo", "--configurations", "0"], "--configurations must be >= 1, got 0"),
-        (["sac"], "no rule file 'sac'; hand-written rules: a2c, ppo, dpo, reinforce"),
+        (["sac"], "no rule file 'sac'; shipped rules: laptop; hand-written rules: a2c, ppo, dpo, reinforce"),
         (["random"], "no rule file 'random'"),
     ],
 )

@@ -1,0 +1,26 @@
+"""The optional dependencies of this project."""
+
+from importlib.metadata import PackageNotFoundError, requires
+
+DISTRIBUTION = "groove-rl"
+"""Name of the distribution that holds groove, lpg, ued and levels."""
+
+
+def install_hint(extra: str) -> str:
+    """Return the command that installs what an extra asks for.
+
+    It names the libraries rather than the extra, so that it works the same from a clone, a wheel or an index.
+
+    Args:
+        extra: a key of pyproject.toml's optional dependencies.
+
+    Returns:
+        One line, such as "pip install 'brax<0.15,>=0.14.2'".
+    """
+    try:
+        declared = requires(DISTRIBUTION) or []
+    except PackageNotFoundError:  # imported from a source tree that was never installed
+        declared = []
+    marked = (requirement.partition(";") for requirement in declared)
+    wanted = [name.strip() for name, _, marker in marked if marker.strip() in (f'extra == "{extra}"', f"extra == '{extra}'")]
+    return "pip install " + " ".join(f"'{name}'" for name in wanted or [extra])

@@ -1,0 +1,20 @@
+"""The rule files that come with the package, by name."""
+
+from pathlib import Path
+
+SHIPPED = {path.stem: path for path in sorted((Path(__file__).parent / "shipped").glob("*.safetensors"))}
+"""Name -> its file; each is the rule of the run of that name in runs/published."""
+
+
+def rule_path(rule: Path | str) -> Path:
+    """Return the file of a rule that is given by name or by path.
+
+    A shipped rule's name wins over a file of that name in the working directory, which `./NAME` still reaches.
+
+    Args:
+        rule: a key of `SHIPPED`, or the path of a rule file.
+
+    Returns:
+        The path of the file; it need not exist.
+    """
+    return SHIPPED.get(str(rule), Path(rule))

@@ -1,0 +1,62 @@
+"""The pins of a lock file, held against what the installed packages ask for. Needs no network."""
+
+import re
+from collections.abc import Iterable, Iterator
+from importlib.metadata import Distribution
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[([^]]*)\])?==(\S+)", re.MULTILINE)
+
+
+def pins(lock: str) -> dict[str, tuple[str, frozenset[str]]]:
+    """Return version and extras of every package that a lock file pins.
+
+    Args:
+        lock: text of the file.
+
+    Returns:
+        Canonical name -> its version and the names of its extras.
+    """
+    found = {}
+    for name, extras, version in PIN.findall(lock):
+        named = frozenset(canonicalize_name(extra.strip()) for extra in extras.split(",") if extra.strip())
+        found[canonicalize_name(name)] = (version, named)
+    return found
+
+
+def missing_extras(lock: str, distributions: Iterable[Distribution]) -> list[str]:
+    """Return what pip refuses, or will refuse once a package releases again, in hash-checking mode.
+
+    pip 23 takes `coverage==7` as the pin of a request for `coverage[toml]` only as long as 7 is the newest release.
+    Python versions and platforms in the markers are not looked at, since the lock serves all of them.
+
+    Args:
+        lock: text of the lock file.
+        distributions: the installed packages; those that the lock does not pin are skipped.
+
+    Returns:
+        A line for each request with extras that the lock does not pin in that form.
+    """
+    pinned = pins(lock)
+    complaints = []
+    for distribution in distributions:
+        name = canonicalize_name(distribution.metadata["Name"])
+        if name not in pinned:
+            continue
+        for request in _requests(distribution, pinned[name][1]):
+            target = canonicalize_name(request.name)
+            absent = {canonicalize_name(extra) for extra in request.extras} - pinned.get(target, ("", frozenset()))[1]
+            if absent:
+                complaints.append(f"{target} must be pinned as {target}[{','.join(sorted(absent))}]: {name} asks for it")
+    return complaints
+
+
+def _requests(distribution: Distribution, extras: frozenset[str]) -> Iterator[Requirement]:
+    """Yield the requirements of a package and of those of its extras that are pinned."""
+    for text in distribution.requires or ():
+        request = Requirement(text)
+        named = set(re.findall(r"""extra\s*==\s*["']([^"']+)""", str(request.marker or "")))
+        if not named or {canonicalize_name(extra) for extra in named} & extras:
+            yield request

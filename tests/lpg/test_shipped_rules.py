@@ -1,0 +1,27 @@
+"""Shipped rules: found by name, equal to the recorded runs they come from, packed into the wheel."""
+
+from pathlib import Path
+
+import pytest
+
+from groove.rules import read_rule
+from lpg.shipped_rules import SHIPPED, rule_path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_rule_path_prefers_the_name_of_a_shipped_rule():
+    assert rule_path("laptop") == SHIPPED["laptop"]
+    assert rule_path("./laptop.safetensors") == Path("laptop.safetensors")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_rule_is_that_of_its_recorded_run(name):
+    assert SHIPPED[name].read_bytes() == (ROOT / "runs" / "published" / name / "rule.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_rule_can_be_read_by_name(name):
+    rule, meta_params, provenance = read_rule(name)
+    assert rule.prediction_size == provenance["config"]["prediction_size"]
+    assert meta_params

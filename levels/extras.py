@@ -22,5 +22,5 @@ def install_hint(extra: str) -> str:
     except PackageNotFoundError:  # imported from a source tree that was never installed
         declared = []
     marked = (requirement.partition(";") for requirement in declared)
-    wanted = [name.strip() for name, _, marker in marked if marker.strip() in (f'extra == "{extra}"', f"extra == '{extra}'")]
+    wanted = [name.strip() for name, _, marker in marked if marker.replace("'", '"').strip() == f'extra == "{extra}"']
     return "pip install " + " ".join(f"'{name}'" for name in wanted or [extra])

@@ -4,8 +4,8 @@ import ast
 import importlib.util
 from pathlib import Path
 
-from levels.extras import install_hint
 from levels.ascii_map import FREE, START, WALL
+from levels.extras import install_hint
 from levels.mazes import GOAL, MazeGenerator
 
 PACKAGE = "jaxued"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution
+from typing import NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -10,19 +11,31 @@ from packaging.utils import canonicalize_name
 PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[([^]]*)\])?==(\S+)", re.MULTILINE)
 
 
-def pins(lock: str) -> dict[str, tuple[str, frozenset[str]]]:
-    """Return version and extras of every package that a lock file pins.
+class Pin(NamedTuple):
+    """How a lock file pins a package, over all lines that do: platforms and interpreters may need several versions."""
+
+    versions: frozenset[str]
+    extras: frozenset[str]
+    """Named in every line."""
+
+
+NOT_PINNED = Pin(frozenset(), frozenset())
+
+
+def pins(lock: str) -> dict[str, Pin]:
+    """Return how a lock file pins each package.
 
     Args:
         lock: text of the file.
 
     Returns:
-        Canonical name -> its version and the names of its extras.
+        Canonical name -> its pin.
     """
-    found = {}
-    for name, extras, version in PIN.findall(lock):
-        named = frozenset(canonicalize_name(extra.strip()) for extra in extras.split(",") if extra.strip())
-        found[canonicalize_name(name)] = (version, named)
+    found: dict[str, Pin] = {}
+    for name, listed, version in PIN.findall(lock):
+        extras = frozenset(canonicalize_name(extra.strip()) for extra in listed.split(",") if extra.strip())
+        before = found.get(canonicalize_name(name), Pin(frozenset(), extras))
+        found[canonicalize_name(name)] = Pin(before.versions | {version}, before.extras & extras)
     return found
 
 
@@ -45,11 +58,12 @@ def missing_extras(lock: str, distributions: Iterable[Distribution]) -> list[str
         name = canonicalize_name(distribution.metadata["Name"])
         if name not in pinned:
             continue
-        for request in _requests(distribution, pinned[name][1]):
+        for request in _requests(distribution, pinned[name].extras):
             target = canonicalize_name(request.name)
-            absent = {canonicalize_name(extra) for extra in request.extras} - pinned.get(target, ("", frozenset()))[1]
+            asked = {canonicalize_name(extra) for extra in request.extras}
+            absent = ",".join(sorted(asked - pinned.get(target, NOT_PINNED).extras))
             if absent:
-                complaints.append(f"{target} must be pinned as {target}[{','.join(sorted(absent))}]: {name} asks for it")
+                complaints.append(f"{target} must be pinned as {target}[{absent}], {name} asks for it")
     return complaints
 
 

@@ -48,7 +48,8 @@ class EvaluateFlags(Lives):
     """Measure what rules are worth in environments they never saw, as they are (zero-shot)."""
 
     rules: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Shipped rules such as laptop, rule files, or a2c, ppo, dpo, reinforce; several files are compared, and taken together as meta-seeds."""
+    """Shipped rules such as laptop, rule files, or a2c, ppo, dpo, reinforce; several files are compared, and taken
+    together as meta-seeds."""
     seeds: int = 8
     """Agents of each rule in each environment; in grid-heldout a quarter of them on each of 128 levels."""
     points: int = 5
@@ -157,7 +158,8 @@ def _read(kind: Any, command: str, arguments: list[str], positional: str) -> Any
     refuse_unknown_flags(arguments, list(map(flag_of, names)))
     flags = read_flags(kind, f"groove {command}", arguments)
     if not getattr(flags, positional):
-        raise UsageError(f"{command}: name a rule first: a shipped one ({", ".join(SHIPPED)}), a rule file or a hand-written one")
+        shipped = ", ".join(SHIPPED)
+        raise UsageError(f"{command}: name a rule first: a shipped one ({shipped}), a rule file or a hand-written one")
     for name in ("seeds", "workers", "rollout_length", "points", "chunk", "devices"):
         value = getattr(flags, name, None)
         if value is not None and value < 1:
@@ -220,7 +222,8 @@ def _contestant(name: str, known: tuple[str, ...]) -> "Contestant":
     if name in known:
         return hand_written(name)
     if not rule_path(name).exists():
-        raise UsageError(f"no rule file {name!r}; shipped rules: {', '.join(SHIPPED)}; hand-written rules: {', '.join(known)}")
+        shipped, others = ", ".join(SHIPPED), ", ".join(known)
+        raise UsageError(f"no rule file {name!r}; shipped rules: {shipped}; hand-written rules: {others}")
     return learned(name)
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from safetensors.numpy import save_file
 
 from groove.cli import COMMANDS, main
 from groove.config import EXPERIMENTS
+from levels.extras import DISTRIBUTION
 from levels.registry import GENERATORS
 from lpg.rule_file import save_rule
 from tests.smallest_run import settle_devices
@@ -49,6 +51,11 @@ def refused(capsys, *arguments):
 
 def names_all(line, names):
     return all(name in line for name in names)
+
+
+def test_version_is_that_of_the_installed_distribution(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"groove {version(DISTRIBUTION)}\n"
 
 
 def test_help_and_mistakes_need_no_jax():
@@ -154,6 +161,8 @@ def rule_path(tmp_path):
 
 
 def test_rules_lists_rules_and_files(capsys, rule_path):
+    assert main(["rules"]) == 0
+    assert "laptop " in capsys.readouterr().out
     assert main(["rules"]) == 0
     assert names_all(capsys.readouterr().out, ["lpg ", "ta-lpg ", "a2c ", "reinforce "])
     assert main(["rules", rule_path.name]) == 0

@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from groove.devices import configure, lives_mesh
-from groove.population import Lifetimes, Population
+from groove.discovery.population import Lifetimes, Population
+from groove.job.devices import configure, lives_mesh
 from levels.world import GymnaxWorld
 from lpg.baselines import BASELINES
 from lpg.learner import Learner

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.meta_runs import Arm, meta_train, run_path, score_arms
-from groove.bootstrap import crossed_bootstrap
-from groove.devices import configure
-from groove.statistics import cvar, iqm
+from groove.job.devices import configure
+from groove.scoring.bootstrap import crossed_bootstrap
+from groove.scoring.statistics import cvar, iqm
 
 BUFFER = 400
 """Levels kept: replay starts after 13 generations of 16 new levels."""
@@ -37,7 +37,7 @@ def suites() -> dict[str, Any]:
     import jax
     import jax.numpy as jnp
 
-    from groove.heldout import HELDOUT_STREAM, LevelSet, draw_level_set
+    from groove.scoring.heldout import HELDOUT_STREAM, LevelSet, draw_level_set
     from levels.registry import GENERATORS, generator
 
     mazes = [name for name in GENERATORS if name.startswith("maze_")]

@@ -21,7 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from groove.config import TrainConfig
-from lpg.recurrent import GATES, Precision, product
+from lpg.cores.recurrent import GATES, Precision, product
 
 FLOAT_BYTES = 4
 

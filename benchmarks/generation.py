@@ -14,8 +14,8 @@ from benchmarks.settings import settings_of
 from benchmarks.timing import peak_megabytes, seconds_in_turns
 from groove.building import build_rule, build_training
 from groove.config import TrainConfig
-from groove.devices import lives_mesh, replicated
-from groove.generation_programs import GenerationPrograms
+from groove.discovery.generation_programs import GenerationPrograms
+from groove.job.devices import lives_mesh, replicated
 
 REPEATS = 5
 TRIAD_MEGABYTES = {"cpu": 256, "elsewhere": 4096}

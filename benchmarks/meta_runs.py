@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from groove.config import flag_of
-from groove.devices import lives_mesh
+from groove.job.devices import lives_mesh
 
 FINAL_RATE = 0.018
 """Share of its first value that the search's step size ends at, whatever the number of generations."""
@@ -86,8 +86,8 @@ def score_arms(folder: Path, arms: list[str], levels: str, level_set: Any, seeds
         [seeds, levels] by arm, each a mean over lives.
     """
     from groove.building import build_hyperparameters, build_learner, build_population, build_rule
-    from groove.heldout import Evaluation
     from groove.rules import read_rule
+    from groove.scoring.heldout import Evaluation
     from levels.registry import generator
 
     config, world = run_config(folder, arms[0]), generator(levels).world

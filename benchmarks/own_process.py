@@ -56,7 +56,7 @@ def readings_of(function: str, cache: str, **arguments: Any) -> list[Reading]:
 
 def main() -> None:
     """Call the function that the arguments name and print what it returns."""
-    from groove.devices import configure
+    from groove.job.devices import configure
 
     configure(None)
     function, arguments = sys.argv[1:]

@@ -11,7 +11,7 @@ from benchmarks.readings import read_bench
 from benchmarks.settings import PAPER, SETTINGS
 from benchmarks.tables import cell
 from benchmarks.tables import markdown as pivot_table
-from groove.table import markdown, read_scores
+from groove.scoring.closing_table import markdown, read_scores
 from groove.transfer.summary import rule_rows
 
 ROOT = Path(__file__).parent.parent

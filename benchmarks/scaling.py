@@ -7,7 +7,7 @@ from benchmarks.readings import Reading, Subject
 from benchmarks.settings import point_name, settings_of
 from benchmarks.timing import seconds_in_turns
 from groove.config import TrainConfig
-from groove.devices import lives_mesh
+from groove.job.devices import lives_mesh
 
 TURNS = 5
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.meta_runs import Arm, meta_train, run_path, score_arms
-from groove.bootstrap import crossed_bootstrap
-from groove.devices import configure
-from groove.statistics import iqm
+from groove.job.devices import configure
+from groove.scoring.bootstrap import crossed_bootstrap
+from groove.scoring.statistics import iqm
 
 GENERATIONS, NUM_LEVELS = 200, 128
 
@@ -61,7 +61,7 @@ def main() -> None:
         for name, arm in ARMS.items():
             meta_train(run_path(flags.runs, name, seed), arm, seed)
     configure(None)
-    from groove.heldout import HELDOUT_STREAM, draw_level_set
+    from groove.scoring.heldout import HELDOUT_STREAM, draw_level_set
     from levels.registry import generator
 
     heldout = draw_level_set(generator("small"), HELDOUT_STREAM, NUM_LEVELS)

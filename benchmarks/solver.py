@@ -7,7 +7,7 @@ import jax
 
 from benchmarks.readings import Reading, Subject
 from benchmarks.timing import seconds_of
-from levels.distributions import DISTRIBUTIONS
+from levels.generators.distributions import DISTRIBUTIONS
 from levels.solver import optimal_return
 
 REPEATS = 5

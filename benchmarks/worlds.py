@@ -9,7 +9,7 @@ from jaxtyping import Array, Key, PyTree
 
 from benchmarks.readings import Reading, Subject
 from benchmarks.timing import seconds_of
-from groove.devices import lives_mesh
+from groove.job.devices import lives_mesh
 from groove.transfer.suites import SUITES
 from levels.registry import generator
 from levels.world import World

@@ -2,6 +2,6 @@
 
 import sys
 
-from groove.cli import main
+from groove.commands.main import main
 
 sys.exit(main())

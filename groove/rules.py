@@ -7,8 +7,8 @@ import jax
 from jaxtyping import PyTree
 
 from groove.config import TrainConfig
-from lpg.learned import LPG
 from lpg.rule_file import load_rule
+from lpg.rules.lpg import LPG
 from lpg.shipped_rules import rule_path
 
 

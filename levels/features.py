@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from levels.generators.solvable import moves_to_prize
 from levels.level import UNUSED, Level
-from levels.solvable import moves_to_prize
 
 
 def features(level: Level) -> dict[str, Float[Array, ""]]:

@@ -8,8 +8,8 @@ from jaxtyping import Array, Key
 
 from levels.level import UNUSED, Level, stack_levels
 from levels.level_file import load_level
-from levels.random_grid import RandomGrid
-from levels.tabular_grid import TabularGrid
+from levels.worlds.random_grid import RandomGrid
+from levels.worlds.tabular_grid import TabularGrid
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,13 +26,13 @@ class Library(NamedTuple):
 
 
 LIBRARIES: dict[str, Library] = {
-    "pgx": Library("levels.adapters.pgx", "pgx", "pgx"),
-    "xminigrid": Library("levels.adapters.xminigrid", "xminigrid", "xminigrid"),
-    "navix": Library("levels.adapters.navix", "navix", "navix"),
-    "jumanji": Library("levels.adapters.jumanji", "jumanji", "jumanji"),
-    "craftax": Library("levels.adapters.craftax", "craftax", "craftax"),
-    "brax": Library("levels.adapters.brax", "brax", "brax"),
-    "gymnasium": Library("levels.gymnasium_world", "gymnasium", "gymnasium"),
+    "pgx": Library("levels.worlds.adapters.pgx", "pgx", "pgx"),
+    "xminigrid": Library("levels.worlds.adapters.xminigrid", "xminigrid", "xminigrid"),
+    "navix": Library("levels.worlds.adapters.navix", "navix", "navix"),
+    "jumanji": Library("levels.worlds.adapters.jumanji", "jumanji", "jumanji"),
+    "craftax": Library("levels.worlds.adapters.craftax", "craftax", "craftax"),
+    "brax": Library("levels.worlds.adapters.brax", "brax", "brax"),
+    "gymnasium": Library("levels.worlds.gymnasium_world", "gymnasium", "gymnasium"),
 }
 """Name -> its adapter, import name and extra."""
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from levels.distributions import (
+from levels.generators.distributions import (
     RESPAWN_PROB_RANGE,
     TERMINATE_PROB_RANGE,
     between,
@@ -31,7 +31,7 @@ class Limits:
     Attributes:
         min_steps: shortest episode limit, steps, ≥ 1.
         max_steps: longest episode limit, steps, at most 2³⁰.
-        num_types: object types that the level's world tells apart (levels.random_grid.RandomGrid),
+        num_types: object types that the level's world tells apart (levels.worlds.random_grid.RandomGrid),
             ≥ 1; an added object's type is its slot number modulo this. None: the slot number.
 
     Raises:

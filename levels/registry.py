@@ -11,25 +11,25 @@ if TYPE_CHECKING:
 
 
 def _distribution(name: str) -> LevelGenerator:
-    from levels.distributions import DISTRIBUTIONS
+    from levels.generators.distributions import DISTRIBUTIONS
 
     return DISTRIBUTIONS[name]
 
 
 def _named(name: str) -> LevelGenerator:
-    from levels.named import NAMED_WORLDS
+    from levels.generators.named import NAMED_WORLDS
 
     return NAMED_WORLDS[name]
 
 
 def _chain(name: str) -> LevelGenerator:
-    from levels.chains import CHAINS
+    from levels.worlds.chains import CHAINS
 
     return CHAINS[name.removeprefix("chain_")]
 
 
 def _maze(name: str) -> LevelGenerator:
-    from levels.mazes import maze
+    from levels.generators.mazes import maze
 
     return maze(name.removeprefix("maze_"))
 

@@ -9,8 +9,8 @@ from jaxtyping import Float, UInt8
 
 from levels.ascii_map import START, draw_map
 from levels.level import UNUSED, Level
-from levels.random_grid import NOWHERE, RandomGridState
-from levels.tabular_grid import GridState
+from levels.worlds.random_grid import NOWHERE, RandomGridState
+from levels.worlds.tabular_grid import GridState
 
 AGENT = "@"
 SUPERSAMPLE = 4

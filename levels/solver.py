@@ -13,7 +13,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int, Int8
 
 from levels.level import Level
-from levels.tabular_grid import GridPlan, TabularGrid
+from levels.worlds.tabular_grid import GridPlan, TabularGrid
 
 
 @struct.dataclass

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from lpg.actor_critic import A2C, REINFORCE
-from lpg.ppo import DPO, PPO
+from lpg.rules.actor_critic import A2C, REINFORCE
+from lpg.rules.ppo import DPO, PPO
 from lpg.update_rule import UpdateRule
 
 

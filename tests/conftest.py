@@ -18,14 +18,14 @@ jaxtyping.install_import_hook(["levels", "lpg", "ued"], f"{tests.shape_checks.__
 
 import jax  # noqa: E402
 
-from groove.devices import configure  # noqa: E402
+from groove.job.devices import configure  # noqa: E402
 
 configure(num_devices=2)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 import pytest  # noqa: E402
 
-from groove.cli import main  # noqa: E402
+from groove.commands.main import main  # noqa: E402
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -16,18 +16,18 @@ LIMIT = 300
 
 STUBBED = """
 import os, resource, signal, sys
-import groove.train_command
+import groove.commands.train
 
 action, *arguments = sys.argv[1:]
-build, calls = groove.train_command._build, 0
+build, calls = groove.commands.train._build, 0
 
 def stubbed(*config):
-    import groove.train
+    import groove.run.train
     from pytest import MonkeyPatch
     from tests.smallest_run import stub_populations
 
     stub_populations(MonkeyPatch())
-    agree = groove.train.anywhere
+    agree = groove.run.train.anywhere
 
     def act(*flag):
         global calls
@@ -40,11 +40,11 @@ def stubbed(*config):
             resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
         return agree(*flag)
 
-    groove.train.anywhere = act
+    groove.run.train.anywhere = act
     return build(*config)
 
-groove.train_command._build = stubbed
-sys.exit(groove.cli.main(arguments))
+groove.commands.train._build = stubbed
+sys.exit(groove.commands.main.main(arguments))
 """
 """A command whose agents' lives cost nothing. Its first argument says what it does when generation 3 is logged."""
 

@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 
 import groove.building
-import groove.level_command
-import groove.train
-import groove.train_command
+import groove.commands.levels
+import groove.commands.train
+import groove.run.train
 from groove.config import TrainConfig
-from groove.population import Lifetimes, Outcomes
-from lpg.low_rank import rows, whole
+from groove.discovery.population import Lifetimes, Outcomes
+from lpg.cores.low_rank import rows, whole
 from lpg.value_losses import ValueLosses
 
 SMALLEST = TrainConfig(
@@ -38,7 +38,7 @@ SMALLEST = TrainConfig(
 
 @dataclass(frozen=True)
 class StubPopulation:
-    """In place of `groove.population.Population`: a life's return is a smooth function of its rule and its key."""
+    """Stands in for `Population`: a life's return is a smooth function of its rule and its key."""
 
     learner: Any
     mesh: Any
@@ -77,7 +77,7 @@ def stub_populations(monkeypatch: Any, kind: type = StubPopulation) -> None:
     def build(config: TrainConfig, mesh: Any, learner: Any, value_probe: Any = None) -> Any:
         return kind(learner, mesh, config.chunk or 64, value_probe)
 
-    for module in (groove.building, groove.train):
+    for module in (groove.building, groove.run.train):
         monkeypatch.setattr(module, "build_population", build)
 
 
@@ -87,7 +87,7 @@ def settle_devices(monkeypatch: Any) -> None:
     Args:
         monkeypatch: pytest's fixture.
     """
-    for module in (groove.train_command, groove.level_command):
+    for module in (groove.commands.train, groove.commands.levels):
         monkeypatch.setattr(module, "configure", lambda num_devices: None)
 
 

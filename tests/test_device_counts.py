@@ -12,16 +12,16 @@ from tests.smallest_run import SMALLEST
 
 ON_DEVICES = """
 import json, sys
-from groove.devices import configure
+from groove.job.devices import configure
 
 configure(4)
 
 import jax
 from groove.building import build_training
 from groove.config import TrainConfig
-from groove.devices import lives_mesh, replicated
-from groove.generation_programs import GenerationPrograms
-from groove.heldout import HELDOUT_STREAM, Evaluation, draw_level_set
+from groove.job.devices import lives_mesh, replicated
+from groove.discovery.generation_programs import GenerationPrograms
+from groove.scoring.heldout import HELDOUT_STREAM, Evaluation, draw_level_set
 
 config = TrainConfig.from_json(json.loads(sys.argv[1]))
 for num_devices in (1, 2, 4):

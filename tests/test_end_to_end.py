@@ -16,15 +16,15 @@ import pytest
 from rich.console import Console
 
 from groove.building import build_training
-from groove.cli import main
+from groove.commands.main import main
 from groove.config import TrainConfig
-from groove.devices import lives_mesh
-from groove.heldout import HELDOUT_STREAM, Evaluation, draw_level_set
-from groove.metrics_log import MetricsLog
+from groove.job.devices import lives_mesh
+from groove.records.metrics_log import MetricsLog
+from groove.records.run_folder import RunFolder
 from groove.rules import read_rule
-from groove.run_folder import RunFolder
-from groove.table import CLOSING_SEEDS, mean_returns
-from groove.train import Run
+from groove.run.train import Run
+from groove.scoring.closing_table import CLOSING_SEEDS, mean_returns
+from groove.scoring.heldout import HELDOUT_STREAM, Evaluation, draw_level_set
 from tests.full_disk import full_disk
 from tests.smallest_run import SMALLEST, StubPopulation, metrics, settle_devices, stub_populations
 
@@ -36,8 +36,8 @@ FLAGS = """
 
 KILLED = """
 import os, signal, sys
-from groove.cli import main
-from groove.metrics_log import MetricsLog
+from groove.commands.main import main
+from groove.records.metrics_log import MetricsLog
 
 name, number = sys.argv[1].split(":")
 countdown = int(number)
@@ -157,7 +157,7 @@ def test_run_killed_at_several_moments_ends_as_if_it_never_was(undisturbed, tmp_
 @pytest.fixture
 def stubbed(in_this_process, monkeypatch):
     """`train` and `resume` of the smallest run in this process; called with arguments, give the exit status."""
-    monkeypatch.setattr("groove.train_command.EXPERIMENTS", {"tiny": SMALLEST})
+    monkeypatch.setattr("groove.commands.train.EXPERIMENTS", {"tiny": SMALLEST})
     return in_this_process
 
 
@@ -283,7 +283,8 @@ def test_results_without_a_standard_error_are_json(stubbed):
 def test_seeds_differ_in_training_and_agree_on_the_heldout_levels(stubbed, monkeypatch):
     drawn = []
     draw = draw_level_set
-    monkeypatch.setattr("groove.train.draw_level_set", lambda *arguments: drawn.append(draw(*arguments)) or drawn[-1])
+    recorded = lambda *arguments: drawn.append(draw(*arguments)) or drawn[-1]  # noqa: E731
+    monkeypatch.setattr("groove.run.train.draw_level_set", recorded)
     for seed in (0, 1):
         assert stubbed("train", "tiny", "--run", f"seed-{seed}", "--seed", seed, "--generations", 1) == 0
     first, second = (metrics(Path(f"seed-{seed}")) for seed in (0, 1))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 from jaxtyping import TypeCheckError
 
-from levels.solvable import reachable
+from levels.generators.solvable import reachable
 from lpg.policy import action_log_prob
 
 

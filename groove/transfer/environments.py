@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from groove.heldout import TRANSFER_STREAM, draw_level_set, stream_key
+from groove.scoring.heldout import TRANSFER_STREAM, draw_level_set, stream_key
 from levels.generator import LevelGenerator
 from levels.world import World
 from lpg.networks import Dense, Network, network_for

@@ -10,9 +10,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from groove.curriculum_figures import DOTS_PER_INCH
-from groove.statistics import iqm, performance_profile
-from groove.transfer.intervals import Ends, of_aggregate
+from groove.figure_style import DOTS_PER_INCH
+from groove.scoring.intervals import Ends, of_aggregate
+from groove.scoring.statistics import iqm, performance_profile
 from groove.transfer.scores import SuiteScores
 from groove.transfer.summary import CVAR_SHARES
 

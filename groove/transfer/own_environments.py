@@ -7,8 +7,8 @@ from typing import Any
 
 from groove.transfer.environments import Environment, Torso, of_world
 from groove.transfer.suites import CLASSIC_STEPS
-from levels.random_grid import RandomGrid
 from levels.world import GymnaxWorld, World
+from levels.worlds.random_grid import RandomGrid
 
 TABLE, STEPS = "ENVIRONMENTS", "NUM_STEPS"
 

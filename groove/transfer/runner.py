@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PyTree
 
 from groove.building import build_learner
 from groove.config import TrainConfig
-from groove.population import Lifetimes, Population
+from groove.discovery.population import Lifetimes, Population
 from groove.transfer.contestants import Contestant
 from groove.transfer.environments import Environment
 from groove.transfer.results import Row, RunKey

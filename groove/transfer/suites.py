@@ -65,7 +65,7 @@ def _mazes(suite: str) -> "list[Environment]":
 
 def _literature_mazes(suite: str) -> "list[Environment]":
     from groove.transfer.environments import of_generator
-    from levels.literature_mazes import literature_maze, literature_maze_names
+    from levels.generators.literature_mazes import literature_maze, literature_maze_names
 
     own = [of_generator(suite, name, literature_maze(name), NUM_DRAWS) for name in literature_maze_names()]
     return [environment.at_lifetime(factor) for factor in LIFETIMES for environment in own]
@@ -80,7 +80,7 @@ def _chains(suite: str) -> "list[Environment]":
 
 
 def _validation_levels(suite: str, *names: str) -> "list[Environment]":
-    from groove.heldout import VALIDATION_STREAM
+    from groove.scoring.heldout import VALIDATION_STREAM
     from groove.transfer.environments import of_generator
     from levels.registry import generator
 

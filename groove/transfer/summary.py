@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from groove.statistics import area_under_curve, cvar_curve, iqm, optimality_gap
+from groove.scoring.intervals import Ends, number, of_aggregate, of_improvement, present
+from groove.scoring.statistics import area_under_curve, cvar_curve, iqm, optimality_gap
 from groove.transfer.contestants import TUNED
-from groove.transfer.intervals import Ends, number, of_aggregate, of_improvement, present
 from groove.transfer.scores import SuiteScores
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from groove.table import search_space
+from groove.scoring.closing_table import search_space
 from groove.transfer.contestants import Contestant, tuning_keys
 from groove.transfer.environments import Environment
 from groove.transfer.results import Row
@@ -49,7 +49,7 @@ def tune(
     num_configurations: int,
     tell: Callable[[int], None],
 ) -> Hyperparameters:
-    """The best of the default configuration and random draws around it (see `groove.table.search_space`).
+    """Find the best of the default configuration and random draws from `search_space`.
 
     A configuration's worth in an environment is its mean return over levels and seeds, on the scale from the
     worst to the best of all configurations there, 0 to 1; the mean over environments decides. One that breaks an

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.floors import RecurrentWork, products, triad
 from benchmarks.settings import A, B
 from groove.config import TrainConfig
-from groove.devices import lives_mesh
+from groove.job.devices import lives_mesh
 
 WORK = RecurrentWork(candidates=4, lives=8, workers=3, hidden_size=2, gates=3, num_steps=5, num_devices=2, chunk=2)
 SHARED = replace(WORK, shared=True)

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from groove.building import build_training
-from groove.checkpoints import Checkpoints
 from groove.config import TrainConfig
-from groove.devices import lives_mesh
-from groove.metrics_log import MetricsLog
-from groove.run_folder import RunFolder
+from groove.job.devices import lives_mesh
+from groove.records.checkpoints import Checkpoints
+from groove.records.metrics_log import MetricsLog
+from groove.records.run_folder import RunFolder
 from levels.level import Level, stack_levels
 from ued.learnability_sampling import LearnabilityState
 from ued.level_buffer import LevelBuffer, empty_buffer

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from groove.config import EXPERIMENTS, TrainConfig
-from groove.run_folder import RunFolder
-from groove.train import Run
+from groove.records.run_folder import RunFolder
+from groove.run.train import Run
 from levels.level_file import save_level
 from levels.registry import generator
 from tests.smallest_run import SMALLEST, stub_populations
@@ -130,8 +130,8 @@ def test_fields_change_what_a_run_does_and_when(tmp_path, monkeypatch):
         closing.update(arguments)
         return []
 
-    monkeypatch.setattr("groove.train.closing_scores", record)
-    monkeypatch.setattr("groove.train.render", lambda *_: "")
+    monkeypatch.setattr("groove.run.train.closing_scores", record)
+    monkeypatch.setattr("groove.run.train.render", lambda *_: "")
     run = Run(dataclasses.replace(SMALLEST, **LOOPED), Console(quiet=True))
     with RunFolder.create(tmp_path / "run") as folder:
         run.start(folder)

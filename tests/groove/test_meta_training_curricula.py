@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from groove.building import build_training
-from groove.checkpoints import Checkpoints
-from groove.devices import lives_mesh
-from groove.population import Outcomes
+from groove.discovery.population import Outcomes
+from groove.job.devices import lives_mesh
+from groove.records.checkpoints import Checkpoints
 from tests.smallest_run import SMALLEST
 from ued.curriculum import NOT_KEPT
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from groove.building import build_generator, build_hyperparameters, build_learner, build_population
-from groove.devices import lives_mesh
-from groove.heldout import HELDOUT_STREAM, Evaluation, draw_level_set
+from groove.job.devices import lives_mesh
 from groove.rules import read_discovered_rule
+from groove.scoring.heldout import HELDOUT_STREAM, Evaluation, draw_level_set
 
 RULE = Path(__file__).parents[2] / "runs" / "published" / "tiny" / "rule.safetensors"
 

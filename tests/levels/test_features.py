@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from levels.distributions import DISTRIBUTIONS, LevelDistribution
 from levels.features import features
+from levels.generators.distributions import DISTRIBUTIONS, LevelDistribution
 from levels.level import Level
 
 WALLED = LevelDistribution(3, 6, 16, 1, 3, 5, 50)

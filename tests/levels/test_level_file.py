@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from levels.distributions import DISTRIBUTIONS
+from levels.generators.distributions import DISTRIBUTIONS
 from levels.level import Level
 from levels.level_file import load_level, save_level
 

@@ -4,12 +4,12 @@ import jax
 import numpy as np
 import pytest
 
-from levels.distributions import DISTRIBUTIONS
+from levels.generators.distributions import DISTRIBUTIONS
 from levels.level import is_valid
 from levels.level_file import save_level
 from levels.level_folder import level_folder
-from levels.random_grid import RandomGrid
-from levels.tabular_grid import TabularGrid
+from levels.worlds.random_grid import RandomGrid
+from levels.worlds.tabular_grid import TabularGrid
 
 WORLD = TabularGrid(3, 4, 2)
 

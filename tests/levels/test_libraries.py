@@ -162,7 +162,7 @@ class OtherWinsFirst:
 
 def test_pgx_pays_what_was_lost_before_the_agents_first_turn():
     installed("pgx")
-    world = importlib.import_module("levels.adapters.pgx").PgxWorld(OtherWinsFirst())
+    world = importlib.import_module("levels.worlds.adapters.pgx").PgxWorld(OtherWinsFirst())
     assert (world.num_actions, world.observation_shape) == (3, (2,))
     rollout = played(world)(jax.random.key(0), time_limit(9))[2]
     assert (rollout.reward == -0.5).all() and rollout.terminated.all() and (rollout.observation == 1).all()
@@ -215,7 +215,7 @@ def test_library_environment_refuses_an_unknown_library(name, message):
 
 
 def test_library_environment_says_how_to_install_what_is_missing(monkeypatch):
-    monkeypatch.setitem(LIBRARIES, "brax", Library("levels.adapters.brax", "no_such_library", "brax"))
+    monkeypatch.setitem(LIBRARIES, "brax", Library("levels.worlds.adapters.brax", "no_such_library", "brax"))
     with pytest.raises(
         ValueError, match=r"^brax:ant needs no_such_library, which is not installed: pip install 'brax[<>=.,0-9]+'$"
     ):
@@ -225,7 +225,7 @@ def test_library_environment_says_how_to_install_what_is_missing(monkeypatch):
 def test_library_environment_says_why_a_library_does_not_import(monkeypatch, tmp_path):
     (tmp_path / "broken_library.py").write_text("import no_such_part")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(LIBRARIES, "brax", Library("levels.adapters.brax", "broken_library", "brax"))
+    monkeypatch.setitem(LIBRARIES, "brax", Library("levels.worlds.adapters.brax", "broken_library", "brax"))
     with pytest.raises(ValueError, match="^brax:ant needs broken_library, which does not import: No module named"):
         library_environment("brax:ant")
 

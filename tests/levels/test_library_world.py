@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from levels.adapters.library_world import LibraryWorld, planes, require_known
 from levels.time_limit import NO_LIMIT, time_limit
+from levels.worlds.adapters.library_world import LibraryWorld, planes, require_known
 
 
 class Countdown(LibraryWorld):

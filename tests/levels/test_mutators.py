@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from levels.distributions import DISTRIBUTIONS, LevelDistribution
+from levels.generators.distributions import DISTRIBUTIONS, LevelDistribution
 from levels.level import Level, is_valid
 from levels.mutators import MUTATORS, Edits, Limits
 

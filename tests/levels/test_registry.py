@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from levels.chains import CHAINS
-from levels.distributions import DISTRIBUTIONS
-from levels.mazes import MAZE_NAMES
-from levels.named import NAMED_WORLDS
+from levels.generators.distributions import DISTRIBUTIONS
+from levels.generators.mazes import MAZE_NAMES
+from levels.generators.named import NAMED_WORLDS
 from levels.registry import GENERATORS, generator
+from levels.worlds.chains import CHAINS
 
 
 def test_registry_names_everything_there_is():

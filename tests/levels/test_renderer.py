@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from levels.level import Level
-from levels.random_grid import NOWHERE, RandomGridState
 from levels.renderer import AGENT_FILL, INK, WALL, render_gallery, render_rgb, render_text, reward_color
-from levels.tabular_grid import GridState
+from levels.worlds.random_grid import NOWHERE, RandomGridState
+from levels.worlds.tabular_grid import GridState
 
 PIXELS = 24
 

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from levels.distributions import DISTRIBUTIONS, LevelDistribution
+from levels.generators.distributions import DISTRIBUTIONS, LevelDistribution
 from levels.level import Level, stack_levels
 from levels.solver import optimal_policy, optimal_return, policy_return, random_return
-from levels.tabular_grid import TabularGrid
+from levels.worlds.tabular_grid import TabularGrid
 
 MOVES = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
 MODES = [(5, True), (9, True), (5, False), (9, False)]

@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from levels.gridworld import GridWorld
-from levels.tabular_grid import TabularGrid
 from levels.world import GymnaxWorld, rescale
+from levels.worlds.gridworld import GridWorld
+from levels.worlds.tabular_grid import TabularGrid
 
 
 @pytest.fixture(scope="module")

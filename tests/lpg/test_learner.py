@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from levels.gridworld import GridWorld
-from levels.tabular_grid import TabularGrid
-from lpg.actor_critic import A2C
+from levels.worlds.gridworld import GridWorld
+from levels.worlds.tabular_grid import TabularGrid
 from lpg.learner import Learner
 from lpg.networks import Dense, network_for
 from lpg.optimizer import Optimizer
+from lpg.rules.actor_critic import A2C
 from tests.lpg import numpy_oracles, tiny
 
 PLAN = tiny.WORLD.plan(tiny.level())

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from levels.world import GymnaxWorld
-from lpg.actor_critic import A2C
 from lpg.episodes import STEPS_PER_ROLLOUT
 from lpg.learner import Learner
 from lpg.networks import Table
 from lpg.optimizer import Optimizer
+from lpg.rules.actor_critic import A2C
 from tests.lpg.probe_world import NUM_ACTIONS, NUM_STATES, ProbeWorld, probe
 
 NUM_WORKERS = 512

@@ -10,7 +10,7 @@ import pytest
 from lpg.learner import Learner, shuffled
 from lpg.networks import Table
 from lpg.optimizer import Optimizer
-from lpg.ppo import PPO
+from lpg.rules.ppo import PPO
 from tests.lpg import numpy_oracles, tiny
 
 NUM_SAMPLES = tiny.NUM_WORKERS * tiny.NUM_STEPS

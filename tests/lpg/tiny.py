@@ -5,15 +5,15 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from levels.gridworld import GridWorld
-from levels.tabular_grid import TabularGrid
-from lpg.actor_critic import A2C, REINFORCE
-from lpg.learned import LPG
+from levels.worlds.gridworld import GridWorld
+from levels.worlds.tabular_grid import TabularGrid
 from lpg.learner import Learner
 from lpg.networks import network_for
 from lpg.optimizer import Optimizer
-from lpg.ppo import DPO, PPO
 from lpg.rollout import Rollout
+from lpg.rules.actor_critic import A2C, REINFORCE
+from lpg.rules.lpg import LPG
+from lpg.rules.ppo import DPO, PPO
 from lpg.update_rule import Hyperparameters, Progress
 
 WORLD = TabularGrid(3, 3, 1)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from groove.transfer.environments import of_generator, of_world
+from levels.generators.with_lifetime import WithLifetime
 from levels.registry import generator
-from levels.with_lifetime import WithLifetime
 from levels.world import GymnaxWorld
 from lpg.networks import Dense, Table
 from tests.groove.transfer import tiny

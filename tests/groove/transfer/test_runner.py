@@ -10,7 +10,7 @@ import pytest
 
 from groove.transfer.contestants import Contestant, hand_written, learned
 from groove.transfer.runner import Setting, groups
-from lpg.learned import LPG
+from lpg.rules.lpg import LPG
 from tests.groove.transfer import tiny
 from tests.groove.transfer.tiny import SETTING
 

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from groove.heldout import TRANSFER_STREAM, VALIDATION_STREAM
+from groove.scoring.heldout import TRANSFER_STREAM, VALIDATION_STREAM
 from groove.transfer.environments import of_generator
 from groove.transfer.suites import DEEP_SEA_SIZES, LIFETIMES, SUITES
 from levels.registry import generator
@@ -30,7 +30,7 @@ FINGERPRINTS = {
 STARTS_WITHOUT_JAX = """
 import sys
 import groove.transfer.suites
-from groove.cli import main
+from groove.commands.main import main
 
 for command in ("benchmark", "evaluate", "tune"):
     try:

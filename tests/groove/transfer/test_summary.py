@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from groove.bootstrap import hierarchical_bootstrap, matrix_bootstrap, stratified_bootstrap
-from groove.statistics import area_under_curve, cvar_curve, iqm, optimality_gap, probability_of_improvement
+from groove.scoring.bootstrap import hierarchical_bootstrap, matrix_bootstrap, stratified_bootstrap
+from groove.scoring.statistics import area_under_curve, cvar_curve, iqm, optimality_gap, probability_of_improvement
 from groove.transfer.summary import ALL_RULES, CVAR_SHARES, rule_rows, summarise, tables
 from tests.groove.transfer.handmade import TASKS, scores, timing
 

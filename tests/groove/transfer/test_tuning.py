@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from groove.table import search_space
+from groove.scoring.closing_table import search_space
 from groove.transfer.contestants import hand_written
 from groove.transfer.results import Row
 from groove.transfer.runner import Batch, Setting

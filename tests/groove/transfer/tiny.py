@@ -9,13 +9,13 @@ from gymnax.environments import spaces
 from gymnax.environments.bsuite.catch import Catch
 
 from groove.config import TrainConfig
-from groove.devices import lives_mesh
+from groove.job.devices import lives_mesh
 from groove.transfer.environments import of_generator, of_world
 from groove.transfer.runner import Runner, Setting
 from levels.registry import generator
 from levels.world import GymnaxWorld
-from lpg.learned import LPG
 from lpg.rule_file import save_rule
+from lpg.rules.lpg import LPG
 
 SETTING = Setting(num_seeds=2, workers=4, rollout_length=5, num_points=2)
 CONFIG = TrainConfig(hidden_size=2, embedding_size=2, prediction_size=2, workers=4, rollout_length=5)

@@ -1,0 +1,72 @@
+"""The flags of a command, read by tyro, whose complaints are told in one line."""
+
+import difflib
+import re
+from contextlib import redirect_stderr
+from io import StringIO
+from typing import Any, TypeVar
+
+import tyro
+
+from groove.errors import UsageError
+
+Flags = TypeVar("Flags")
+
+
+def read_flags(kind: type[Flags], prog: str, arguments: list[str], default: Flags | None = None) -> Flags:
+    """The values that the arguments of a command give to its flags.
+
+    Args:
+        kind: dataclass with a field for each flag.
+        prog: the command, for its help.
+        arguments: of the command.
+        default: values of the flags that are not given, in place of the class's own.
+
+    Returns:
+        The values.
+
+    Raises:
+        UsageError: an argument is missing, unknown, or of another type; names it and its value.
+        SystemExit: help was asked for and printed.
+    """
+    options: dict[str, Any] = {} if default is None else {"default": default}
+    complaint = StringIO()
+    try:
+        with redirect_stderr(complaint):
+            return tyro.cli(kind, prog=prog, args=arguments, **options)
+    except SystemExit as end:
+        if not end.code:
+            raise
+        raise UsageError(f"{_reason(complaint.getvalue())} (see {prog} --help)") from end
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def refuse_unknown_flags(arguments: list[str], known: list[str]) -> None:
+    """Refuse a flag that a command does not have.
+
+    Args:
+        arguments: of the command.
+        known: its flags, with dashes.
+
+    Raises:
+        UsageError: one is not known; says which is near, and which are known.
+    """
+    known = [*known, "--help", "-h"]
+    for argument in arguments:
+        flag = argument.split("=", 1)[0].replace("_", "-")
+        # A dash and a digit begin a negative number.
+        if re.match(r"--|-[^\d.]", flag) and flag not in known:
+            near = difflib.get_close_matches(flag, known, n=1)
+            hint = f"; perhaps {near[0]}" if near else ""
+            raise UsageError(f"unknown flag {flag}{hint}; known: {' '.join(known)}")
+
+
+def _reason(box: str) -> str:
+    """The first paragraph in a box that tyro draws around a title, a reason and help."""
+    lines = [line.strip("│ ") for line in box.splitlines()[1:]]
+    ends = [number for number, line in enumerate(lines) if not line.strip("─╰╯")]
+    reason = " ".join(" ".join(lines[: ends[0] if ends else None]).split())
+    reason = re.sub(r"invalid literal for int\(\) with base 10: (.*)", r"must be an integer, got \1", reason)
+    reason = re.sub(r"could not convert string to float: (.*)", r"must be a number, got \1", reason)
+    return re.sub(r"^(Error parsing )?((config|job): )?", "", reason)

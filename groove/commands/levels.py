@@ -1,0 +1,236 @@
+"""`groove levels`: sample levels into files, show them, solve them, edit them."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from groove.commands.flags import read_flags, refuse_unknown_flags
+from groove.errors import UsageError, choose, one_line
+from groove.job.devices import configure
+from levels.registry import GENERATORS, generator
+
+if TYPE_CHECKING:
+    from levels.level import Level
+
+
+@dataclass(frozen=True)
+class SampleFlags:
+    """Draw levels of a distribution, a named grid world or a maze and write each to a level file."""
+
+    distribution: tyro.conf.Positional[str]
+    """Where the levels come from."""
+    count: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 1
+    """Number of levels."""
+    seed: int = 0
+    """Seed of the draws."""
+    solvable: bool = False
+    """Draw again where no object of positive reward can be reached."""
+    out: Path = Path(".")
+    """Folder of the files, DISTRIBUTION-SEED-NUMBER.toml; made if it is not there."""
+
+
+@dataclass(frozen=True)
+class ShowFlags:
+    """Print levels as text, or draw them into one picture."""
+
+    levels: tyro.conf.Positional[tuple[str, ...]]
+    """Level files, or names of distributions to draw one level from each."""
+    seed: int = 0
+    """Seed of the draws from distributions."""
+    png: Path | None = None
+    """Picture to write in place of printing."""
+
+
+@dataclass(frozen=True)
+class SolveFlags:
+    """Print what the best and the uniformly random policy are worth on levels, exactly."""
+
+    levels: tyro.conf.Positional[tuple[str, ...]]
+    """Level files, or names of distributions to draw one level from each."""
+    seed: int = 0
+    """Seed of the draws from distributions."""
+
+
+@dataclass(frozen=True)
+class EditFlags:
+    """Edit a level as a curriculum does, and print it as text or write it to a level file."""
+
+    level: tyro.conf.Positional[str]
+    """Level file, or name of a distribution to draw one level from."""
+    edit: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Name of an edit; several are made in their order. An unknown name is answered by the known ones."""
+    times: int = 1
+    """Times that all the edits are made."""
+    seed: int = 0
+    """Seed of the edits and of the draw from a distribution."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Level file to write in place of printing."""
+
+
+def levels(arguments: list[str]) -> int:
+    """`groove levels sample|show|solve|edit`, and without more the names of all distributions.
+
+    Args:
+        arguments: after the command.
+
+    Returns:
+        Exit status.
+    """
+    if not arguments:
+        print("\n".join(GENERATORS))
+        return 0
+    if arguments[0] in ("-h", "--help"):
+        print("usage: groove levels [sample|show|solve|edit]\n\ngroove levels lists the names of all distributions.")
+        print("groove levels sample|show|solve|edit --help says more.")
+        return 0
+    actions: dict[str, Callable[[list[str]], int]] = {
+        "sample": _sample,
+        "show": _show,
+        "solve": _solve,
+        "edit": _edit,
+    }
+    choose("levels action", arguments[0], actions)
+    return actions[arguments[0]](arguments[1:])
+
+
+def _sample(arguments: list[str]) -> int:
+    refuse_unknown_flags(arguments, ["--count", "-n", "--seed", "--solvable", "--no-solvable", "--out"])
+    flags = read_flags(SampleFlags, "groove levels sample", arguments)
+    if flags.count < 1:
+        raise UsageError(f"--count must be >= 1, got {flags.count}")
+    for number in range(flags.count):
+        path = flags.out / f"{flags.distribution}-{flags.seed}-{number}.toml"
+        level = _draw(flags.distribution, flags.seed, number, flags.solvable)
+        with one_line(ValueError, OSError):
+            from levels.level_file import save_level
+
+            flags.out.mkdir(parents=True, exist_ok=True)
+            save_level(path, level)
+        print(path)
+    return 0
+
+
+def _show(arguments: list[str]) -> int:
+    refuse_unknown_flags(arguments, ["--seed", "--png"])
+    flags = read_flags(ShowFlags, "groove levels show", arguments)
+    chosen = _read(flags.levels, flags.seed)
+    if flags.png is not None:
+        from matplotlib.image import imsave
+
+        from levels.renderer import render_gallery
+
+        with one_line(ValueError, OSError):
+            columns = min(len(chosen), 8)
+            imsave(flags.png, render_gallery(list(chosen.values()), columns, titles=list(chosen)))
+        print(flags.png)
+        return 0
+    from levels.renderer import render_text
+
+    for name, level in chosen.items():
+        print(f"{name}\n{render_text(level)}")
+    return 0
+
+
+def _solve(arguments: list[str]) -> int:
+    refuse_unknown_flags(arguments, ["--seed"])
+    flags = read_flags(SolveFlags, "groove levels solve", arguments)
+    chosen = _read(flags.levels, flags.seed)
+    from levels.solver import optimal_return, random_return
+    from levels.worlds.tabular_grid import TabularGrid
+
+    print(f"{'optimum':>9} {'random':>9}  level")
+    for name, level in chosen.items():
+        height, width = level.walls.shape
+        if name in GENERATORS and not isinstance(generator(name).world, TabularGrid):
+            raise UsageError(f"{name}: no exact solver, its layout is drawn anew in every episode")
+        with one_line(ValueError):
+            grid = TabularGrid(height, width, num_objects=level.object_types.shape[0])
+        print(f"{float(optimal_return(grid, level)):9.4f} {float(random_return(grid, level)):9.4f}  {name}")
+    return 0
+
+
+def _edit(arguments: list[str]) -> int:
+    refuse_unknown_flags(arguments, ["--edit", "--times", "--seed", "--out", "-o"])
+    flags = read_flags(EditFlags, "groove levels edit", arguments)
+    if flags.times < 1:
+        raise UsageError(f"--times must be >= 1, got {flags.times}")
+    _check_seed(flags.seed)
+    level, idle = _edited(_read((flags.level,), flags.seed)[flags.level], flags)
+    for name, count in idle.items():
+        made = flags.times * flags.edit.count(name)
+        share = "" if made == 1 else f", {count} of {made} times"
+        print(f"groove: {name} changed nothing{share}", file=sys.stderr)
+    if flags.out is not None:
+        from levels.level_file import save_level
+
+        with one_line(ValueError, OSError):
+            save_level(flags.out, level)
+        print(flags.out)
+        return 0
+    from levels.renderer import render_text
+
+    print(f"{flags.level}\n{render_text(level)}")
+    return 0
+
+
+def _edited(level: "Level", flags: EditFlags) -> "tuple[Level, Counter[str]]":
+    """The level after all edits, and how often each edit changed nothing."""
+    import jax
+    import numpy as np
+
+    from levels.mutators import MUTATORS, Edits
+
+    if not flags.edit:
+        raise UsageError(f"name an edit with --edit; known: {', '.join(MUTATORS)}")
+    for name in flags.edit:
+        choose("edit", name, MUTATORS)
+    # Apart from the key that a level is drawn with.
+    edit_key = jax.random.fold_in(jax.random.key(flags.seed), 2**31)
+    edits = {name: jax.jit(Edits(1, (name,))) for name in flags.edit}
+    idle: Counter[str] = Counter()
+    for number, name in enumerate(flags.edit * flags.times):
+        before, level = level, edits[name](jax.random.fold_in(edit_key, number), level)
+        idle[name] += jax.tree.all(jax.tree.map(np.array_equal, before, level))
+    return level, +idle
+
+
+def _read(names: tuple[str, ...], seed: int) -> "dict[str, Level]":
+    """Levels by the name or file they were asked for."""
+    if not names:
+        raise UsageError("name a level file or a distribution; known: " + ", ".join(GENERATORS))
+    return {name: _draw(name, seed, 0) if name in GENERATORS else _load(name) for name in names}
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"--seed must be in 0..{2**32 - 1}, got {seed}")
+
+
+def _load(name: str) -> "Level":
+    if not Path(name).is_file():
+        raise UsageError(f"{name}: no such level file, and no distribution; known: {', '.join(GENERATORS)}")
+    configure(None)
+    from levels.level_file import load_level
+
+    with one_line(ValueError, OSError):
+        return load_level(name)
+
+
+def _draw(name: str, seed: int, number: int, solvable: bool = False) -> "Level":
+    choose("level distribution", name, GENERATORS)
+    _check_seed(seed)
+    configure(None)
+    import jax
+
+    from levels.generators.solvable import Solvable
+
+    source = Solvable(generator(name)) if solvable else generator(name)
+    if name.startswith("chain_"):
+        raise UsageError(f"{name}: a chain is no grid level")
+    level = source.sample(jax.random.fold_in(jax.random.key(seed), number))
+    return level

@@ -1,0 +1,83 @@
+"""The command line: `groove COMMAND`. Imports of JAX wait until a command needs them."""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+from groove import __version__
+from groove.errors import CommandError, choose, told
+
+COMMANDS = {
+    "train": ("groove.commands.train", "train", "meta-train a rule: groove train EXPERIMENT [--flags]"),
+    "resume": ("groove.commands.train", "resume", "go on with a run that was stopped: groove resume RUN"),
+    "curriculum": (
+        "groove.commands.curriculum",
+        "curriculum",
+        "show the levels that a run's curriculum keeps: groove curriculum RUN",
+    ),
+    "bakeoff": (
+        "groove.commands.bakeoff",
+        "bakeoff",
+        "compare all scores on one pool of levels: groove bakeoff RULE",
+    ),
+    "evaluate": (
+        "groove.commands.transfer",
+        "evaluate",
+        "what a rule is worth in environments it never saw: groove evaluate RULE --suite ...",
+    ),
+    "benchmark": (
+        "groove.commands.transfer",
+        "benchmark",
+        "a rule against PPO, A2C and others: groove benchmark RULE --against ppo a2c --suite ...",
+    ),
+    "tune": (
+        "groove.commands.transfer",
+        "tune",
+        "step sizes and costs by random search: groove tune RULE|ppo|a2c --suite ...",
+    ),
+    "rules": ("groove.commands.rules", "rules", "list update rules and rule files: groove rules [FILE ...]"),
+    "levels": (
+        "groove.commands.levels",
+        "levels",
+        "sample, show, solve and edit levels: groove levels sample|show|solve|edit",
+    ),
+}
+
+
+def usage() -> str:
+    """What `groove --help` prints.
+
+    Returns:
+        A few lines.
+    """
+    lines = ["usage: groove COMMAND [...]", "", "Discover reinforcement-learning algorithms.", ""]
+    lines += [f"  {name:10s} {text}" for name, (_, _, text) in COMMANDS.items()]
+    return "\n".join([*lines, "", "groove COMMAND --help says more; groove --version prints the version."])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: of the process by default.
+
+    Returns:
+        Exit status: 0, 1 where a run failed, 2 for a mistake of the user's, 130 where a run was interrupted,
+        141 where nobody reads the output any more.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(f"groove {__version__}")
+        return 0
+    try:
+        choose("command", arguments[0], COMMANDS)
+        module, function, _ = COMMANDS[arguments[0]]
+        command: Callable[[list[str]], int] = getattr(import_module(module), function)
+        status = command(arguments[1:])
+        sys.stdout.flush()
+        return status
+    except (CommandError, KeyboardInterrupt, BrokenPipeError) as error:
+        return told(error)

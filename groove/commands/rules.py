@@ -1,0 +1,90 @@
+"""`groove rules`: the update rules there are, and what rule files say of themselves."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from groove.commands.flags import read_flags, refuse_unknown_flags
+from groove.errors import UsageError
+from lpg.shipped_rules import SHIPPED, rule_path
+
+if TYPE_CHECKING:
+    from lpg.rule_file import RuleHeader
+
+RULES = {
+    "lpg": "learned policy gradient, LPG (arXiv:2007.08794)",
+    "ta-lpg": "LPG that reads the lifetime, TA-LPG (arXiv:2402.05828)",
+    "a2c": "advantage actor-critic (arXiv:1602.01783), the baseline of every closing table",
+    "ppo": "proximal policy optimisation (arXiv:1707.06347), from Python: lpg.baselines.BASELINES",
+    "dpo": "discovered policy optimisation (arXiv:2210.05639), from Python: lpg.baselines.BASELINES",
+    "reinforce": "REINFORCE with a learned baseline (Williams 1992), from Python: lpg.rules.actor_critic.REINFORCE",
+}
+
+
+@dataclass(frozen=True)
+class RulesFlags:
+    """List the update rules, and the rule files given, or those shipped and those under runs/."""
+
+    files: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Rule files; the shipped ones and those under runs/ by default."""
+
+
+def rules(arguments: list[str]) -> int:
+    """`groove rules [FILE ...]`.
+
+    Args:
+        arguments: after the command.
+
+    Returns:
+        Exit status.
+    """
+    refuse_unknown_flags(arguments, [])
+    flags = read_flags(RulesFlags, "groove rules", arguments)
+    console = Console()
+    if not flags.files:
+        for name, text in RULES.items():
+            console.print(f"{name:10s} {text}", highlight=False)
+    if flags.files:
+        rule_files = {str(path): rule_path(path) for path in flags.files}
+    else:
+        found = sorted(Path("runs").rglob("*.safetensors"))
+        rule_files = SHIPPED | {str(path): path for path in found if path.parent.name != "checkpoints"}
+    console.print(_table(rule_files, refuse=bool(flags.files)))
+    return 0
+
+
+def _table(files: dict[str, Path], refuse: bool) -> Table:
+    """A row for each file by its name; one that cannot be read is refused, or told in its row."""
+    from rich.markup import escape
+
+    from lpg.rule_file import RuleFileError, read_rule_header
+
+    table = Table()
+    for column in ("file", "rule", "discovered on", "generations"):
+        table.add_column(column, overflow="fold")
+    for name, path in files.items():
+        try:
+            header = read_rule_header(path)
+        except RuleFileError as error:
+            if refuse:
+                raise UsageError(str(error)) from error
+            table.add_row(escape(name), escape(str(error)))
+            continue
+        table.add_row(*map(escape, (name, _architecture(header), *_provenance(header))))
+    return table
+
+
+def _architecture(header: "RuleHeader") -> str:
+    fields = header.architecture
+    name = "ta-lpg" if fields.get("lifetime_inputs") else "lpg"
+    return f"{name} {fields.get('cell')} {fields.get('hidden_size')}, Y = {fields.get('prediction_size')}"
+
+
+def _provenance(header: "RuleHeader") -> tuple[str, str]:
+    config = header.provenance.get("config")
+    levels = config.get("levels") if isinstance(config, dict) else None
+    return str(levels or "?"), str(header.provenance.get("generations", "?"))

@@ -1,0 +1,1 @@
+"""One generation: candidates, their agents' lives, antagonists and what the search learns of them."""

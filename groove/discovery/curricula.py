@@ -1,0 +1,163 @@
+"""Every curriculum by name, and why some go with no score or no world."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key
+
+from groove.config import TrainConfig
+from levels.generator import LevelGenerator
+from levels.generators.distributions import DISTRIBUTIONS
+from levels.generators.solvable import is_solvable
+from levels.level import Level
+from levels.mutators import MUTATORS, Edits, Limits
+from levels.worlds.random_grid import RandomGrid
+from levels.worlds.tabular_grid import TabularGrid
+from ued.curriculum import Curriculum, DomainRandomization
+from ued.learnability_sampling import LearnabilitySampling
+from ued.priorities import Priorities
+from ued.replay import Edit, PrioritizedLevelReplay, num_replayed_places
+from ued.scores import SCORES, Need
+
+DEFAULT_SCORE = "algorithmic_regret"
+
+
+@dataclass(frozen=True)
+class ChosenCurriculum:
+    """A curriculum and what must be measured for it.
+
+    Attributes:
+        curriculum: chooses levels.
+        needs: of its score.
+    """
+
+    curriculum: Curriculum
+    needs: frozenset[Need]
+
+
+def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
+    """The curriculum of a config.
+
+    Args:
+        config: its curriculum, score, buffer and replay fields are read.
+        generator: of the fresh levels.
+        num_levels: of a generation.
+
+    Returns:
+        The curriculum.
+
+    Raises:
+        ValueError: unknown name, or parts that do not go together, with the reason.
+    """
+    if config.curriculum not in CURRICULA:
+        raise ValueError(f"unknown curriculum {config.curriculum!r}; known: {', '.join(CURRICULA)}")
+    if (config.level_folder is None) == (config.curriculum == "fixed"):
+        raise ValueError("--level-folder goes with --curriculum fixed, and each needs the other")
+    if config.curriculum not in ("dr", "fixed") and config.buffer < num_levels:
+        raise ValueError(f"--buffer must be >= {num_levels}, the levels in use in a generation, got {config.buffer}")
+    if config.curriculum not in ("dr", "fixed") and num_replayed_places(num_levels, config.replay_share) == 0:
+        raise ValueError(
+            f"--curriculum {config.curriculum} replays levels, but --replay-share {config.replay_share} of the "
+            f"{num_levels} in a generation is none; raise it or --levels-per-candidate, or use --curriculum dr"
+        )
+    return CURRICULA[config.curriculum](config, generator, num_levels)
+
+
+def _unranked(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
+    del generator, num_levels
+    if config.score is not None:
+        raise ValueError(f"--score has no effect on --curriculum {config.curriculum}, which replays no levels")
+    return ChosenCurriculum(DomainRandomization(), frozenset())
+
+
+def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
+    name = DEFAULT_SCORE if config.score is None else config.score
+    if name not in SCORES:
+        raise ValueError(f"unknown score {name!r}; known: {', '.join(SCORES)}")
+    score = SCORES[name]
+    if "optimum" in score.needs and not isinstance(generator.world, TabularGrid):
+        raise ValueError(
+            f"--score {name} needs an exact solver, and {config.levels} has none: its levels fix no layout"
+        )
+    if config.priorities == "proportional" and not score.non_negative:
+        raise ValueError(f"--priorities proportional needs a score that is never negative, {name} can be")
+    robust, edit, world = config.curriculum != "plr", None, generator.world
+    if config.curriculum == "accel":
+        if not isinstance(world, TabularGrid | RandomGrid):
+            raise ValueError(f"--curriculum accel edits grid levels, {config.levels} are none")
+        edit = _edits(config, world)
+    num_new = num_levels - num_replayed_places(num_levels, config.replay_share)
+    first_replay = math.ceil(config.min_filled * config.buffer / num_new)
+    if robust and first_replay >= config.generations:
+        raise ValueError(
+            f"--curriculum {config.curriculum} trains on replayed levels alone: --min-filled {config.min_filled} of "
+            f"--buffer {config.buffer} takes {first_replay} generations of {num_new} new levels, --generations is "
+            f"{config.generations}"
+        )
+    if robust and config.es == "PGPE":
+        raise ValueError(
+            f"--es PGPE learns its deviations from every pair, --curriculum {config.curriculum} leaves some without a "
+            "level that trains; use Open_ES or a strategy without pairs"
+        )
+    curriculum = PrioritizedLevelReplay(
+        score=score,
+        priorities=Priorities(config.priorities, config.temperature, config.staleness),
+        capacity=config.buffer,
+        replay_share=config.replay_share,
+        min_filled=config.min_filled,
+        robust=robust,
+        edit=edit,
+        edit_share=config.edit_share,
+    )
+    return ChosenCurriculum(curriculum, score.needs)
+
+
+def _edits(config: TrainConfig, world: TabularGrid | RandomGrid) -> Edit:
+    """Edits that stay within the limits of the distribution and, if they must, leave a prize in reach."""
+    names, num_types = set(MUTATORS), None
+    if isinstance(world, RandomGrid):
+        # Its episodes draw these places anew: such an edit would be the same task in another slot.
+        names, num_types = names - {"move_start", "move_object"}, world.num_types
+    if config.levels in DISTRIBUTIONS:
+        drawn = DISTRIBUTIONS[config.levels]
+        limits = Limits(drawn.min_steps, drawn.max_steps, num_types)
+    else:
+        # Regret grows with the horizon: what no distribution bounds would be doubled again and again.
+        names, limits = names - {"max_steps"}, Limits(num_types=num_types)
+    edits = Edits(config.num_edits, tuple(name for name in MUTATORS if name in names), limits)
+    return edits if not config.solvable else partial(_solvable_edit, edits)
+
+
+def _solvable_edit(edits: Edits, key: Key[Array, ""], level: Level) -> Level:
+    """The edited level, or the level itself where no object of positive reward would be left in reach."""
+    child = edits(key, level)
+    return jax.tree.map(lambda new, old: jnp.where(is_solvable(child), new, old), child, level)
+
+
+def _learnability(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
+    del generator
+    if config.score not in (None, "learnability"):
+        raise ValueError(f"--curriculum sfl keeps levels by learnability, got --score {config.score}; plr takes any")
+    pool = (num_levels - num_replayed_places(num_levels, config.replay_share)) * config.sfl_period
+    if config.buffer >= pool:
+        raise ValueError(
+            f"--buffer must be < {pool}, the new levels of --sfl-period {config.sfl_period} generations among which "
+            f"sfl chooses, got {config.buffer}"
+        )
+    curriculum = LearnabilitySampling(config.buffer, config.sfl_period, config.replay_share)
+    return ChosenCurriculum(curriculum, curriculum.score.needs)
+
+
+CURRICULA: dict[str, Callable[[TrainConfig, LevelGenerator, int], ChosenCurriculum]] = {
+    "dr": _unranked,
+    "fixed": _unranked,
+    "plr": _replay,
+    "robust_plr": _replay,
+    "accel": _replay,
+    "sfl": _learnability,
+}
+"""Name -> what builds it."""

@@ -1,0 +1,190 @@
+"""What curricula want to know of a level beside the rule's returns: antagonists, random actions, the optimum."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from groove.discovery.population import Population, lives_of_one_rule
+from levels.solver import optimal_return
+from levels.worlds.tabular_grid import TabularGrid
+from lpg.episodes import episode_returns, random_policy
+from lpg.update_rule import Hyperparameters
+from ued.curriculum import NOT_KEPT, Batch, Extras
+from ued.scores import Need
+
+AntagonistKind = Literal["a2c", "ppo", "random", "expert"]
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """Measures the new levels of a batch, once in the time that a buffer keeps them.
+
+    An antagonist's return depends on the level, its lifetime, the antagonist's settings and its seed,
+    never on the rule. One seed ranks levels mostly by noise: train two or more. A replayed level may
+    add a seed a visit up to a cap.
+
+    Attributes:
+        population: runs antagonists; its learner has their rule, its world is the levels'.
+        hyper: the antagonists' step sizes and costs.
+        needs: what is to be measured.
+        antagonist: "a2c" and "ppo" train for the level's lifetime, "random" acts uniformly, "expert" is the solver.
+        num_seeds: antagonists of a new level, ≥ 1.
+        max_seeds: antagonists of a level at most, ≥ num_seeds.
+    """
+
+    population: Population
+    hyper: Hyperparameters
+    needs: frozenset[Need]
+    antagonist: AntagonistKind = "a2c"
+    num_seeds: int = 2
+    max_seeds: int = 2
+
+    def __post_init__(self) -> None:
+        if self.num_seeds < 1:
+            raise ValueError(f"Measurement.num_seeds must be >= 1, got {self.num_seeds}")
+        if self.max_seeds < self.num_seeds:
+            raise ValueError(f"Measurement.max_seeds must be >= num_seeds = {self.num_seeds}, got {self.max_seeds}")
+        if self._solves and not isinstance(self.population.learner.world, TabularGrid):
+            raise ValueError("the best policy's return needs a grid whose objects the level places (an exact solver)")
+
+    @property
+    def _solves(self) -> bool:
+        return "optimum" in self.needs or ("antagonist" in self.needs and self.antagonist == "expert")
+
+    def measure(self, key: Key[Array, ""], batch: Batch, num_new: int) -> tuple[Extras, Int[Array, ""]]:
+        """Extras of a batch with what was to be measured added.
+
+        Args:
+            key: consumed.
+            batch: n levels, of which the first `num_new` are measured.
+            num_new: static.
+
+        Returns:
+            Extras [n], and the updates that antagonists made [].
+        """
+        antagonist_key, more_key, random_key = jax.random.split(key, 3)
+        new = jax.tree.map(lambda x: x[:num_new], batch.levels)
+        extras, updates = batch.extras, jnp.int32(0)
+        if self._solves:
+            world = self.population.learner.world
+            assert isinstance(world, TabularGrid)
+            optimum = jax.vmap(partial(optimal_return, world))(new)
+            extras = replace(extras, optimal_return=extras.optimal_return.at[:num_new].set(optimum))
+        if "random" in self.needs:
+            mean = jnp.mean(self.random_returns(random_key, new, 1), axis=1)
+            extras = replace(extras, random_return=extras.random_return.at[:num_new].set(mean))
+        if "antagonist" in self.needs:
+            returns, updates = self.antagonist_returns(antagonist_key, new, extras.optimal_return[:num_new])
+            extras = _with_antagonists(extras, returns)
+            if self.max_seeds > self.num_seeds and self.antagonist != "expert":
+                extras, more = self._with_another_seed(more_key, batch, extras, num_new)
+                updates += more
+        return extras, updates
+
+    def antagonist_returns(
+        self, key: Key[Array, ""], levels: PyTree, optimum: Float[Array, "m"]
+    ) -> tuple[Float[Array, "m seeds"], Int[Array, ""]]:
+        """Returns of `num_seeds` antagonists on each level at the end of their lives.
+
+        Args:
+            key: consumed.
+            levels: [m, …].
+            optimum: [m] return of the best policy, read by the expert alone.
+
+        Returns:
+            [m, seeds], of the expert [m, 1]; and the updates made [].
+        """
+        if self.antagonist == "expert":
+            return optimum[:, None], jnp.int32(0)
+        if self.antagonist == "random":
+            return self.random_returns(key, levels, self.num_seeds), jnp.int32(0)
+        repeated = jax.tree.map(lambda x: jnp.repeat(x, self.num_seeds, axis=0), levels)
+        returns, updates = self._live(key, repeated, repeated.lifetime)
+        return returns.reshape(-1, self.num_seeds), updates
+
+    def _live(self, key: Key[Array, ""], levels: PyTree, lengths: Int[Array, "N"]) -> tuple[Array, Array]:
+        keys = jax.random.split(key, lengths.shape[0])
+        outcomes = self.population.live((), lives_of_one_rule(keys, levels, lengths, self.hyper))
+        return outcomes.returns, jnp.sum(outcomes.num_updates)
+
+    def random_returns(self, key: Key[Array, ""], levels: PyTree, num_seeds: int) -> Float[Array, "m seeds"]:
+        """Mean returns of uniformly random actions.
+
+        Args:
+            key: consumed.
+            levels: [m, …].
+            num_seeds: of as many episodes each as an agent has workers.
+
+        Returns:
+            [m, seeds].
+        """
+        learner = self.population.learner
+
+        def of_level(level_key: Array, level: PyTree) -> Float[Array, "seeds"]:
+            num_episodes = num_seeds * learner.num_workers
+            policy = random_policy(learner.world)
+            returns = episode_returns(level_key, learner.world, level, policy, num_episodes)
+            return jnp.mean(returns.reshape(num_seeds, -1), axis=1)
+
+        return jax.vmap(of_level)(jax.random.split(key, jax.tree.leaves(levels)[0].shape[0]), levels)
+
+    def _with_another_seed(
+        self, key: Key[Array, ""], batch: Batch, extras: Extras, num_new: int
+    ) -> tuple[Extras, Int[Array, ""]]:
+        """One more antagonist on each replayed level that has fewer than the cap."""
+        levels = jax.tree.map(lambda x: x[num_new:], batch.levels)
+        count = extras.antagonist_count[num_new:]
+        wanted = (batch.slots[num_new:] != NOT_KEPT) & (count < self.max_seeds)
+        if self.antagonist == "random":
+            returns, updates = self.random_returns(key, levels, 1)[:, 0], jnp.int32(0)
+        else:
+            # A life that nobody asked for is as short as a life can be.
+            returns, updates = self._live(key, levels, jnp.where(wanted, levels.lifetime, 1))
+        mean, variance = add_seed(
+            extras.antagonist_mean[num_new:], extras.antagonist_variance[num_new:], count, returns
+        )
+
+        def put(kept: Array, new: Array) -> Array:
+            return kept.at[num_new:].set(jnp.where(wanted, new, kept[num_new:]))
+
+        more = replace(
+            extras,
+            antagonist_mean=put(extras.antagonist_mean, mean),
+            antagonist_variance=put(extras.antagonist_variance, variance),
+            antagonist_count=put(extras.antagonist_count, count + 1),
+        )
+        return more, updates
+
+
+def add_seed(
+    mean: Float[Array, "n"], variance: Float[Array, "n"], count: Int[Array, "n"], value: Float[Array, "n"]
+) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
+    """Mean and unbiased variance after one more value (Welford 1962).
+
+    Args:
+        mean: [n] of the values so far.
+        variance: [n] unbiased, NaN below two values.
+        count: [n] values so far, ≥ 1.
+        value: [n].
+
+    Returns:
+        Both [n].
+    """
+    squares = jnp.where(count > 1, variance, 0.0) * (count - 1)
+    new_mean = mean + (value - mean) / (count + 1)
+    return new_mean, (squares + (value - mean) * (value - new_mean)) / count
+
+
+def _with_antagonists(extras: Extras, returns: Float[Array, "m seeds"]) -> Extras:
+    num_new, num_seeds = returns.shape
+    variance = jnp.var(returns, axis=1, ddof=1) if num_seeds > 1 else jnp.full(num_new, jnp.nan)
+    return replace(
+        extras,
+        antagonist_mean=extras.antagonist_mean.at[:num_new].set(jnp.mean(returns, axis=1)),
+        antagonist_variance=extras.antagonist_variance.at[:num_new].set(variance),
+        antagonist_count=extras.antagonist_count.at[:num_new].set(num_seeds),
+    )

@@ -1,0 +1,245 @@
+"""One generation of discovery: candidates live, the search follows the better ones."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from groove.discovery.evolution import Search
+from groove.discovery.level_outcome import level_outcome
+from groove.discovery.level_statistics import batch_statistics
+from groove.discovery.measurement import Measurement
+from groove.discovery.population import Lifetimes, Outcomes, Population
+from levels.generator import LevelGenerator
+from lpg.update_rule import Hyperparameters
+from ued.curriculum import Batch, Curriculum, Extras
+
+
+@struct.dataclass
+class RunState:
+    """All that a run needs to go on: the content of a checkpoint."""
+
+    generation: Int[Array, ""]  # [] int32, generations done
+    search: PyTree  # state of the evolution strategy
+    curriculum: PyTree  # state of the curriculum
+
+
+@struct.dataclass
+class Proposal:
+    """What a generation is to live on."""
+
+    generation: Int[Array, ""]  # [] int32, its number
+    search: PyTree  # state of the evolution strategy that asked
+    curriculum: PyTree  # state of the curriculum that chose
+    candidates: PyTree  # [P, …] meta-parameters, matrices perhaps `LowRank`
+    batch: Batch  # [n] levels, and what is known of them
+    life_key: Key[Array, ""]  # [] typed key, consumed by the lives
+    measurement_key: Key[Array, ""]  # [] typed key, by the measurement of the levels
+    tell_key: Key[Array, ""]  # [] typed key, by the search
+    update_key: Key[Array, ""]  # [] typed key, by the curriculum
+
+
+@dataclass(frozen=True)
+class MetaTraining:
+    """Discovery by evolution: antithetic candidates meet the same levels, agents and random numbers.
+
+    Candidates are compared within groups: the pairs of an antithetic strategy, else the whole
+    population. A group shares its levels and their keys, so that only the rule differs in it.
+
+    Attributes:
+        population: runs lifetimes.
+        search: evolution strategy.
+        curriculum: chooses levels.
+        measurement: measures new levels for the curriculum.
+        generator: draws fresh levels.
+        hyper: the agents' step sizes and costs.
+        levels_per_candidate: lifetimes behind a candidate's fitness.
+    """
+
+    population: Population
+    search: Search
+    curriculum: Curriculum
+    measurement: Measurement
+    generator: LevelGenerator
+    hyper: Hyperparameters
+    levels_per_candidate: int
+
+    @property
+    def num_levels(self) -> int:
+        """Levels of a generation."""
+        return self.search.config.num_groups * self.levels_per_candidate
+
+    def init(self, key: Key[Array, ""]) -> RunState:
+        """State before the first generation, around a freshly initialised rule.
+
+        Args:
+            key: consumed.
+
+        Returns:
+            The state.
+        """
+        rule_key, search_key, level_key = jax.random.split(key, 3)
+        mean = self.population.learner.rule.init(rule_key)
+        return RunState(
+            generation=jnp.int32(0),
+            search=self.search.init(search_key, mean),
+            curriculum=self.curriculum.init(self.generator.sample(level_key)),
+        )
+
+    def generation(self, run_key: Key[Array, ""], state: RunState) -> tuple[RunState, dict[str, Array]]:
+        """One generation; its random numbers depend on the run's key and its number alone.
+
+        A run compiles the four parts by themselves (groove/discovery/generation_programs.py).
+
+        Args:
+            run_key: key of the run, the same in all generations.
+            state: state before it.
+
+        Returns:
+            State after it, and metrics [].
+        """
+        proposal = self.propose(run_key, state)
+        return self.learn(proposal, self.live(proposal), *self.measure(proposal))
+
+    def propose(self, run_key: Key[Array, ""], state: RunState) -> Proposal:
+        """Candidates and levels of a generation.
+
+        Args:
+            run_key: key of the run, the same in all generations.
+            state: state before it.
+
+        Returns:
+            The proposal.
+        """
+        key = jax.random.fold_in(run_key, state.generation)
+        ask_key, tell_key, fresh_key, sample_key, life_key, update_key = jax.random.split(key, 6)
+        life_key, measurement_key = jax.random.split(life_key)
+        candidates, search = self.search.ask(ask_key, state.search)
+        fresh = jax.vmap(self.generator.sample)(jax.random.split(fresh_key, self.num_levels))
+        everywhere = jnp.ones(self.num_levels, bool)
+        curriculum, batch = self.curriculum.sample(sample_key, state.curriculum, fresh, everywhere)
+        return Proposal(
+            generation=state.generation,
+            search=search,
+            curriculum=curriculum,
+            candidates=candidates,
+            batch=batch,
+            life_key=life_key,
+            measurement_key=measurement_key,
+            tell_key=tell_key,
+            update_key=update_key,
+        )
+
+    def live(self, proposal: Proposal) -> Outcomes:
+        """Every candidate's lives.
+
+        Args:
+            proposal: of the generation.
+
+        Returns:
+            Outcomes, candidate by candidate.
+        """
+        life, level = self._who_meets_what()
+        levels = proposal.batch.levels
+        return self.population.live(
+            proposal.candidates,
+            Lifetimes(
+                keys=jax.random.split(proposal.life_key, self.num_levels)[level],
+                candidates=life,
+                levels=jax.tree.map(lambda x: x[level], levels),
+                lengths=levels.lifetime[level],
+                hyper=jax.tree.map(lambda x: jnp.broadcast_to(x, level.shape), self.hyper),
+            ),
+        )
+
+    def measure(self, proposal: Proposal) -> tuple[Extras, Int[Array, ""]]:
+        """What the curriculum wants to know of the levels beside the lives.
+
+        Args:
+            proposal: of the generation.
+
+        Returns:
+            Extras of its levels, and the updates that antagonists made [].
+        """
+        if not self._num_measured:
+            return proposal.batch.extras, jnp.int32(0)
+        return self.measurement.measure(proposal.measurement_key, proposal.batch, self._num_measured)
+
+    def learn(
+        self, proposal: Proposal, outcomes: Outcomes, extras: Extras, antagonist_updates: Int[Array, ""]
+    ) -> tuple[RunState, dict[str, Array]]:
+        """Move the search and the curriculum by what the lives have come to.
+
+        Args:
+            proposal: of the generation.
+            outcomes: of its lives.
+            extras: of its levels.
+            antagonist_updates: [] int32, updates that antagonists made.
+
+        Returns:
+            State after the generation, and metrics [].
+        """
+        batch, level = proposal.batch, self._who_meets_what()[1]
+        outcome = level_outcome(outcomes, level, self.num_levels, extras)
+        curriculum = self.curriculum.update(proposal.update_key, proposal.curriculum, batch, outcome)
+        returns, fitness = self._fitness(outcomes, batch, level)
+        told = self.search.tell(proposal.tell_key, proposal.candidates, fitness, proposal.search)
+        # Where no level trains there is nothing to tell: a strategy without pairs would follow the order of the ties.
+        trains = jnp.any(batch.trains)
+        search = jax.tree.map(lambda new, old: jnp.where(trains, new, old), told, proposal.search)
+        metrics = self._metrics(returns, outcomes, proposal, search)
+        metrics["antagonist_updates"] = antagonist_updates
+        metrics |= self.curriculum.report(curriculum, batch, outcome)
+        metrics |= batch_statistics(batch, outcome, self._num_measured > 0)
+        state = RunState(generation=proposal.generation + 1, search=search, curriculum=curriculum)
+        return state, metrics
+
+    @property
+    def _num_measured(self) -> int:
+        return self.curriculum.num_measured(self.num_levels)
+
+    def _who_meets_what(self) -> tuple[Int[Array, "N"], Int[Array, "N"]]:
+        """Candidate and level of each life, candidate by candidate.
+
+        The levels of a group lie num_groups apart, so that each group has its share of the first
+        places, which hold new levels, and of the last ones, which hold replayed ones.
+        """
+        candidate = jnp.arange(self.search.config.population_size)
+        num_groups = self.search.config.num_groups
+        level = (candidate % num_groups)[:, None] + num_groups * jnp.arange(self.levels_per_candidate)
+        return jnp.repeat(candidate, self.levels_per_candidate), level.reshape(-1)
+
+    def _fitness(
+        self, outcomes: Outcomes, batch: Batch, level: Int[Array, "N"]
+    ) -> tuple[Float[Array, "P"], Float[Array, "P"]]:
+        """Each candidate's mean return on all its levels, and on those that train: 0, a tie, where none does."""
+        returns = outcomes.returns.reshape(-1, self.levels_per_candidate)
+        trains = batch.trains[level].reshape(returns.shape)
+        # A candidate that broke on any of its levels has failed, whether or not the level trains.
+        fitness = jnp.sum(jnp.where(trains, returns, 0.0 * returns), axis=1)
+        return jnp.mean(returns, axis=1), fitness / jnp.maximum(jnp.sum(trains, axis=1), 1)
+
+    def _metrics(
+        self, returns: Float[Array, "P"], outcomes: Outcomes, proposal: Proposal, search: Any
+    ) -> dict[str, Array]:
+        finite = jnp.isfinite(returns)
+        before, after = self.search.mean(proposal.search), self.search.mean(search)
+        moved = jax.tree.map(jnp.subtract, after, before)
+        return {
+            "generation": proposal.generation,
+            "fitness_mean": jnp.mean(returns, where=finite),
+            "fitness_std": jnp.std(returns, where=finite),
+            "fitness_max": jnp.max(jnp.where(finite, returns, -jnp.inf)),
+            "failed_candidates": jnp.sum(~finite),
+            "updates_run": outcomes.updates_run,
+            "updates_lived": jnp.sum(outcomes.num_updates),
+            "rule_norm": _norm(after),
+            "rule_step_norm": _norm(moved),
+        }
+
+
+def _norm(tree: PyTree) -> Float[Array, ""]:
+    return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree)))

@@ -1,0 +1,198 @@
+"""Whole lifetimes of many agents: sorted by length, in chunks, over the local devices."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from groove.discovery.chunks import default_chunk
+from lpg.cores.low_rank import row_axes, rows, whole
+from lpg.learner import Agent, Learner
+from lpg.update_rule import Hyperparameters
+from lpg.value_losses import ValueLosses, ValueProbe
+
+EARLY_STREAM = 2**31
+"""A life's key is folded with this for evaluations before its end: above all numbers that a split counts to."""
+
+
+@struct.dataclass
+class Lifetimes:
+    """N lives to live. Lives with the same key see the same random numbers."""
+
+    keys: Key[Array, "N"]  # [N] typed keys
+    candidates: Int[Array, "N"] | None  # [N] int32, row of the meta-parameters that rule each life; None = one rule
+    levels: PyTree  # [N, …] levels
+    lengths: Int[Array, "N"]  # [N] int32, updates of each life, ≥ 1
+    hyper: Hyperparameters  # [N] float32 each
+
+
+def lives_of_one_rule(
+    keys: Key[Array, "N"], levels: PyTree, lengths: Int[Array, "N"], hyper: Hyperparameters
+) -> Lifetimes:
+    """Lives that one rule governs, with the same step sizes and costs.
+
+    Args:
+        keys: [N].
+        levels: [N, …].
+        lengths: [N] int32, updates, ≥ 1.
+        hyper: scalars.
+
+    Returns:
+        N lives.
+    """
+    return Lifetimes(
+        keys=keys,
+        candidates=None,
+        levels=levels,
+        lengths=lengths,
+        hyper=jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x), lengths.shape), hyper),
+    )
+
+
+@struct.dataclass
+class Outcomes:
+    """What became of N lives."""
+
+    returns: Float[Array, "N"]  # [N] float32, mean return of B first episodes at the life's end, NaN for a broken agent
+    episode_returns: Float[Array, "N B"]  # [N, B] float32, of those episodes, NaN for a broken agent
+    curve: Float[Array, "N K"]  # [N, K] float32, such mean returns after 1/K, 2/K … of the life; the last is `returns`
+    value_losses: ValueLosses | None  # [N] float32 each, NaN for a broken agent, None without a probe
+    num_updates: Int[Array, "N"]  # [N] int32, updates the agent made
+    updates_run: Int[Array, ""]  # [] int32, updates computed for all lives, those beyond an agent's end included
+
+
+@dataclass(frozen=True)
+class Population:
+    """Runs lifetimes on every device of a mesh.
+
+    Lives are sorted by length and dealt to the devices in turn; each device runs its share in
+    chunks, and a chunk is only as long as its longest life. The chunk also bounds the memory.
+
+    Attributes:
+        learner: trains one agent.
+        mesh: one-axis mesh of the devices, axis "lives".
+        chunk_size: lives side by side on a device, ≥ 1; None leaves it to `default_chunk`.
+        value_probe: measures the value losses of agents at the end of their lives.
+        num_points: points K of a life at which its agent is evaluated, evenly spaced, the end among them, ≥ 1.
+    """
+
+    learner: Learner
+    mesh: Mesh
+    chunk_size: int | None = None
+    value_probe: ValueProbe | None = None
+    num_points: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("chunk_size", "num_points"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"Population.{name} must be >= 1, got {value}")
+
+    def live(self, meta_params: PyTree, lives: Lifetimes) -> Outcomes:
+        """Train every agent for its lifetime and evaluate it.
+
+        Args:
+            meta_params: [P, …] meta-parameters (means of low-rank matrices without the axis); without an axis where
+                one rule governs all lives.
+            lives: N lives.
+
+        Returns:
+            Outcomes in the order of `lives`.
+        """
+        num_lives, num_devices = lives.lengths.shape[0], self.mesh.size
+        dealt_to_each = -(-num_lives // num_devices)
+        num_chunks = -(-dealt_to_each // (self.chunk_size or self._default_chunk(meta_params, lives)))
+        # Even chunks: one that is half empty would cost as much as a full one.
+        chunk = -(-dealt_to_each // num_chunks)
+        order = jnp.argsort(-lives.lengths, stable=True)
+        # Places beyond the last life repeat it; they are cut off again below.
+        places = jnp.minimum(jnp.arange(num_chunks * chunk * num_devices), num_lives - 1)
+        dealt = order[places].reshape(num_chunks * chunk, num_devices).T.reshape(-1)
+        dealt_lives = jax.tree.map(lambda x: x[dealt], lives)
+
+        def on_device(meta_params: PyTree, lives: Lifetimes) -> tuple[_Ends, Array]:
+            chunks = jax.tree.map(lambda x: x.reshape(num_chunks, chunk, *x.shape[1:]), lives)
+            ends, updates_run = jax.lax.map(partial(self._run_chunk, meta_params), chunks)
+            return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), ends), updates_run.sum()[None]
+
+        spec = PartitionSpec("lives")
+        ends, updates_run = jax.shard_map(
+            on_device, mesh=self.mesh, in_specs=(PartitionSpec(), spec), out_specs=spec, check_vma=False
+        )(meta_params, dealt_lives)
+
+        def in_order(x: Array) -> Array:
+            in_turn = x.reshape(num_devices, num_chunks * chunk, *x.shape[1:]).swapaxes(0, 1)
+            in_turn = in_turn.reshape(-1, *x.shape[1:])[:num_lives]
+            return jnp.zeros_like(in_turn).at[order].set(in_turn)
+
+        ends = jax.tree.map(in_order, ends)
+        return Outcomes(
+            returns=ends.curve[:, -1],
+            episode_returns=ends.episode_returns,
+            curve=ends.curve,
+            value_losses=ends.value_losses,
+            num_updates=ends.num_updates,
+            updates_run=jnp.sum(updates_run),
+        )
+
+    def _default_chunk(self, meta_params: PyTree, lives: Lifetimes) -> int:
+        def first(tree: PyTree) -> PyTree:
+            return jax.eval_shape(lambda tree: jax.tree.map(lambda x: x[0], whole(tree)), tree)
+
+        one_rule = meta_params if lives.candidates is None else first(meta_params)
+        return default_chunk(self.learner, one_rule, first(lives.levels))
+
+    def _run_chunk(self, meta_params: PyTree, lives: Lifetimes) -> tuple["_Ends", Array]:
+        longest = jnp.max(lives.lengths)
+        # Each candidate's own for the lives of this chunk alone: for all lives at once they would fill the memory.
+        weights, axes = meta_params, None
+        if lives.candidates is not None:
+            weights, axes = rows(meta_params, lives.candidates), row_axes(meta_params)
+
+        def sound(agent: Agent) -> Array:
+            # Rewards are finite whatever the policy: an agent that came to grief would pass for one that stands still.
+            return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(agent.params)]))
+
+        def live(key: Array, weights: PyTree, level: PyTree, length: Array, hyper: Hyperparameters) -> _Ends:
+            init_key, train_key, evaluation_key = jax.random.split(key, 3)
+            probe_key, value_losses = evaluation_key, None
+            if self.value_probe is not None:
+                evaluation_key, probe_key = jax.random.split(evaluation_key)
+
+            def live_on(agent: Agent, point: tuple[Array, Array]) -> tuple[Agent, Array]:
+                number, point_key = point
+                until = length * number // self.num_points
+                agent = self.learner.train(train_key, weights, agent, level, -(-longest // self.num_points), until)
+                return agent, jnp.where(sound(agent), self.learner.evaluate(point_key, agent.params, level), jnp.nan)
+
+            # From a key of their own: a key folded with 0 is the first of its split, which evaluation makes of it.
+            early = jax.random.split(jax.random.fold_in(key, EARLY_STREAM), self.num_points - 1)
+            points = (jnp.arange(1, self.num_points + 1), jnp.concatenate([early, evaluation_key[None]]))
+            agent, returns = jax.lax.scan(live_on, self.learner.init(init_key, level, length, hyper), points)
+            if self.value_probe is not None:
+                policy = self.learner.policy(agent.params)
+                value_losses = self.value_probe(probe_key, self.learner.world, level, policy, self.learner.num_workers)
+                value_losses = jax.tree.map(lambda x: jnp.where(sound(agent), x, jnp.nan), value_losses)
+            return _Ends(
+                episode_returns=returns[-1],
+                curve=jnp.mean(returns, axis=1),
+                value_losses=value_losses,
+                num_updates=agent.num_updates,
+            )
+
+        ends = jax.vmap(live, in_axes=(0, axes, 0, 0, 0))(lives.keys, weights, lives.levels, lives.lengths, lives.hyper)
+        return ends, longest * lives.lengths.shape[0]
+
+
+@struct.dataclass
+class _Ends:
+    """The ends of lives, in the order they were dealt."""
+
+    episode_returns: Float[Array, "N B"]
+    curve: Float[Array, "N K"]
+    value_losses: ValueLosses | None
+    num_updates: Int[Array, "N"]

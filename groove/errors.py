@@ -1,0 +1,73 @@
+"""The errors of commands, and how they end one: a line on stderr and an exit status."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+
+class CommandError(Exception):
+    """Why a command cannot go on, told in one line."""
+
+    status = 1
+
+
+class UsageError(CommandError, ValueError):
+    """A mistake on the command line."""
+
+    status = 2
+
+
+def choose(kind: str, name: str, known: Iterable[str]) -> None:
+    """Refuse a name that is not known.
+
+    Args:
+        kind: what it names, for the message.
+        name: as given.
+        known: the names there are.
+
+    Raises:
+        UsageError: it is not known; says what is.
+    """
+    if name not in known:
+        raise UsageError(f"unknown {kind} {name!r}; known: {', '.join(known)}")
+
+
+@contextmanager
+def one_line(*kinds: type[Exception], prefix: str = "", kind: type[CommandError] = UsageError) -> Iterator[None]:
+    """Tell errors of some kinds in one line, as mistakes on the command line if not said otherwise.
+
+    Args:
+        kinds: of the errors.
+        prefix: put before the message.
+        kind: of the error raised in their place.
+
+    Raises:
+        CommandError: of that kind, in place of such an error.
+    """
+    try:
+        yield
+    except CommandError:
+        raise
+    except kinds as error:
+        raise kind(f"{prefix}{error}") from error
+
+
+def told(error: CommandError | KeyboardInterrupt | BrokenPipeError) -> int:
+    """Tell why a command ended.
+
+    Args:
+        error: that ended it.
+
+    Returns:
+        Exit status of the process.
+    """
+    if isinstance(error, BrokenPipeError):
+        # Whoever read the output, head say, has read enough; nothing more can be told, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    if isinstance(error, KeyboardInterrupt):
+        print("groove: interrupted", file=sys.stderr)
+        return 130
+    print(f"groove: {error}", file=sys.stderr)
+    return error.status

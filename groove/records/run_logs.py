@@ -1,0 +1,61 @@
+"""Everything a run says of a generation: metrics, timing, TensorBoard events, progress."""
+
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+
+from groove.records.metrics_log import MetricsLog, TensorBoardLog
+from groove.records.progress import RunProgress
+from groove.records.run_folder import RunFolder
+
+
+class RunLogs:
+    """The logs of one process of a run, cut back to where it begins.
+
+    Wall-clock values go to the timing log, so that the metrics of a resumed run equal those of one
+    that never stopped.
+    """
+
+    def __init__(self, folder: RunFolder, console: Console, first_generation: int, num_generations: int) -> None:
+        """Drop what an earlier process wrote from the first generation on.
+
+        Args:
+            folder: of the run, locked.
+            console: where progress goes.
+            first_generation: the first to be done.
+            num_generations: of the whole run.
+
+        Raises:
+            RunFolderError: a log cannot be read or written.
+        """
+        self._metrics, self._timing = MetricsLog(folder.metrics_path), MetricsLog(folder.timing_path)
+        self._metrics.truncate_after(first_generation)
+        self._timing.truncate_after(first_generation)
+        self._events = TensorBoardLog(folder.events_path, first_generation)
+        self._progress = RunProgress(console, num_generations, first_generation)
+
+    def __enter__(self) -> Self:
+        self._progress.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._progress.__exit__(kind, error, at)
+        self._events.close()
+
+    def append(self, row: dict[str, Any], seconds: float, env_steps: int) -> None:
+        """Log a generation.
+
+        Args:
+            row: its metrics, without wall-clock values.
+            seconds: it took.
+            env_steps: taken in it.
+
+        Raises:
+            RunFolderError: a log cannot be written.
+        """
+        timing = {"generation": row["generation"], "seconds": seconds, "env_steps_per_second": env_steps / seconds}
+        self._metrics.append(row)
+        self._timing.append(timing)
+        self._events.append(row | timing)
+        self._progress.advance(row, timing)

@@ -1,0 +1,147 @@
+"""Pictures of the levels that a curriculum keeps: a gallery, their chances of replay, two regrets compared."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from scipy.stats import spearmanr
+
+from groove.figure_style import BLUE, DOTS_PER_INCH, GREY, NothingToDraw
+from groove.report.curriculum_report import groups, number, regret_text
+from groove.report.curriculum_snapshot import Snapshot
+from levels.level import Level
+from levels.renderer import render_gallery
+from levels.worlds.tabular_grid import TabularGrid
+
+TILE_PIXELS = 240
+"""Width of the widest level of a gallery, about: the titles above it must find room."""
+
+MOST_COMPARED = 256
+
+
+def compared_rows(snapshot: Snapshot) -> list[int]:
+    """Rows whose two regrets are compared: all, or as many as are soon solved, evenly through the ranks.
+
+    Args:
+        snapshot: of the curriculum.
+
+    Returns:
+        Rows in 0..n - 1, ascending; none where the world has no exact solver or levels no antagonists.
+    """
+    known = np.flatnonzero(np.isfinite(snapshot.regret))
+    if not isinstance(snapshot.world, TabularGrid) or not len(known):
+        return []
+    places = np.linspace(0, len(known) - 1, min(len(known), MOST_COMPARED)).round().astype(int)
+    return known[places].tolist()
+
+
+def draw_gallery(path: Path, snapshot: Snapshot, num_rows: int) -> None:
+    """Draw the top, median and bottom levels, a line of each, with their regrets and returns.
+
+    Args:
+        path: of the PNG.
+        snapshot: solved in the rows shown.
+        num_rows: levels of a group, ≥ 1.
+
+    Raises:
+        NothingToDraw: the levels are no grids, or none is kept.
+    """
+    if not isinstance(snapshot.kept.levels, Level):
+        raise NothingToDraw(f"the levels of {snapshot.config.levels} are no grids")
+    _need_levels(snapshot)
+    shown = groups(len(snapshot), num_rows)
+    titles = [_title(snapshot, group, place, row) for group, rows in shown.items() for place, row in enumerate(rows)]
+    levels = [snapshot.level(row) for rows in shown.values() for row in rows]
+    widest = max(int(level.width) for level in levels)
+    imsave(path, render_gallery(levels, num_rows, titles, cell_pixels=max(6, -(-TILE_PIXELS // widest))))
+
+
+def _title(snapshot: Snapshot, group: str, place: int, row: int) -> str:
+    kept = snapshot.kept
+    antagonist, optimum = kept.extras.antagonist_mean[row], kept.extras.optimal_return[row]
+    lines = [
+        f"{group} {place + 1}: level {kept.identity[row]}, score {number(kept.score[row])}",
+        f"regret {regret_text(snapshot, row)}",
+        f"antagonist {number(antagonist)}, agent {number(kept.agent_return[row])}",
+        f"optimum {number(optimum)}",
+    ]
+    return "\n".join(lines)
+
+
+def draw_sampling(path: Path, snapshot: Snapshot) -> None:
+    """Draw the chance of replay against the score.
+
+    Args:
+        path: of the PNG.
+        snapshot: of the curriculum.
+
+    Raises:
+        NothingToDraw: no level may be drawn.
+    """
+    drawable = snapshot.chance > 0
+    if not drawable.any():
+        raise NothingToDraw("no level that is kept may be drawn")
+    figure = Figure(figsize=(7, 4.5), dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.subplots()
+    score, chance = np.asarray(snapshot.kept.score)[drawable], snapshot.chance[drawable]
+    points = axes.scatter(score, chance, color=BLUE, s=22, edgecolors="white", linewidths=0.4)
+    if snapshot.counts_visits:
+        points.set_array(np.asarray(snapshot.kept.age)[drawable])
+        points.set_cmap("cividis")
+        figure.colorbar(points, label="age (generations since last drawn)")
+    axes.axhline(1 / len(score), color=GREY, linestyle="--", linewidth=1, label="equal share", zorder=0)
+    axes.set_yscale("log")
+    # Equal chances too have a scale.
+    axes.set_ylim(chance.min() / 2, chance.max() * 2)
+    axes.set_xlabel(f"score ({snapshot.score_name})")
+    axes.set_ylabel("chance to be the next one drawn")
+    axes.legend()
+    axes.set_title(f"effective sample size {snapshot.effective_size:.1f} of {len(score)} levels", fontsize=11)
+    figure.savefig(path)
+
+
+def draw_regret_vs_exact(path: Path, snapshot: Snapshot) -> None:
+    """Draw algorithmic against exact regret, with Spearman's correlation of the two.
+
+    Args:
+        path: of the PNG.
+        snapshot: solved in the rows to be compared.
+
+    Raises:
+        NothingToDraw: there is no exact solver or no antagonist, or fewer than three levels to compare.
+    """
+    if not isinstance(snapshot.world, TabularGrid):
+        raise NothingToDraw(f"{snapshot.config.levels} has no exact solver")
+    _need_levels(snapshot)
+    if not np.isfinite(snapshot.regret).any():
+        raise NothingToDraw(f"a curriculum by {snapshot.score_name} trains no antagonists")
+    known = np.isfinite(snapshot.regret) & np.isfinite(snapshot.exact_regret)
+    if known.sum() < 3:
+        raise NothingToDraw("fewer than three levels are kept")
+    regret, exact = snapshot.regret[known], snapshot.exact_regret[known]
+    error = np.nan_to_num(np.asarray(snapshot.kept.extras.antagonist_standard_error)[known])
+    figure = Figure(figsize=(6, 5), dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.subplots()
+    axes.errorbar(exact, regret, error, fmt="o", markersize=4, color=BLUE, ecolor=(BLUE, 0.35), elinewidth=1)
+    ends = [min(exact.min(), regret.min()), max(exact.max(), regret.max())]
+    axes.plot(ends, ends, color=GREY, linestyle="--", linewidth=1, label="antagonist = best policy", zorder=0)
+    axes.set_xlabel("exact regret (return of best policy − agent's)")
+    axes.set_ylabel("algorithmic regret (antagonist's return − agent's) ± s.e.")
+    axes.legend(loc="upper left")
+    axes.set_title(
+        f"Spearman's correlation {_correlation(exact, regret)} over {known.sum()} kept levels, of the same agents",
+        fontsize=11,
+    )
+    figure.savefig(path)
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> str:
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return "undefined"
+    return f"{spearmanr(first, second).statistic:.2f}"
+
+
+def _need_levels(snapshot: Snapshot) -> None:
+    if not len(snapshot):
+        raise NothingToDraw("no level is kept yet")

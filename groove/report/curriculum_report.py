@@ -1,0 +1,173 @@
+"""What a person reads of a curriculum: a summary, three tables of levels, and why one level is drawn."""
+
+import math
+from typing import SupportsFloat
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from groove.report.curriculum_snapshot import Snapshot
+from ued.curriculum import NOT_KEPT
+
+UNKNOWN = "–"
+
+
+def summary(snapshot: Snapshot) -> str:
+    """The curriculum in a few lines.
+
+    Args:
+        snapshot: of the curriculum.
+
+    Returns:
+        Lines of text.
+    """
+    name = f"{snapshot.config.curriculum} by {snapshot.score_name}"
+    lines = [
+        f"{name}, after generation {snapshot.generation}: {len(snapshot)} of {snapshot.capacity} levels kept, "
+        f"{snapshot.num_evicted} evicted, effective sample size {snapshot.effective_size:.1f}"
+    ]
+    if snapshot.config.curriculum == "sfl":
+        if not len(snapshot):
+            lines.append(f"the first period of {snapshot.config.sfl_period} generations is not over")
+    elif len(snapshot) < snapshot.replay_from:
+        lines.append(f"no level is replayed before {snapshot.replay_from} are kept")
+    return "\n".join(lines)
+
+
+def groups(num_levels: int, num_rows: int) -> dict[str, list[int]]:
+    """Rows of the top, median and bottom levels, no row twice.
+
+    Args:
+        num_levels: n levels in the order of their scores.
+        num_rows: rows of a group at most, ≥ 1.
+
+    Returns:
+        Rows in 0..n - 1 by the group's name; of few levels the later groups are short or empty.
+    """
+    top = list(range(min(num_rows, num_levels)))
+    bottom = list(range(max(num_levels - num_rows, len(top)), num_levels))
+    first = max((num_levels - num_rows) // 2, len(top))
+    median = list(range(first, min(first + num_rows, num_levels - len(bottom))))
+    return {"top": top, "median": median, "bottom": bottom}
+
+
+def table(snapshot: Snapshot, num_rows: int) -> Table:
+    """The top, median and bottom levels.
+
+    Args:
+        snapshot: solved in the rows shown.
+        num_rows: levels of a group, ≥ 1.
+
+    Returns:
+        A rich table, 80 characters wide or little more.
+    """
+    shown = Table(box=SIMPLE_HEAD, padding=0)
+    columns = ["level", "score", "regret\n± s.e.", "anta-\ngonist", "agent", "opti-\nmum"]
+    columns += ["age", "born", "visits", "parent", "chance"] if snapshot.counts_visits else ["born", "chance"]
+    for column in columns:
+        shown.add_column(column, justify="right", no_wrap=True)
+    for group, rows in groups(len(snapshot), num_rows).items():
+        if rows:
+            shown.add_row(Text(group, style="bold", justify="left"))
+        for row in rows:
+            shown.add_row(*_cells(snapshot, row), end_section=row == rows[-1])
+    return shown
+
+
+def _cells(snapshot: Snapshot, row: int) -> list[str]:
+    kept, extras = snapshot.kept, snapshot.kept.extras
+    returns = (extras.antagonist_mean, kept.agent_return, extras.optimal_return)
+    cells = [str(kept.identity[row]), number(kept.score[row]), regret_text(snapshot, row)]
+    cells += [number(values[row]) for values in returns]
+    chance = f"{snapshot.chance[row]:.2%}"
+    if not snapshot.counts_visits:
+        return [*cells, str(kept.born[row]), chance]
+    parent = UNKNOWN if kept.parent[row] == NOT_KEPT else str(kept.parent[row])
+    return [*cells, str(kept.age[row]), str(kept.born[row]), str(kept.visits[row]), parent, chance]
+
+
+def number(value: SupportsFloat) -> str:
+    """A number with three digits after the point, a dash where it is not known.
+
+    Args:
+        value: any; NaN and infinities are not known.
+
+    Returns:
+        Text.
+    """
+    return f"{float(value):.3f}" if math.isfinite(value) else UNKNOWN
+
+
+def regret_text(snapshot: Snapshot, row: int) -> str:
+    """Algorithmic regret ± standard error of a level.
+
+    Args:
+        snapshot: of the curriculum.
+        row: of the level.
+
+    Returns:
+        Text, a dash without antagonists.
+    """
+    error = float(snapshot.kept.extras.antagonist_standard_error[row])
+    return f"{number(snapshot.regret[row])} ± {error:.3f}" if math.isfinite(error) else number(snapshot.regret[row])
+
+
+def why(snapshot: Snapshot, identity: int) -> str:
+    """Why a level was drawn, or how likely it will be.
+
+    Args:
+        snapshot: of the curriculum.
+        identity: of the level.
+
+    Returns:
+        Lines of text.
+
+    Raises:
+        ValueError: no such level is kept; says which are.
+    """
+    row = _row(snapshot, identity)
+    kept, chance = snapshot.kept, float(snapshot.chance[row])
+    may_be_drawn, num_drawable = bool(kept.available[row]), int(kept.available.sum())
+    place = f"rank {snapshot.rank[row]} of {num_drawable} that may be drawn" if may_be_drawn else "may not be drawn"
+    if not may_be_drawn:
+        place += ": agents live on it" if kept.in_use[row] else ": it has no score"
+    entries = {
+        "score": f"{number(kept.score[row])} ({snapshot.score_name}), {place}",
+        "chance": f"{chance:.3%} to be the next one drawn, {chance * num_drawable:.3g} times an equal share",
+    }
+    entries |= {f"  {name}": f"{share[row]:.3%}" for name, share in snapshot.chances.items()}
+    if snapshot.counts_visits:
+        entries["age"] = f"{_counted(int(kept.age[row]), 'generation')} since it was last drawn or came in"
+        entries["visits"] = f"{_counted(int(kept.visits[row]), 'generation')} in which agents lived on it"
+    if math.isfinite(snapshot.regret[row]):
+        entries["regret"] = f"{regret_text(snapshot, row)} (algorithmic, ± standard error)"
+    entries["born"] = f"in generation {kept.born[row]}"
+    entries["parents"] = _parents(snapshot, identity)
+    lines = [summary(snapshot), f"level {identity}"]
+    return "\n".join(lines + [f"  {name:14s} {text}" for name, text in entries.items()])
+
+
+def _row(snapshot: Snapshot, identity: int) -> int:
+    identities = np.asarray(snapshot.kept.identity)
+    if identity not in identities:
+        there = "none"
+        if len(identities):
+            there = f"{_counted(len(identities), 'level')} with numbers in {identities.min()}..{identities.max()}"
+        raise ValueError(f"no level {identity} is kept; kept: {there}")
+    return int(np.flatnonzero(identities == identity)[0])
+
+
+def _parents(snapshot: Snapshot, identity: int) -> str:
+    """The chain from a level to the last of its forebears that is known."""
+    parents = dict(zip(map(int, snapshot.kept.identity), map(int, snapshot.kept.parent), strict=True))
+    chain = [identity]
+    while parents.get(chain[-1], NOT_KEPT) != NOT_KEPT:
+        chain.append(parents[chain[-1]])
+    end = "drawn afresh" if chain[-1] in parents else "no longer kept"
+    return f"{' ← '.join(map(str, chain))} ({end})"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

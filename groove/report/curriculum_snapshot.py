@@ -1,0 +1,196 @@
+"""The levels that a run's curriculum kept in the newest checkpoint, from the best score to the worst."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int, PyTree
+
+from groove.building import build_training
+from groove.config import TrainConfig
+from groove.discovery.curricula import DEFAULT_SCORE
+from groove.job.devices import lives_mesh
+from groove.records.checkpoints import CheckpointError, Checkpoints, Restored
+from groove.records.run_folder import RunFolder
+from levels.solver import optimal_return
+from levels.world import World
+from levels.worlds.tabular_grid import TabularGrid
+from ued.curriculum import Curriculum, Outcome
+from ued.learnability_sampling import LearnabilitySampling, LearnabilityState
+from ued.level_buffer import LevelBuffer
+from ued.priorities import effective_number, ranks
+from ued.replay import PrioritizedLevelReplay
+from ued.scores import algorithmic_regret, exact_regret
+
+SOLVED_AT_ONCE = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """What a curriculum keeps at one time: n levels in the order of their scores, the best first.
+
+    Attributes:
+        config: of the run.
+        world: of the levels.
+        generation: generations done.
+        capacity: slots for levels.
+        replay_from: levels that must be kept before any is replayed.
+        kept: n slots, all filled; `extras.optimal_return` holds what `solved` added.
+        chances: [n] by name of what the draw goes by; their sum is the chance to be the next one drawn.
+        num_evicted: levels that gave way, of sfl in the period that the kept ones are from.
+        skipped: for each newer checkpoint that could not be used, why.
+    """
+
+    config: TrainConfig
+    world: World
+    generation: int
+    capacity: int
+    replay_from: int
+    kept: LevelBuffer
+    chances: dict[str, Float[np.ndarray, "n"]]
+    num_evicted: int
+    skipped: list[str]
+
+    def __len__(self) -> int:
+        return self.kept.capacity
+
+    @property
+    def score_name(self) -> str:
+        """What the levels are ranked by."""
+        return "learnability" if self.config.curriculum == "sfl" else self.config.score or DEFAULT_SCORE
+
+    @property
+    def counts_visits(self) -> bool:
+        """Whether a draw leaves a trace in the buffer: sfl's does not."""
+        return self.config.curriculum != "sfl"
+
+    @cached_property
+    def chance(self) -> Float[np.ndarray, "n"]:
+        """[n] chance to be the next one drawn, once replay has begun."""
+        return np.sum(list(self.chances.values()), axis=0)
+
+    @property
+    def effective_size(self) -> float:
+        """1 / Σp², the number of levels of equal chance that would be drawn as unevenly; 0 where none may be drawn."""
+        return float(effective_number(jnp.asarray(self.chance)))
+
+    @cached_property
+    def rank(self) -> Int[np.ndarray, "n"]:
+        """[n] rank of the score among the levels that may be drawn, 1 = highest."""
+        return np.asarray(ranks(self.kept.score, self.kept.available))
+
+    @cached_property
+    def regret(self) -> Float[np.ndarray, "n"]:
+        """[n] algorithmic regret at the last visit, NaN without antagonists."""
+        return np.asarray(algorithmic_regret(self._outcome))
+
+    @cached_property
+    def exact_regret(self) -> Float[np.ndarray, "n"]:
+        """[n] exact regret at the last visit, NaN where the best policy's return is not known."""
+        return np.asarray(exact_regret(self._outcome))
+
+    @property
+    def _outcome(self) -> Outcome:
+        kept = self.kept
+        no_episodes = jnp.zeros((len(self), 0))
+        return Outcome(kept.filled, kept.agent_return, no_episodes, kept.extras)
+
+    def level(self, row: int) -> PyTree:
+        """One level.
+
+        Args:
+            row: 0 = the best.
+
+        Returns:
+            The level, of NumPy arrays.
+        """
+        return jax.tree.map(lambda x: np.asarray(x[row]), self.kept.levels)
+
+    def solved(self, rows: list[int]) -> "Snapshot":
+        """The snapshot with the best policy's return in rows where it was not measured.
+
+        Args:
+            rows: of levels to solve.
+
+        Returns:
+            The snapshot; itself where the world has no exact solver.
+        """
+        if not isinstance(self.world, TabularGrid) or not rows:
+            return self
+        optimum = np.array(self.kept.extras.optimal_return)
+        unknown = np.array([row for row in sorted(set(rows)) if not np.isfinite(optimum[row])], int)
+        solve = jax.jit(jax.vmap(partial(optimal_return, self.world)))
+        for begin in range(0, len(unknown), SOLVED_AT_ONCE):
+            part = unknown[begin : begin + SOLVED_AT_ONCE]
+            # Filled up to one size, which is compiled once.
+            filled = np.resize(part, SOLVED_AT_ONCE)
+            values = solve(jax.tree.map(lambda x, filled=filled: x[filled], self.kept.levels))
+            optimum[part] = np.asarray(values)[: len(part)]
+        extras = replace(self.kept.extras, optimal_return=jnp.asarray(optimum))
+        return replace(self, kept=replace(self.kept, extras=extras))
+
+
+def read_snapshot(folder: RunFolder, config: TrainConfig) -> Snapshot:
+    """The curriculum in the newest whole checkpoint of a run, which may be going on.
+
+    Args:
+        folder: of the run; no lock is needed.
+        config: of the run.
+
+    Returns:
+        The snapshot.
+
+    Raises:
+        CheckpointError: there is no checkpoint that can be used.
+        ValueError: the run's curriculum keeps no levels, or its config cannot be built.
+    """
+    if config.curriculum in ("dr", "fixed"):
+        raise ValueError(f"{folder.path}: its curriculum, {config.curriculum}, keeps no levels")
+    training = build_training(config, lives_mesh(1))
+    example = jax.eval_shape(training.init, jax.random.key(0))
+    restored = _newest(Checkpoints(folder.checkpoints_path), example)
+    state = jax.tree.map(jnp.asarray, restored.state.curriculum)
+    return _snapshot(config, training.curriculum, training.generator.world, state, restored)
+
+
+def _newest(checkpoints: Checkpoints, example: PyTree) -> Restored:
+    """The newest whole checkpoint; looked for again where the run removed files meanwhile."""
+    while True:
+        before = set(checkpoints.generations())
+        try:
+            return checkpoints.restore(example)
+        except CheckpointError:
+            if set(checkpoints.generations()) == before:
+                raise
+
+
+def _snapshot(config: TrainConfig, curriculum: Curriculum, world: World, state: Any, restored: Restored) -> Snapshot:
+    buffer: LevelBuffer
+    replay_from = 1
+    if isinstance(state, LearnabilityState):
+        assert isinstance(curriculum, LearnabilitySampling)
+        # The set that is drawn from stays as it was when its period ended.
+        buffer = replace(state.active, generation=state.generation)
+        chances = {"all alike": curriculum.probabilities(state)}
+    else:
+        assert isinstance(curriculum, PrioritizedLevelReplay)
+        buffer, priorities = state, curriculum.priorities
+        shares = priorities.shares(buffer.score, buffer.age, buffer.available)
+        chances = dict(zip(("by score", "by staleness"), shares, strict=True))
+        replay_from = max(1, int(np.ceil(curriculum.min_filled * curriculum.capacity)))
+    filled, score = np.asarray(buffer.filled), np.asarray(buffer.score)
+    order = np.lexsort((-score, ~filled))[: filled.sum()]
+    return Snapshot(
+        config=config,
+        world=world,
+        generation=restored.generation,
+        capacity=buffer.capacity,
+        replay_from=replay_from,
+        kept=jax.tree.map(lambda x: x[order] if x.ndim else x, buffer),
+        chances={name: np.asarray(chance, np.float64)[order] for name, chance in chances.items()},
+        num_evicted=int(buffer.num_evicted),
+        skipped=restored.skipped,
+    )

@@ -1,0 +1,196 @@
+"""The run: generations one after another, reported and saved as they come."""
+
+import dataclasses
+import time
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+from rich.console import Console
+
+from groove import __version__
+from groove.building import (
+    build_generator,
+    build_hyperparameters,
+    build_learner,
+    build_population,
+    build_training,
+)
+from groove.config import TrainConfig
+from groove.discovery.generation_programs import GenerationPrograms
+from groove.discovery.meta_training import RunState
+from groove.errors import CommandError, one_line
+from groove.job.agreement import anywhere, differs, from_writer, meet
+from groove.job.devices import lives_mesh, local, replicated
+from groove.records.checkpoints import CheckpointError
+from groove.records.run_folder import RunFolder
+from groove.run.run_files import NoFiles, RunFiles
+from groove.run.stop_requests import stop_requests
+from groove.scoring.closing_table import closing_scores, render
+from groove.scoring.heldout import (
+    HELDOUT_STREAM,
+    TRAINING_STREAM,
+    VALIDATION_STREAM,
+    Evaluation,
+    LevelSet,
+    draw_level_set,
+    stream_key,
+)
+from lpg.rules.actor_critic import A2C
+
+VALIDATION_LEVELS = 128
+NO_STEPS = {"env_steps": 0, "antagonist_env_steps": 0}
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "evosax", "gymnax", "numpy")
+
+
+class RunStopped(Exception):
+    """The run ended before its last generation; the message says why and how to go on."""
+
+
+class RunInterrupted(RunStopped):
+    """A person or the system asked the run to stop."""
+
+
+class Run:
+    """One meta-training run."""
+
+    def __init__(self, config: TrainConfig, console: Console) -> None:
+        """Build everything that may refuse the config, before anything is compiled or written.
+
+        Args:
+            config: of the run.
+            console: where progress goes.
+
+        Raises:
+            ValueError: the config names something unknown or asks for the impossible.
+        """
+        self.config, self.console = config, console
+        self._mesh = lives_mesh(config.devices)
+        self._training = build_training(config, self._mesh)
+        self._run_key = stream_key(TRAINING_STREAM, config.seed)
+        # Scored on the distribution itself, whatever the curriculum makes of it.
+        self._levels = build_generator(config)
+        self._evaluation = Evaluation(dataclasses.replace(self._training.population, value_probe=None))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What `config.json` and a rule's provenance say of the run: config, versions, devices."""
+        return {
+            "config": self.config.to_json(),
+            "versions": {"groove": __version__, **{package: version(package) for package in PACKAGES}},
+            "devices": [device.device_kind for device in self._mesh.devices.flat],
+        }
+
+    def start(self, folder: RunFolder | None) -> None:
+        """Run from the first generation to the last.
+
+        Args:
+            folder: of the run, locked; None on a process of a job that does not write.
+
+        Raises:
+            RunStopped: the run ended early, with a checkpoint.
+            RunFolderError, CheckpointError, RuleFileError: something could not be written.
+        """
+        meet(self._mesh)
+        self._run(self._files(folder), self._initial_state(), NO_STEPS)
+
+    def resume(self, folder: RunFolder | None) -> None:
+        """Run on from the newest checkpoint that is whole; raises as `start`.
+
+        Args:
+            folder: of the run, locked; None on a process of a job that does not write.
+
+        Raises:
+            CommandError: no checkpoint can be used.
+        """
+        meet(self._mesh)
+        files = self._files(folder)
+        with one_line(CheckpointError, kind=CommandError):
+            restored = files.newest(jax.eval_shape(self._initial_state), partial(from_writer, self._mesh))
+        if restored is None:
+            self.console.print("no checkpoint yet: starting from the first generation")
+            self._run(files, self._initial_state(), NO_STEPS)
+            return
+        for reason in restored.skipped:
+            self.console.print(f"skipped {reason}", soft_wrap=True, highlight=False, markup=False)
+        self.console.print(f"resuming at generation {restored.generation} of {self.config.generations}")
+        self._run(files, restored.state, restored.extra["steps"])
+
+    def _files(self, folder: RunFolder | None) -> RunFiles | NoFiles:
+        return NoFiles() if folder is None else RunFiles(folder, self.config, self.record, self.console)
+
+    def _initial_state(self) -> RunState:
+        # Generation numbers fold into the same key; 2**31 is beyond the last of them.
+        return jax.jit(self._training.init)(jax.random.fold_in(self._run_key, 2**31))
+
+    def _run(self, files: RunFiles | NoFiles, state: RunState, steps: dict[str, int]) -> None:
+        heldout = draw_level_set(self._levels, HELDOUT_STREAM, self.config.heldout_levels)
+        # Placed as the programs take it and return it.
+        run_key, state = replicated(self._mesh, (self._run_key, state))
+        with stop_requests(self.console) as stop, files.logs(int(state.generation)) as log:
+            remaining = range(int(state.generation), self.config.generations)
+            advance: Any = GenerationPrograms(self._training, run_key, state) if remaining else None
+            for generation in remaining:
+                begin = time.perf_counter()
+                state, metrics = advance(state)
+                row = {name: np.asarray(value).item() for name, value in metrics.items()}
+                seconds = time.perf_counter() - begin
+                taken = self._env_steps(row)
+                # In one order, also after a checkpoint, which sorts its names: equal rows are equal bytes.
+                steps = {name: steps[name] + taken[name] for name in taken}
+                row |= steps
+                last = generation + 1 == self.config.generations
+                if last or (generation + 1) % self.config.heldout_every == 0:
+                    returns = self._evaluation.returns(self._mean(state), heldout, self._training.hyper)
+                    row["heldout_score"] = float(np.mean(heldout.normalised(returns)))
+                log(row, seconds, sum(taken.values()))
+                failed = row["failed_candidates"] == self.config.population
+                stopping = anywhere(self._mesh, bool(stop))
+                if last or failed or stopping or (generation + 1) % self.config.checkpoint_every == 0:
+                    mean = self._mean(state)
+                    if differs(self._mesh, mean):
+                        raise RunStopped(
+                            f"generation {generation}: the processes of the job hold different rules, their machines "
+                            f"are not alike; earlier checkpoints in {files.folder.checkpoints_path} are intact"
+                        )
+                    files.save(local(state), mean, steps)
+                if failed:
+                    raise RunStopped(
+                        f"generation {generation}: no candidate had a finite fitness, a smaller --sigma or "
+                        f"--agent-learning-rate may help; the state is saved in {files.folder.checkpoints_path}"
+                    )
+                if stopping:
+                    raise RunInterrupted(
+                        f"stopped after generation {generation}, go on with: groove resume {files.folder.path}"
+                    )
+        self._close(files, self._mean(state), heldout)
+
+    def _mean(self, state: RunState) -> PyTree:
+        return self._training.search.mean(local(state.search))
+
+    def _env_steps(self, row: dict[str, Any]) -> dict[str, int]:
+        """Environment steps that a generation's agents and antagonists took to learn."""
+        per_update = self.config.workers * self.config.rollout_length
+        agents, antagonists = row["updates_lived"], row["antagonist_updates"]
+        return {"env_steps": agents * per_update, "antagonist_env_steps": antagonists * per_update}
+
+    def _close(self, files: RunFiles | NoFiles, trained: PyTree, heldout: LevelSet) -> None:
+        self.console.print("scoring the rule and its baselines on the held-out levels …")
+        untrained = self._mean(self._initial_state())
+        a2c = build_learner(self.config, self._levels.world, A2C())
+        scores = closing_scores(
+            learned=self._evaluation,
+            baseline=Evaluation(build_population(self.config, self._mesh, a2c)),
+            rules={"untrained rule": untrained, "trained rule": trained},
+            hyper=self._training.hyper,
+            baseline_hyper=build_hyperparameters(TrainConfig(), self._levels.world),
+            heldout=heldout,
+            validation=draw_level_set(self._levels, VALIDATION_STREAM, VALIDATION_LEVELS),
+            num_configurations=self.config.tune_configurations,
+        )
+        files.close(scores)
+        self.console.print(render(scores, f"{len(heldout.life_keys)} held-out levels of {self.config.levels}"))
+        self.console.print(f"rule: {files.folder.rule_path}", soft_wrap=True, highlight=False, markup=False)

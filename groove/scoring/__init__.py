@@ -1,0 +1,1 @@
+"""What rules and scores are worth: level sets, the closing table, aggregates and their intervals."""

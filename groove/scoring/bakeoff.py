@@ -1,0 +1,225 @@
+"""All scores on the same levels and the same rule: what each says of exact regret, its noise and its price."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, PyTree
+from scipy.stats import spearmanr
+
+from groove.discovery.level_outcome import level_outcome
+from groove.discovery.measurement import Measurement
+from groove.discovery.population import Population, lives_of_one_rule
+from groove.scoring.heldout import BAKEOFF_STREAM, stream_key
+from levels.generator import LevelGenerator
+from levels.solver import optimal_return
+from levels.worlds.tabular_grid import TabularGrid
+from lpg.update_rule import Hyperparameters
+from ued.curriculum import NOT_KEPT, unknown_extras
+from ued.level_buffer import draw_slots
+from ued.priorities import Priorities
+from ued.scores import SCORES
+
+NUM_RESAMPLES = 1000
+"""Bootstrap draws of levels behind each standard error."""
+
+NUM_BATCHES = 200
+"""Batches of replayed levels drawn to see which levels replay prefers."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a score is worth on a pool of levels.
+
+    Attributes:
+        score: its name, with the number of antagonists where it has any.
+        regret_correlation: Spearman's correlation with the exact regret of other agents of the rule.
+        regret_correlation_error: its standard error over levels.
+        retest_correlation: Spearman's correlation of the score with itself, measured anew.
+        retest_correlation_error: its standard error over levels.
+        regret_gain: exact regret of replayed levels less that of the pool, in returns.
+        regret_gain_error: its standard error over levels.
+        seconds: to measure the score on the pool, beside the rule's own lives.
+    """
+
+    score: str
+    regret_correlation: float
+    regret_correlation_error: float
+    retest_correlation: float
+    retest_correlation_error: float
+    regret_gain: float
+    regret_gain_error: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Bakeoff:
+    """Measures every score of a rule on one pool of levels, twice, with other agents and antagonists.
+
+    A score is compared with the exact regret of the agents of the *other* measurement: agents that both
+    share would make a score look better than it is.
+
+    Attributes:
+        generator: of the pool.
+        population: runs the rule's lives, with a value probe.
+        hyper: step sizes and costs of the rule's agents.
+        measurement: of antagonists, as many as the largest number compared, and of random actions.
+        priorities: by which levels are replayed.
+        lives_per_level: lives of the rule on each level, as many as a generation's pair has.
+    """
+
+    generator: LevelGenerator
+    population: Population
+    hyper: Hyperparameters
+    measurement: Measurement
+    priorities: Priorities = Priorities()
+    lives_per_level: int = 2
+
+    def run(self, meta_params: PyTree, num_levels: int, seed: int) -> list[Verdict]:
+        """The verdicts.
+
+        Args:
+            meta_params: of the rule.
+            num_levels: size of the pool, ≥ 8.
+            seed: of the pool and of all lives.
+
+        Returns:
+            One for each score, algorithmic regret once for 1, 2, 4 … antagonists.
+
+        Raises:
+            ValueError: too few levels, or a world without an exact solver.
+        """
+        world = self.generator.world
+        if not isinstance(world, TabularGrid):
+            raise ValueError("--levels must be a grid whose objects the level places (an exact solver)")
+        if num_levels < 8:
+            raise ValueError(f"--num-levels must be >= 8, got {num_levels}")
+        level_key, *measure_keys = jax.random.split(stream_key(BAKEOFF_STREAM, seed), 3)
+        levels = jax.jit(jax.vmap(self.generator.sample))(jax.random.split(level_key, num_levels))
+        solve = jax.jit(jax.vmap(partial(optimal_return, world)))
+        optimum, solver_seconds = _timed(solve, levels)
+        measure = _Measure(self, meta_params, levels, optimum)
+        first, second = (measure(key) for key in measure_keys)
+        verdicts = []
+        for name, numbers in first.scores.items():
+            seconds = solver_seconds if name == "exact_regret" else np.mean([first.seconds[name], second.seconds[name]])
+            halves = [(numbers, second.exact_regret), (second.scores[name], first.exact_regret)]
+            verdicts.append(self._verdict(name, halves, float(seconds)))
+        return verdicts
+
+    def _verdict(self, name: str, halves: list[tuple[np.ndarray, np.ndarray]], seconds: float) -> Verdict:
+        num_levels = halves[0][0].size
+        draws = np.random.default_rng(0)
+        resamples = [draws.integers(num_levels, size=num_levels) for _ in range(NUM_RESAMPLES)]
+
+        def with_error(of_levels: Callable[[np.ndarray], float]) -> tuple[float, float]:
+            everything = np.arange(num_levels)
+            spread = np.array([of_levels(chosen) for chosen in resamples])
+            spread = spread[np.isfinite(spread)]
+            return of_levels(everything), float(np.std(spread, ddof=1)) if spread.size > 1 else np.nan
+
+        def correlation(chosen: np.ndarray) -> float:
+            return float(np.mean([_spearman(score[chosen], regret[chosen]) for score, regret in halves]))
+
+        def retest(chosen: np.ndarray) -> float:
+            return _spearman(halves[0][0][chosen], halves[1][0][chosen])
+
+        visits = [np.asarray(self._replays(jnp.asarray(score, jnp.float32))) for score, _ in halves]
+
+        def gain(chosen: np.ndarray) -> float:
+            gains = []
+            for replays, (_, regret) in zip(visits, halves, strict=True):
+                # On a level where all agents broke there is no regret.
+                usable = chosen[np.isfinite(regret[chosen])]
+                mean = np.sum(replays[usable] * regret[usable]) / max(np.sum(replays[usable]), 1)
+                gains.append(mean - np.mean(regret[usable]))
+            return float(np.mean(gains))
+
+        return Verdict(name, *with_error(correlation), *with_error(retest), *with_error(gain), seconds)
+
+    def _replays(self, score: Float[Array, "n"]) -> Int[Array, "n"]:
+        """How often each level is drawn in many batches of an eighth of the pool, of whose levels the better half
+        is kept, as in a full buffer."""
+        kept = jnp.isfinite(score) & (score >= jnp.median(score))
+        chance = self.priorities.score_share(score, kept)
+        num_levels = score.shape[0]
+        draw = jax.vmap(lambda key: draw_slots(key, chance, num_levels // 8))
+        slots = draw(jax.random.split(jax.random.key(0), NUM_BATCHES))
+        where = jnp.where(slots == NOT_KEPT, num_levels, slots)
+        return jnp.zeros(num_levels, jnp.int32).at[where].add(1, mode="drop")
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """One measurement of all scores."""
+
+    scores: dict[str, np.ndarray]
+    seconds: dict[str, float]
+    exact_regret: np.ndarray
+
+
+class _Measure:
+    """Compiles once what both measurements run."""
+
+    def __init__(self, bakeoff: Bakeoff, meta_params: PyTree, levels: PyTree, optimum: Array) -> None:
+        self._bakeoff, self._meta_params, self._levels, self._optimum = bakeoff, meta_params, levels, optimum
+        self._live = jax.jit(bakeoff.population.live)
+        self._plain = jax.jit(replace(bakeoff.population, value_probe=None).live)
+        measurement = bakeoff.measurement
+        self._random = jax.jit(lambda key, levels: measurement.random_returns(key, levels, 1)[:, 0])
+        self._antagonists = {
+            count: jax.jit(replace(measurement, num_seeds=count, max_seeds=count).antagonist_returns)
+            for count in _antagonist_counts(measurement.num_seeds)
+        }
+
+    def __call__(self, key: Key[Array, ""]) -> _Measured:
+        bakeoff = self._bakeoff
+        life_key, random_key, antagonist_key = jax.random.split(key, 3)
+        num_levels = self._optimum.shape[0]
+        level = jnp.repeat(jnp.arange(num_levels), bakeoff.lives_per_level)
+        levels = jax.tree.map(lambda x: x[level], self._levels)
+        lives = lives_of_one_rule(jax.random.split(life_key, level.size), levels, levels.lifetime, bakeoff.hyper)
+        _, plain_seconds = _timed(self._plain, self._meta_params, lives)
+        outcomes, probe_seconds = _timed(self._live, self._meta_params, lives)
+        random_return, random_seconds = _timed(self._random, random_key, self._levels)
+        extras = replace(unknown_extras(num_levels), random_return=random_return, optimal_return=self._optimum)
+        outcome = level_outcome(outcomes, level, num_levels, extras)
+        price = {"values": max(probe_seconds - plain_seconds, 0.0), "random": random_seconds}
+        scores, seconds = {}, {}
+        for name, score in SCORES.items():
+            if "antagonist" in score.needs:
+                for count, train in self._antagonists.items():
+                    (returns, _), taken = _timed(train, antagonist_key, self._levels, self._optimum)
+                    known = replace(extras, antagonist_mean=jnp.mean(returns, axis=1))
+                    scores[f"{name}, {count} antagonists"] = np.asarray(score(replace(outcome, extras=known)))
+                    seconds[f"{name}, {count} antagonists"] = taken
+                continue
+            scores[name] = np.asarray(score(outcome))
+            seconds[name] = sum(price.get(need, 0.0) for need in score.needs)
+        return _Measured(scores, seconds, scores["exact_regret"])
+
+
+def _antagonist_counts(most: int) -> list[int]:
+    """1, 2, 4 … up to the most."""
+    return [count for count in (2**power for power in range(most.bit_length())) if count <= most]
+
+
+def _timed(action: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    """The result, and the seconds of a call after the one that compiles."""
+    jax.block_until_ready(action(*arguments))
+    begin = time.perf_counter()
+    result = jax.block_until_ready(action(*arguments))
+    return result, time.perf_counter() - begin
+
+
+def _spearman(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's correlation, NaN where one of the two is constant; -inf ranks lowest."""
+    finite = [np.where(np.isfinite(x), x, -1e30) for x in (first, second)]
+    if any(np.ptp(x) == 0 for x in finite):
+        return float("nan")
+    return float(spearmanr(*finite).statistic)

@@ -1,0 +1,225 @@
+"""Bootstrap intervals of aggregates (Agarwal et al. 2021, arXiv:2108.13264).
+
+What is drawn anew is what another experiment would have drawn anew: meta-seeds and levels where levels are a
+sample (crossed), the seeds of each task where tasks are fixed (stratified), and the meta-seeds around them
+where several meta-trained rules are compared (hierarchical).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from groove.scoring.statistics import Aggregate
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its bootstrap interval.
+
+    Attributes:
+        estimate: of all scores.
+        low: lower end.
+        high: upper end.
+    """
+
+    estimate: float
+    low: float
+    high: float
+
+
+def crossed_bootstrap(
+    scores: Float[np.ndarray, "seeds n"],
+    aggregate: Aggregate,
+    confidence: float = 0.95,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Percentile interval of an aggregate: meta-seeds and levels are drawn anew, each with all of the other.
+
+    The two are crossed, since the rules of all meta-seeds are scored on the same levels: drawn apart in
+    each row, the luck of the levels would cancel out between the rows.
+
+    Args:
+        scores: [seeds, n], a row for each meta-seed, a column for each level.
+        aggregate: of any number of scores.
+        confidence: in (0, 1).
+        num_resamples: draws behind the interval.
+        seed: of the draws.
+
+    Returns:
+        The aggregate of all scores between the interval's ends.
+
+    Raises:
+        ValueError: the confidence or the number of resamples is out of range.
+    """
+    _check(confidence, num_resamples)
+    draws = np.random.default_rng(seed)
+    num_seeds, num_levels = scores.shape
+    resampled = np.empty(num_resamples)
+    for i in range(num_resamples):
+        rows = draws.integers(num_seeds, size=(num_seeds, 1))
+        columns = draws.integers(num_levels, size=(1, num_levels))
+        resampled[i] = aggregate(scores[rows, columns])
+    return _percentile_interval(aggregate(scores), resampled, confidence)
+
+
+def stratified_bootstrap(
+    scores: Float[np.ndarray, "S n"],
+    aggregate: Aggregate,
+    confidence: float = 0.95,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Percentile interval of an aggregate: seeds are drawn anew, apart within each task; tasks are fixed.
+
+    Args:
+        scores: [S, n], a row for each seed, a column for each task; NaN where a run is absent. A task has as
+            many runs in each resample as it has here.
+        aggregate: of the scores that are there, as a vector; for one that needs [S, n], see `matrix_bootstrap`.
+        confidence: in (0, 1).
+        num_resamples: draws behind the interval, >= 1.
+        seed: of the draws.
+
+    Returns:
+        The aggregate of all scores between the interval's ends.
+
+    Raises:
+        ValueError: the scores are no matrix, a task has no run, or a setting is out of range.
+    """
+    if np.ndim(scores) != 2:
+        raise ValueError(f"stratified_bootstrap: scores must be [S, n], got shape {np.shape(scores)}")
+    return hierarchical_bootstrap(scores[None], aggregate, confidence, num_resamples, seed)
+
+
+def hierarchical_bootstrap(
+    scores: Float[np.ndarray, "M S n"],
+    aggregate: Aggregate,
+    confidence: float = 0.95,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Percentile interval of an aggregate: meta-seeds are drawn anew, then seeds within each drawn one and task.
+
+    Args:
+        scores: [M, S, n], of the rules of M meta-seeds; NaN where a run is absent.
+        aggregate: of the scores that are there, as a vector; for one that needs [S, n], see `matrix_bootstrap`.
+        confidence: in (0, 1).
+        num_resamples: draws behind the interval, >= 1.
+        seed: of the draws.
+
+    Returns:
+        The aggregate of all scores between the interval's ends.
+
+    Raises:
+        ValueError: the scores have another number of axes, a rule has no run of a task, or a setting is out of range.
+    """
+
+    def of_present(matrix: Float[np.ndarray, "MS n"]) -> float:
+        return aggregate(matrix[~np.isnan(matrix)])
+
+    return matrix_bootstrap([scores], of_present, confidence, num_resamples, seed)
+
+
+def task_bootstrap(
+    samples: Sequence[Float[np.ndarray, "S n"]],
+    statistic: Callable[..., float],
+    confidence: float = 0.95,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Percentile interval of a statistic where tasks are a sample themselves, as drawn levels are.
+
+    Tasks are drawn anew with all their runs, the same ones for all samples; a task has too few runs to draw from.
+
+    Args:
+        samples: each [S, n] with S of its own, NaN where a run is absent.
+        statistic: of as many matrices [S, n]; NaN where a run is absent.
+        confidence: in (0, 1).
+        num_resamples: draws behind the interval, >= 1.
+        seed: of the draws.
+
+    Returns:
+        The statistic of all scores between the interval's ends.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+    _check(confidence, num_resamples)
+    draws, num_tasks = np.random.default_rng(seed), samples[0].shape[1]
+    columns = draws.integers(num_tasks, size=(num_resamples, num_tasks))
+    resampled = np.array([statistic(*(sample[:, drawn] for sample in samples)) for drawn in columns])
+    return _percentile_interval(statistic(*samples), resampled, confidence)
+
+
+def matrix_bootstrap(
+    samples: Sequence[Float[np.ndarray, "M S n"]],
+    statistic: Callable[..., float],
+    confidence: float = 0.95,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Percentile interval of a statistic of one or more score matrices, all drawn anew as in `hierarchical_bootstrap`.
+
+    With `[x[None], y[None]]` and `probability_of_improvement`, both sides are drawn anew, stratified by task.
+
+    Args:
+        samples: each [M, S, n] with M and S of its own, NaN where a run is absent; drawn apart from each other.
+        statistic: of as many matrices [M * S, n], the columns its tasks; NaN where a run is absent.
+        confidence: in (0, 1).
+        num_resamples: draws behind the interval, >= 1.
+        seed: of the draws.
+
+    Returns:
+        The statistic of all scores between the interval's ends.
+
+    Raises:
+        ValueError: a sample has another number of axes, a rule has no run of a task, or a setting is out of range.
+    """
+    _check(confidence, num_resamples)
+    packed = [_packed(np.asarray(sample, dtype=float), position) for position, sample in enumerate(samples)]
+    draws = np.random.default_rng(seed)
+    resampled = np.empty(num_resamples)
+    for i in range(num_resamples):
+        resampled[i] = statistic(*[_redrawn(runs, num_runs, draws) for runs, num_runs in packed])
+    estimate = statistic(*[runs.reshape(-1, runs.shape[2]) for runs, _ in packed])
+    return _percentile_interval(estimate, resampled, confidence)
+
+
+def _packed(
+    sample: Float[np.ndarray, "M S n"], position: int
+) -> tuple[Float[np.ndarray, "M S n"], Int[np.ndarray, "M n"]]:
+    """The sample with its runs before the absent ones along S, and their number."""
+    if sample.ndim != 3:
+        raise ValueError(f"bootstrap: scores must be [M, S, n], got shape {sample.shape} in sample {position}")
+    absent = np.isnan(sample)
+    num_runs = np.sum(~absent, axis=1)
+    for rule, task in np.argwhere(num_runs == 0).tolist():
+        where = f"task {task} of meta-seed {rule} in sample {position}"
+        raise ValueError(f"bootstrap: every task must have a run that is not NaN, {where} has none")
+    return np.take_along_axis(sample, np.argsort(absent, axis=1, kind="stable"), axis=1), num_runs
+
+
+def _redrawn(
+    runs: Float[np.ndarray, "M S n"], num_runs: Int[np.ndarray, "M n"], draws: np.random.Generator
+) -> Float[np.ndarray, "MS n"]:
+    num_rules, num_seeds, num_tasks = runs.shape
+    rules = draws.integers(num_rules, size=(num_rules, 1, 1))
+    present = num_runs[rules, np.arange(num_tasks)]  # [M, 1, n]
+    seeds = draws.integers(present, size=runs.shape)
+    drawn = runs[rules, seeds, np.arange(num_tasks)]
+    return np.where(np.arange(num_seeds)[:, None] < present, drawn, np.nan).reshape(-1, num_tasks)
+
+
+def _check(confidence: float, num_resamples: int) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"bootstrap: confidence must be in (0, 1), got {confidence}")
+    if num_resamples < 1:
+        raise ValueError(f"bootstrap: num_resamples must be >= 1, got {num_resamples}")
+
+
+def _percentile_interval(estimate: float, resampled: Float[np.ndarray, "r"], confidence: float) -> Interval:
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(resampled, [tail, 1 - tail]).tolist()
+    return Interval(estimate, low, high)

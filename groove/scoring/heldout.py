@@ -1,0 +1,127 @@
+"""Scores on levels that no rule was trained on, between a random policy (0) and the optimum (1)."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Key, PyTree
+
+from groove.discovery.population import Population, lives_of_one_rule
+from groove.job.devices import everywhere, replicated
+from levels.generator import LevelGenerator
+from levels.generators.solvable import Solvable
+from levels.solver import optimal_return, random_return
+from levels.worlds.tabular_grid import TabularGrid
+from lpg.update_rule import Hyperparameters
+
+HELDOUT_STREAM, VALIDATION_STREAM, TRAINING_STREAM, BAKEOFF_STREAM, TRANSFER_STREAM = 1, 2, 3, 4, 5
+"""Keys of the draws for each purpose are folded with these: no seed makes them meet."""
+
+
+def stream_key(stream: int, seed: int = 0) -> Key[Array, ""]:
+    """The key of one of the streams of random numbers.
+
+    Args:
+        stream: one of the constants above.
+        seed: in 0..2**32 - 1; held-out and validation levels are the same for every run: seed 0.
+
+    Returns:
+        [] key.
+    """
+    return jax.random.fold_in(jax.random.key(seed), stream)
+
+
+@dataclass(frozen=True, eq=False)
+class LevelSet:
+    """A fixed set of levels with what a random and the best policy are worth on them.
+
+    Attributes:
+        levels: [n, …] levels.
+        life_keys: [n] keys of the lives lived on them, the same for every rule.
+        random: [n] expected return of uniformly random actions, None where there is no exact solver.
+        optimum: [n] expected return of the best policy, None where there is no exact solver.
+    """
+
+    levels: PyTree
+    life_keys: Key[Array, "n"]
+    random: Float[np.ndarray, "n"] | None
+    optimum: Float[np.ndarray, "n"] | None
+
+    def normalised(self, returns: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+        """(R − R_random) / (R* − R_random) of each level, or R itself without an exact solver.
+
+        Args:
+            returns: [n].
+
+        Returns:
+            [n].
+        """
+        if self.random is None or self.optimum is None:
+            return returns
+        return (returns - self.random) / (self.optimum - self.random)
+
+
+def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed: int = 0) -> LevelSet:
+    """Draw the levels of a stream, solvable ones where the world is a grid, and solve them exactly.
+
+    Args:
+        generator: where the levels come from.
+        stream: HELDOUT_STREAM, VALIDATION_STREAM or TRANSFER_STREAM.
+        num_levels: levels drawn, ≥ 1.
+        seed: of the draws, 0 for the sets that every run meets; sets to be joined need one each.
+
+    Returns:
+        The set, without levels on which the best policy gains nothing over a random one.
+    """
+    level_key, life_key = jax.random.split(stream_key(stream, seed))
+    grid = generator.world
+    tabular = isinstance(grid, TabularGrid)
+    source = Solvable(generator) if tabular and not isinstance(generator, Solvable) else generator
+    levels = jax.jit(jax.vmap(source.sample))(jax.random.split(level_key, num_levels))
+    life_keys = jax.random.split(life_key, num_levels)
+    anchors: dict[str, Any] = {"random": None, "optimum": None}
+    if isinstance(grid, TabularGrid):
+        for name, solve in (("random", random_return), ("optimum", optimal_return)):
+            anchors[name] = np.asarray(jax.jit(jax.vmap(partial(solve, grid)))(levels))
+        # A prize may lie beyond the time limit: with nothing to gain there is no score, only 0 / 0.
+        worthwhile = anchors["optimum"] > anchors["random"]
+        anchors = {name: values[worthwhile] for name, values in anchors.items()}
+        levels = jax.tree.map(lambda x: x[worthwhile], levels)
+        life_keys = life_keys[worthwhile]
+    return LevelSet(levels, life_keys, **anchors)
+
+
+class Evaluation:
+    """Scores rules of one kind: agents live on every level of a set, and their last policies count."""
+
+    def __init__(self, population: Population) -> None:
+        """Compile once for all scores of a kind of rule.
+
+        Args:
+            population: runs the lifetimes; its learner holds the rule.
+        """
+        self._mesh = population.mesh
+        self._live = jax.jit(
+            lambda meta_params, lives: population.live(meta_params, lives).returns,
+            out_shardings=everywhere(population.mesh),
+        )
+
+    def returns(
+        self, meta_params: PyTree, level_set: LevelSet, hyper: Hyperparameters, seed: int = 0
+    ) -> Float[np.ndarray, "n"]:
+        """Mean return of an agent on each level at the end of its life.
+
+        Args:
+            meta_params: of one rule.
+            level_set: n levels.
+            hyper: the agents' step sizes and costs.
+            seed: of the lives; another seed gives other agents on the same levels.
+
+        Returns:
+            [n] float32.
+        """
+        keys = jax.vmap(lambda key: jax.random.fold_in(key, seed))(level_set.life_keys)
+        lives = lives_of_one_rule(keys, level_set.levels, level_set.levels.lifetime, hyper)
+        return np.asarray(self._live(*replicated(self._mesh, (meta_params, lives))))

@@ -1,0 +1,1 @@
+"""Distributions over levels, named worlds, mazes, and what wraps a generator."""

@@ -1,0 +1,129 @@
+"""Eleven hand-kept 13×13 mazes for held-out evaluation, read from the files in maze_maps/."""
+
+from dataclasses import dataclass, replace
+from importlib import resources
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key
+
+from levels.ascii_map import START, read_map
+from levels.generators.distributions import DISTRIBUTIONS, LevelDistribution
+from levels.level import UNUSED, Level
+from levels.placement import draw_free_cells
+from levels.worlds.tabular_grid import TabularGrid
+
+GOAL = "G"
+
+MAZE_NAMES = (
+    "sixteen_rooms",
+    "sixteen_rooms_snake",
+    "four_rooms",
+    "spiral",
+    "spiral_mirrored",
+    "double_spiral",
+    "perfect_winding",
+    "perfect_branching",
+    "perfect_uniform",
+    "comb_short",
+    "comb_long",
+)
+"""Files of maze_maps/: rooms, labyrinths, mazes with one path between any two cells, dead ends."""
+
+
+@dataclass(frozen=True)
+class MazeGenerator:
+    """Levels (levels.generator.LevelGenerator) of one maze, from its start to its goal.
+
+    The first object stands on the goal, with a reward in [0, 1]. Further objects, as many and of
+    the kinds that `objects` draws, stand on free cells drawn per level.
+
+    Attributes:
+        rows: the map: '#' wall, '.' free, one 'S' start, one 'G' goal.
+        objects: random levels whose objects' number, rewards and chances these levels take.
+        max_steps: steps after which an episode is cut, ≥ 1.
+        lifetime: updates, ≥ 1.
+
+    Raises:
+        ValueError: a malformed map, one without start or goal, or a count below 1.
+    """
+
+    rows: tuple[str, ...]
+    objects: LevelDistribution = DISTRIBUTIONS["small"]
+    max_steps: int = 250
+    lifetime: int = 2500
+
+    def __post_init__(self) -> None:
+        _, places = read_map(self.rows, (START, GOAL), "MazeGenerator.rows")
+        for sign in (START, GOAL):
+            if sign not in places:
+                raise ValueError(f"MazeGenerator.rows must have one {sign!r}, got none")
+        for name in ("max_steps", "lifetime"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"MazeGenerator.{name} must be >= 1, got {getattr(self, name)}")
+
+    @property
+    def world(self) -> TabularGrid:
+        """The tabular grid world of the maze's size."""
+        return TabularGrid(len(self.rows), len(self.rows[0]), self.objects.max_objects)
+
+    def sample(self, key: Key[Array, ""]) -> Level:
+        """Draw a level of the maze.
+
+        Args:
+            key: random key.
+
+        Returns:
+            A level that differs from others of the maze in its objects only.
+        """
+        object_key, place_key = jax.random.split(key)
+        walls, places = read_map(self.rows, (START, GOAL), "MazeGenerator.rows")
+        start, goal = (row * walls.shape[1] + column for row, column in (places[START], places[GOAL]))
+        blocked = walls.copy()
+        blocked.flat[[start, goal]] = True
+        drawn = draw_free_cells(place_key, jnp.asarray(blocked), self.objects.max_objects - 1)
+        level = self.objects.sample(object_key)
+        cells = jnp.concatenate([jnp.array([goal], jnp.int32), drawn])
+        return replace(
+            level,
+            max_steps_in_episode=jnp.int32(self.max_steps),
+            walls=jnp.asarray(walls),
+            height=jnp.int32(walls.shape[0]),
+            width=jnp.int32(walls.shape[1]),
+            start=jnp.int32(start),
+            object_cells=jnp.where(level.object_types != UNUSED, cells, 0),
+            lifetime=jnp.int32(self.lifetime),
+        )
+
+
+def maze_rows(name: str) -> tuple[str, ...]:
+    """The map of a maze.
+
+    Args:
+        name: one of MAZE_NAMES.
+
+    Returns:
+        Its rows.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if name not in MAZE_NAMES:
+        raise ValueError(f"unknown maze {name!r}; known: {', '.join(MAZE_NAMES)}")
+    maps = resources.files("levels.generators") / "maze_maps"
+    return tuple((maps / f"{name}.txt").read_text(encoding="utf-8").split())
+
+
+def maze(name: str) -> MazeGenerator:
+    """The levels of a maze.
+
+    Args:
+        name: one of MAZE_NAMES.
+
+    Returns:
+        Its generator, of 250 steps an episode and a lifetime of 2500 updates.
+
+    Raises:
+        ValueError: unknown name, or a malformed file.
+    """
+    return MazeGenerator(maze_rows(name))

@@ -1,0 +1,43 @@
+"""A generator whose levels are lived on for another while."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from jaxtyping import Array, Key, PyTree
+
+from levels.generator import LevelGenerator
+from levels.generators.distributions import log_uniform_int
+from levels.world import World
+
+
+@dataclass(frozen=True)
+class WithLifetime:
+    """A generator (levels.generator.LevelGenerator) that replaces the lifetime of another's levels.
+
+    Attributes:
+        generator: where the levels come from.
+        low: shortest lifetime, updates, ≥ 1.
+        high: longest lifetime, updates; lifetimes are log-uniform integers in low..high.
+
+    Raises:
+        ValueError: low < 1 or high < low.
+    """
+
+    generator: LevelGenerator
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.low <= self.high:
+            raise ValueError(f"WithLifetime: must be 1 <= low <= high, got {self.low} and {self.high}")
+
+    @property
+    def world(self) -> World:
+        return self.generator.world
+
+    def sample(self, key: Key[Array, ""]) -> PyTree:
+        # The key goes on as it is, so that the same levels are drawn whatever their lifetime.
+        level: Any = self.generator.sample(key)
+        lifetime_key = jax.random.fold_in(key, 2**31)
+        return level.replace(lifetime=log_uniform_int(jax.random.uniform(lifetime_key), self.low, self.high))

@@ -1,0 +1,1 @@
+"""The worlds: grids, chains, and bridges to other libraries' environments."""

@@ -1,0 +1,1 @@
+"""Update rules: one file for one family of equations."""

@@ -1,0 +1,169 @@
+"""The learned policy gradient: LPG (arXiv:2007.08794) and TA-LPG (arXiv:2402.05828)."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+from jaxtyping import Array, Bool, Float, Key, PyTree
+
+from lpg.cores.recurrent import GATES, BackwardRecurrence, Cell, Precision
+from lpg.networks import Outputs
+from lpg.policy import action_log_prob, entropy
+from lpg.rollout import Rollout
+from lpg.update_rule import Hyperparameters, Metrics, Progress
+
+
+@struct.dataclass
+class LearnedTargets:
+    """What the rule tells the agent to do."""
+
+    policy_weight: Float[Array, "T B"]  # [T, B] float32, π̂, how much to favour the action taken
+    log_prediction: Float[Array, "T B Y"]  # [T, B, Y] float32, log ŷ, what to predict
+
+
+class _RuleNetwork(nn.Module):
+    """Rollout to targets: shared embedding φ of predictions, backward recurrence, ReLU, two heads."""
+
+    prediction_size: int
+    hidden_size: int
+    embedding_size: int
+    cell: Cell
+    lifetime_inputs: bool
+    precision: Precision
+
+    @nn.compact
+    def __call__(
+        self,
+        reward: Float[Array, "T B"],
+        done: Bool[Array, "T B"],
+        action_prob: Float[Array, "T B"],
+        prediction: Float[Array, "T B Y"],
+        next_prediction: Float[Array, "T B Y"],
+        progress: Progress,
+    ) -> LearnedTargets:
+        embedding_hidden = nn.Dense(self.embedding_size, name="embedding_hidden")
+        embedding_output = nn.Dense(1, name="embedding_output")
+
+        def embed(classes: Float[Array, "T B Y"]) -> Float[Array, "T B"]:
+            return embedding_output(nn.relu(embedding_hidden(classes)))[..., 0]
+
+        next_embedding = jnp.where(done, 0.0, embed(next_prediction))
+        inputs = [reward, done.astype(jnp.float32), action_prob, embed(prediction), next_embedding]
+        if self.lifetime_inputs:
+            inputs += [jnp.broadcast_to(x, reward.shape) for x in (progress.fraction, progress.log_lifetime)]
+        recurrence = BackwardRecurrence(self.hidden_size, self.cell, self.precision, name="recurrence")
+        hidden = nn.relu(recurrence(jnp.stack(inputs, axis=-1), done))
+        policy_weight = nn.Dense(1, name="policy_head")(hidden)[..., 0]
+        return LearnedTargets(
+            policy_weight=policy_weight,
+            log_prediction=jax.nn.log_softmax(nn.Dense(self.prediction_size, name="prediction_head")(hidden)),
+        )
+
+
+@dataclass(frozen=True)
+class LPG:
+    """Learned policy gradient (Oh et al. 2020, arXiv:2007.08794).
+
+    Reads x_t = [r_t, d_t, π(a_t|s_t), φ(y(s_t)), φ(y(s_{t+1}))] from a rollout's end to its start and
+    returns π̂_t and ŷ_t; the agent then follows E[∇log π(a|s)·π̂ − α_y ∇KL(y(s) ‖ ŷ)].
+
+    With `lifetime_inputs` it also reads n/N and log10 N, the share of the lifetime used and the
+    lifetime in updates (TA-LPG, Jackson et al. 2024, arXiv:2402.05828).
+
+    Differs: the discount γ is no input, since no lifetime here draws a discount of its own.
+
+    Attributes:
+        prediction_size: classes Y of the prediction, ≥ 2.
+        hidden_size: units H of the recurrent net, ≥ 1.
+        embedding_size: width of φ's hidden layer, ≥ 1.
+        cell: "gru" (GROOVE) or "lstm" (LPG).
+        lifetime_inputs: read the lifetime (TA-LPG).
+        precision: of the recurrent products; a matter of the device, not of what the rule is.
+    """
+
+    prediction_size: int = 8
+    hidden_size: int = 256
+    embedding_size: int = 16
+    cell: Cell = "gru"
+    lifetime_inputs: bool = False
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        for name, least in (("prediction_size", 2), ("hidden_size", 1), ("embedding_size", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"LPG.{name} must be >= {least}, got {getattr(self, name)}")
+        if self.cell not in GATES:
+            raise ValueError(f"LPG.cell must be one of {', '.join(GATES)}, got {self.cell!r}")
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"LPG.precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}")
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """What a rule file says of the rule, to build it again: all but the precision.
+
+        Returns:
+            JSON object of constructor arguments.
+        """
+        fields = asdict(self)
+        del fields["precision"]
+        return fields
+
+    @property
+    def _network(self) -> _RuleNetwork:
+        return _RuleNetwork(
+            self.prediction_size,
+            self.hidden_size,
+            self.embedding_size,
+            self.cell,
+            self.lifetime_inputs,
+            self.precision,
+        )
+
+    def init(self, key: Key[Array, ""]) -> PyTree:
+        """Meta-parameters by the network's ordinary initialisation.
+
+        Args:
+            key: consumed.
+
+        Returns:
+            Nested dict of float32 arrays; a recurrent kernel may as well be a `LowRank` matrix.
+        """
+        steps, classes = jnp.zeros((1, 1)), jnp.zeros((1, 1, self.prediction_size))
+        progress = Progress(fraction=jnp.zeros(()), log_lifetime=jnp.zeros(()))
+        return self._network.init(key, steps, steps > 0, steps, classes, classes, progress)["params"]
+
+    def targets(
+        self,
+        meta_params: PyTree,
+        outputs: Outputs,
+        next_prediction: Float[Array, "T B Y"],
+        rollout: Rollout,
+        progress: Progress,
+    ) -> LearnedTargets:
+        targets: Any = self._network.apply(
+            {"params": meta_params},
+            rollout.reward,
+            rollout.done,
+            jnp.exp(action_log_prob(outputs.logits, rollout.action)),
+            jax.nn.softmax(outputs.prediction),
+            jax.nn.softmax(next_prediction),
+            progress,
+        )
+        return targets
+
+    def loss(
+        self, outputs: Outputs, rollout: Rollout, targets: LearnedTargets, hyper: Hyperparameters
+    ) -> tuple[Float[Array, ""], Metrics]:
+        log_prob = action_log_prob(outputs.logits, rollout.action)
+        policy_loss = -jnp.mean(log_prob * targets.policy_weight)
+        log_y = jax.nn.log_softmax(outputs.prediction)
+        divergence = jnp.mean(jnp.sum(jnp.exp(log_y) * (log_y - targets.log_prediction), axis=-1))
+        metrics = {
+            "policy_loss": policy_loss,
+            "prediction_loss": divergence,
+            "entropy": jnp.mean(entropy(outputs.logits)),
+        }
+        return policy_loss + hyper.prediction_cost * divergence, metrics

@@ -1,0 +1,120 @@
+"""Hand-written rules that reuse a rollout: PPO and DPO."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float, PyTree
+
+from lpg.networks import Outputs
+from lpg.policy import action_log_prob
+from lpg.rollout import Rollout
+from lpg.rules.actor_critic import A2C, ActorCriticTargets, normalised
+from lpg.update_rule import Progress
+
+
+@struct.dataclass
+class RatioTargets(ActorCriticTargets):
+    """Targets that also tell how likely the actions were when they were taken."""
+
+    log_prob: Float[Array, "T B"]  # [T, B] float32, log π_old(a|s) of the policy that acted
+
+
+@dataclass(frozen=True)
+class DriftRule(A2C, ABC):
+    """A2C whose policy loss is −E[r·A − drift(r, A)], r = π(a|s) / π_old(a|s).
+
+    That is the form that PPO and DPO share (Lu et al. 2022, arXiv:2210.05639): where r = 1 the drift
+    and its gradient are 0, and the first step of descent is A2C's.
+
+    Attributes:
+        normalise: divide advantages by their deviation over each minibatch, less their mean. A2C does so over
+            the rollout; for PPO the minibatch is what reference code does (Huang et al. 2022, "The 37
+            implementation details of proximal policy optimization").
+    """
+
+    def targets(
+        self,
+        meta_params: PyTree,
+        outputs: Outputs,
+        next_prediction: Float[Array, "T B Y"],
+        rollout: Rollout,
+        progress: Progress,
+    ) -> RatioTargets:
+        del meta_params, progress
+        estimates = self.estimates(outputs, next_prediction, rollout)
+        return RatioTargets(
+            advantage=estimates.advantage,
+            value=estimates.value,
+            log_prob=action_log_prob(outputs.logits, rollout.action),
+        )
+
+    def policy_loss(self, log_prob: Float[Array, "T B"], targets: RatioTargets) -> Float[Array, ""]:
+        advantage = normalised(targets.advantage) if self.normalise else targets.advantage
+        log_ratio = log_prob - targets.log_prob
+        return -jnp.mean(jnp.exp(log_ratio) * advantage - self.drift(log_ratio, advantage))
+
+    @abstractmethod
+    def drift(self, log_ratio: Float[Array, "T B"], advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
+        """What a step away from the policy that acted costs.
+
+        Args:
+            log_ratio: [T, B], log r.
+            advantage: [T, B].
+
+        Returns:
+            [T, B], ≥ 0.
+        """
+
+
+@dataclass(frozen=True)
+class PPO(DriftRule):
+    """Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347): the clipped surrogate.
+
+    min(r·A, clip(r, 1 − ε, 1 + ε)·A) = r·A − relu((r − clip(r, 1 − ε, 1 + ε))·A).
+
+    Differs: the value loss is not clipped, which did harm where it was measured (Andrychowicz et al.
+    2021, arXiv:2006.05990).
+
+    Attributes:
+        clip: ε in (0, 1), beyond which r has nothing more to gain.
+    """
+
+    clip: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.clip < 1:
+            raise ValueError(f"PPO.clip must be in (0, 1), got {self.clip}")
+
+    def drift(self, log_ratio: Float[Array, "T B"], advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
+        ratio = jnp.exp(log_ratio)
+        return jax.nn.relu((ratio - jnp.clip(ratio, 1 - self.clip, 1 + self.clip)) * advantage)
+
+
+@dataclass(frozen=True)
+class DPO(DriftRule):
+    """Discovered policy optimisation (Lu et al. 2022, arXiv:2210.05639): a drift found by meta-learning.
+
+    A ≥ 0: relu((r − 1)·A − α·tanh((r − 1)·A / α)); A < 0: relu(A·log r − β·tanh(A·log r / β)).
+
+    Attributes:
+        alpha: α > 0.
+        beta: β > 0.
+    """
+
+    alpha: float = 2.0
+    beta: float = 0.6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("alpha", "beta"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"DPO.{name} must be > 0, got {getattr(self, name)}")
+
+    def drift(self, log_ratio: Float[Array, "T B"], advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
+        gain = advantage * jnp.where(advantage >= 0, jnp.expm1(log_ratio), log_ratio)
+        scale = jnp.where(advantage >= 0, self.alpha, self.beta)
+        return jax.nn.relu(gain - scale * jnp.tanh(gain / scale))

@@ -1,0 +1,190 @@
+"""`groove evaluate`, `benchmark` and `tune`: a line for every mistake, and all that they write."""
+
+import csv
+import json
+
+import pytest
+
+import groove.commands.transfer
+from groove.commands.main import main
+from groove.transfer.runner import Setting
+from groove.transfer.suites import SUITES, Suite
+from groove.transfer.tuning import read_tuned, write_tuned
+from lpg.update_rule import Hyperparameters
+from tests.groove.transfer import tiny
+
+ENVIRONMENTS = """
+import jax.numpy as jnp
+from gymnax.environments.bsuite.catch import Catch
+
+class Press(Catch):
+    # Pays for the action 1, so that all rules soon beat random actions.
+    def step_env(self, key, state, action, params):
+        observation, state, _, ended, more = super().step_env(key, state, action, params)
+        return observation, state, jnp.float32(action == 1), ended, more
+
+ENVIRONMENTS = {"press": Press(rows=12, columns=3)}
+NUM_STEPS = 2000
+"""
+WORKERS_AND_STEPS = (4, 5)
+"""Of the rule in the file."""
+
+SMALL = ["--seeds", "2", "--points", "2", "--devices", "1", "--chunk", "4"]
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path, monkeypatch):
+    """Each command runs in a folder with a rule and a file of environments, on the devices that there are."""
+    monkeypatch.setattr(groove.commands.transfer, "configure", lambda num_devices: None)
+    monkeypatch.chdir(tmp_path)
+    tiny.save(tmp_path / "lpg.safetensors")
+    (tmp_path / "own.py").write_text(ENVIRONMENTS)
+
+
+@pytest.fixture
+def named(monkeypatch):
+    """A suite by name, with a validation environment."""
+    suite = Suite("tiny", lambda suite: [tiny.catch(suite=suite)], lambda suite: [tiny.catch("other", suite)])
+    monkeypatch.setitem(SUITES, "tiny", suite)
+
+
+def rows(folder):
+    with (folder / "results.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def refused(capsys, *arguments):
+    """The one line of a mistake."""
+    assert main([str(argument) for argument in arguments]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("groove: ") and errors.count("\n") == 1
+    return errors.removeprefix("groove: ").rstrip("\n")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "benchmark"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lpg.safetensors", "--suite", "atari"], "unknown suite 'atari'; known: grid-heldout, "),
+        (["lpg.safetensors", "--siute", "classic"], "unknown flag --siute; perhaps --suite; known: --workers "),
+        (["lpg.safetensors", "--seeds", "0"], "--seeds must be >= 1, got 0"),
+        (["lpg.safetensors", "--seeds", "many"], "seeds"),
+        (["lpg.safetensors", "--chunk", "0"], "--chunk must be >= 1, got 0"),
+        (["--suite", "classic"], "name a rule first: a shipped one (laptop"),
+        (["absent.safetensors", "--suite", "classic"], "no rule file 'absent.safetensors'"),
+        (["corrupt.safetensors", "--suite", "classic"], "corrupt.safetensors: "),
+        (["lpg.safetensors", "--suite", "--environments", "absent.py"], "absent.py: no such Python file"),
+        (["lpg.safetensors", "--suite", "--environments", "corrupt.py"], "corrupt.py: NameError: "),
+        (["lpg.safetensors", "--suite", "gymnax:Pong"], "unknown gymnax environment 'Pong'; known: "),
+        (["lpg.safetensors", "--suite", "gymnax:Pendulum-v1", "--out", "out"], "has continuous actions, and lpg reads"),
+        (["lpg.safetensors", "--suite", "classic", "--out", "lpg.safetensors"], "lpg.safetensors"),
+        (["lpg.safetensors", "--suite", "classic", "--out", "foreign"], "foreign/config.json: corrupt: "),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_in_one_line(capsys, tmp_path, command, arguments, message):
+    (tmp_path / "corrupt.safetensors").write_bytes(b"\x00" * 20)
+    (tmp_path / "corrupt.py").write_text("x")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "config.json").write_text("{")
+    assert message in refused(capsys, command, *arguments)
+    assert not (tmp_path / "out").exists() and not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--against", "sac"], "unknown rule to compare with 'sac'; known: random, a2c, ppo, dpo, reinforce"),
+        (["--tune", "-1"], "--tune must be >= 0, got -1"),
+        (["--tuned", "absent.json"], "absent.json: No such file or directory"),
+        (["--tuned", "lpg.safetensors"], "lpg.safetensors: must be settings that `groove tune` wrote"),
+        (["--tuned", "dpo.json"], "tuned settings are of 'dpo', which is not compared; compared: lpg, ppo, a2c"),
+        (["--tuned", "here.json", "--against", "a2c"], "settings are of 'ppo, tuned here', which is not compared"),
+    ],
+)  # fmt: skip
+def test_mistakes_of_a_benchmark_are_told_in_one_line(capsys, tmp_path, arguments, message):
+    for name, rule in (("dpo", "dpo"), ("here", "ppo, tuned here")):
+        settings = {rule: {"classic: vector": Hyperparameters(1.0, 1.0, 1.0, 1.0)}}
+        write_tuned(tmp_path / f"{name}.json", settings, Setting(1, *WORKERS_AND_STEPS))
+    assert message in refused(capsys, "benchmark", "lpg.safetensors", "--suite", "classic", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "tune: name a rule first"),
+        (["ppo", "--suite", "gymnax:Pong-misc"], "unknown suite 'gymnax:Pong-misc'; known: "),
+        (["ppo", "--configurations", "0"], "--configurations must be >= 1, got 0"),
+        (["sac"], "no rule file 'sac'; shipped rules: laptop; hand-written rules: a2c, ppo, dpo, reinforce"),
+        (["random"], "no rule file 'random'"),
+    ],
+)
+def test_mistakes_of_tune_are_told_in_one_line(capsys, arguments, message):
+    assert message in refused(capsys, "tune", *arguments)
+
+
+def test_benchmark_from_end_to_end(capsys, tmp_path):
+    command = ["benchmark", "lpg.safetensors", "--suite", "--environments", "own.py", "--against", "ppo", *SMALL]
+    command += ["--out", "out"]
+    out = tmp_path / "out"
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "own: 1 tasks, random actions (0) and PPO (1) where" in printed and "out/summary.json" in printed
+    # Workers and steps are those of the rule's discovery: 20 steps an update, 100 updates.
+    lived = rows(out)
+    assert [(row["rule"], row["seed"], row["step"]) for row in lived] == [
+        (rule, seed, step)
+        for rule, steps in (("random", ["0"]), ("lpg", ["1000", "2000"]), ("ppo", ["1000", "2000"]))
+        for seed in "01"
+        for step in steps
+    ]
+    summary = json.loads((out / "summary.json").read_text(), parse_constant=pytest.fail)
+    assert set(summary["own"]["rules"]) == {"lpg", "ppo"} and summary["own"]["rules"]["ppo"]["mean"][0] == 1
+    assert {path.suffix for path in (out / "figures").iterdir()} == {".png", ".svg"}
+    assert (out / "figures" / "own-curves.png").stat().st_size > 2000
+    assert json.loads((out / "config.json").read_text())["setting"]["workers"] == 4
+    # Again, nothing is lived: what the clock said is still all there is.
+    names = ("results.csv", "timing.jsonl", "config.json")
+    before = {name: (out / name).read_bytes() for name in names}
+    assert main(command) == 0
+    assert {name: (out / name).read_bytes() for name in names} == before
+    assert "own: random" not in capsys.readouterr().out
+    assert "holds another experiment, of other setting" in refused(capsys, *command, "--workers", "2")
+
+
+def test_evaluate_takes_several_rules_together(capsys, tmp_path):
+    tiny.save(tmp_path / "other" / "lpg.safetensors", seed=1)
+    command = ["evaluate", "lpg.safetensors", "other/lpg.safetensors", "--suite", "--environments", "own.py", *SMALL]
+    assert main(command) == 0
+    (out,) = (tmp_path / "runs").glob("evaluate-*")
+    assert list(dict.fromkeys(row["rule"] for row in rows(out))) == ["random", "ppo", "lpg", "lpg 2"]
+    found = json.loads((out / "summary.json").read_text())["own"]["rules"]
+    assert found["all rules"]["meta_seeds"] == 2 and str(out.name) in capsys.readouterr().out
+
+
+def test_benchmark_tunes_every_rule_alike_and_ppo_on_the_environment_itself(tmp_path, named):
+    command = ["benchmark", "lpg.safetensors", "--suite", "tiny", "--against", "ppo", "--tune", "2", *SMALL]
+    assert main([*command, "--out", "out"]) == 0
+    tuned = read_tuned(tmp_path / "out" / "tuned-2.json", Setting(1, *WORKERS_AND_STEPS))
+    assert {name: list(where) for name, where in tuned.items()} == {
+        "lpg": ["tiny: vector"],
+        "ppo": ["tiny: vector"],
+        "ppo, tuned here": ["tiny/catch"],
+    }
+    names = ["random", "lpg", "ppo", "lpg (tuned)", "ppo (tuned)", "ppo, tuned here"]
+    assert list(dict.fromkeys(row["rule"] for row in rows(tmp_path / "out"))) == names
+
+
+def test_tune_writes_what_benchmark_reads(capsys, tmp_path, named):
+    assert (
+        main(["tune", "lpg.safetensors", "--suite", "tiny", "--configurations", "2", *SMALL[4:], "--out", "new/t.json"])
+        == 0
+    )
+    assert "lpg on tiny: vector: learning_rate " in capsys.readouterr().out
+    other = Hyperparameters(*map(float, (2, 2, 2, 2)))
+    write_tuned(tmp_path / "more.json", {"lpg": {"elsewhere": other}}, Setting(1, *WORKERS_AND_STEPS))
+    files = ["new/t.json", "more.json"]
+    command = ["benchmark", "lpg.safetensors", "--suite", "tiny", "--against", "random", "--tuned", *files, *SMALL]
+    assert main([*command, "--out", "out"]) == 0
+    # Settings of one rule in several files are one rule's.
+    names = ["ppo", "lpg", "random", "lpg (tuned)"]
+    assert list(dict.fromkeys(row["rule"] for row in rows(tmp_path / "out"))) == names

@@ -1,0 +1,185 @@
+"""Curricula from the config: those that make sense are built, the others refused with one line that says why."""
+
+import dataclasses
+import itertools
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from groove.building import build_training
+from groove.commands.main import main
+from groove.discovery.curricula import CURRICULA, build_curriculum
+from groove.job.devices import lives_mesh
+from levels.generators.emptied import Emptied
+from levels.generators.solvable import Solvable, is_solvable
+from levels.generators.with_lifetime import WithLifetime
+from levels.level_file import save_level
+from levels.level_folder import FixedLevels
+from levels.registry import generator
+from tests.smallest_run import SMALLEST, StubPopulation, settle_devices
+from ued.curriculum import DomainRandomization
+from ued.learnability_sampling import LearnabilitySampling
+from ued.replay import PrioritizedLevelReplay
+from ued.scores import SCORES
+
+GRID = dataclasses.replace(SMALLEST, levels="small", population=8, buffer=8)
+"""Four levels a generation."""
+
+MAZE = generator("maze_spiral")
+REPLAY = ("plr", "robust_plr", "accel")
+PAIRS = [*itertools.product(REPLAY, SCORES), ("sfl", "learnability"), *((name, None) for name in CURRICULA)]
+
+
+def training_of(curriculum, score, tmp_path, **fields):
+    """What a config builds; its lives cost nothing."""
+    if curriculum == "fixed":
+        save_level(tmp_path / "level.toml", generator("small").sample(jax.random.key(0)))
+        fields["level_folder"] = str(tmp_path)
+    training = build_training(dataclasses.replace(GRID, curriculum=curriculum, score=score, **fields), lives_mesh(1))
+
+    def stub(population):
+        return StubPopulation(population.learner, population.mesh, 64, population.value_probe)
+
+    measurement = dataclasses.replace(training.measurement, population=stub(training.measurement.population))
+    return dataclasses.replace(training, population=stub(training.population), measurement=measurement)
+
+
+@pytest.mark.parametrize(("curriculum", "score"), PAIRS)
+def test_curriculum_and_score_that_go_together_are_built(curriculum, score, tmp_path):
+    training = training_of(curriculum, score, tmp_path)
+    kinds = {"dr": DomainRandomization, "fixed": DomainRandomization, "sfl": LearnabilitySampling}
+    assert isinstance(training.curriculum, kinds.get(curriculum, PrioritizedLevelReplay))
+    if curriculum in REPLAY:
+        chosen = SCORES["algorithmic_regret" if score is None else score]
+        assert training.curriculum.score is chosen and training.measurement.needs == chosen.needs
+        assert training.curriculum.robust == (curriculum != "plr")
+        assert (training.curriculum.edit is not None) == (curriculum == "accel")
+        assert (training.population.value_probe is not None) == ("values" in chosen.needs)
+    assert isinstance(training.generator, Emptied) == (curriculum == "accel")
+    if curriculum == "fixed":
+        assert isinstance(training.generator, WithLifetime) and isinstance(training.generator.generator, FixedLevels)
+
+
+@pytest.mark.parametrize(
+    ("curriculum", "score"), [*(("robust_plr", score) for score in SCORES), *((name, None) for name in CURRICULA)]
+)
+def test_generation_measures_all_that_the_score_reads(curriculum, score, tmp_path):
+    training = training_of(curriculum, score, tmp_path)
+    state = jax.eval_shape(training.init, jax.random.key(0))
+    after, metrics = jax.eval_shape(training.generation, jax.random.key(1), state)
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    assert all(x.shape == y.shape and x.dtype == y.dtype for x, y in zip(*map(jax.tree.leaves, (state, after))))  # noqa: B905
+    assert all(value.shape == () for value in metrics.values())
+
+
+REFUSED = [
+    ({"curriculum": "paired"}, "unknown curriculum 'paired'; known: dr, fixed, plr, robust_plr, accel, sfl"),
+    ({"curriculum": "plr", "score": "td"}, "unknown score 'td'; known: algorithmic_regret, exact_regret, "),
+    ({"score": "uniform"}, "--score has no effect on --curriculum dr"),
+    ({"curriculum": "sfl", "score": "uniform"}, "--curriculum sfl keeps levels by learnability, got --score uniform"),
+    ({"curriculum": "fixed"}, "--level-folder goes with --curriculum fixed"),
+    ({"curriculum": "plr", "level_folder": "levels"}, "--level-folder goes with --curriculum fixed"),
+    ({"curriculum": "plr", "buffer": 3}, "--buffer must be >= 4, the levels in use in a generation, got 3"),
+    ({"curriculum": "sfl", "buffer": 3}, "--buffer must be >= 4, the levels in use in a generation, got 3"),
+    ({"buffer": 0}, "--buffer must be >= 1, got 0"),
+    ({"replay_share": 1.5}, "--replay-share must be in 0..1, got 1.5"),
+    ({"replay_share": -0.5}, "--replay-share must be in 0..1, got -0.5"),
+    ({"staleness": 2.0}, "--staleness must be in 0..1, got 2.0"),
+    ({"min_filled": 1.1}, "--min-filled must be in 0..1, got 1.1"),
+    ({"edit_share": -1.0}, "--edit-share must be in 0..1, got -1.0"),
+    ({"temperature": 0.0}, "--temperature must be > 0, got 0.0"),
+    ({"temperature": -1.0}, "--temperature must be > 0, got -1.0"),
+    ({"temperature": float("nan")}, "--temperature must be finite, got nan"),
+    ({"antagonist_seeds": 0}, "--antagonist-seeds must be >= 1, got 0"),
+    ({"antagonist_seeds": 3}, "--antagonist-max-seeds must be >= --antagonist-seeds 3, got 2"),
+    ({"sfl_period": 0}, "--sfl-period must be >= 1, got 0"),
+    ({"num_edits": 0}, "--num-edits must be >= 1, got 0"),
+    ({"value_steps": 0}, "--value-steps must be >= 1, got 0"),
+    ({"curriculum": "plr", "score": "exact_regret", "levels": "chain_short"}, "--score exact_regret needs an exact "),
+    ({"curriculum": "plr", "score": "exact_regret", "levels": "random_small"}, "--score exact_regret needs an exact "),
+    ({"curriculum": "plr", "antagonist": "expert", "levels": "chain_short"}, "--antagonist expert needs an exact "),
+    ({"curriculum": "accel", "levels": "chain_short"}, "--curriculum accel edits grid levels, chain_short are none"),
+    ({"curriculum": "plr", "priorities": "proportional"}, "--priorities proportional needs a score that is never "),
+    ({"curriculum": "robust_plr", "es": "PGPE"}, "--es PGPE learns its deviations from every pair"),
+    ({"curriculum": "robust_plr", "replay_share": 0.0}, "--curriculum robust_plr replays levels"),
+    # A tenth of four levels is none.
+    ({"curriculum": "accel", "replay_share": 0.1}, "--curriculum accel replays levels"),
+    ({"curriculum": "plr", "replay_share": 0.0}, "--curriculum plr replays levels"),
+    ({"curriculum": "plr", "es": "SNES"}, "--curriculum plr replays levels, but --replay-share 0.5 of the 1 in a"),
+    ({"curriculum": "robust_plr", "es": "SNES"}, "--curriculum robust_plr replays levels"),
+    ({"curriculum": "sfl", "replay_share": 0.0}, "--curriculum sfl replays levels"),
+    # 2 new levels a generation: 24 fill half of a buffer of 48 after 12, and the run is over after 6.
+    ({"curriculum": "robust_plr", "buffer": 48}, "--curriculum robust_plr trains on replayed levels alone"),
+    ({"curriculum": "sfl", "sfl_period": 4}, "--buffer must be < 8, the new levels of --sfl-period 4 generations"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), REFUSED, ids=lambda value: None if isinstance(value, dict) else value)
+def test_what_makes_no_sense_is_refused_before_the_run(fields, message):
+    with pytest.raises(ValueError) as refusal:
+        build_training(dataclasses.replace(GRID, **fields), lives_mesh(1))
+    assert str(refusal.value).startswith(message) and "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("levels", "map_rows", "message"),
+    [
+        ("small", None, "must hold at least one level file"),
+        ("small", "S" + "." * 40, "must fit the array's"),
+        ("chain_short", "S.", "--level-folder holds grid levels, chain_short are none"),
+    ],
+)
+def test_fixed_levels_that_are_none_or_do_not_fit_are_refused(levels, map_rows, message, tmp_path):
+    if map_rows:
+        (tmp_path / "level.toml").write_text(
+            f'max_steps = 9\nlifetime = 3\nnum_slots = 0\nmap = """\n{map_rows}\n"""\n'
+        )
+    config = dataclasses.replace(GRID, levels=levels, curriculum="fixed", level_folder=str(tmp_path))
+    with pytest.raises(ValueError, match=message):
+        build_training(config, lives_mesh(1))
+
+
+def test_command_line_refuses_in_one_line(tmp_path, monkeypatch, capsys):
+    settle_devices(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "tiny", "--curriculum", "plr", "--buffer", "3"]) == 2
+    errors = capsys.readouterr().err
+    assert "--buffer must be >= 32, the levels in use in a generation, got 3" in errors and errors.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_edits_stay_within_the_limits_of_the_distribution():
+    config = dataclasses.replace(GRID, curriculum="accel", num_edits=7)
+    edits = build_curriculum(config, generator("small"), 4).curriculum.edit
+    drawn = generator("small")
+    assert edits.num_edits == 7
+    assert (edits.limits.min_steps, edits.limits.max_steps) == (drawn.min_steps, drawn.max_steps)
+    edits = build_curriculum(dataclasses.replace(config, levels="random_small"), generator("random_small"), 4)
+    assert edits.curriculum.edit.limits.num_types == generator("random_small").world.num_types
+
+
+def test_edits_where_no_distribution_bounds_the_horizon_leave_it_alone():
+    # Trap: regret grows with the horizon, and the winner's is doubled again and again.
+    edits = build_curriculum(dataclasses.replace(GRID, curriculum="accel", levels="maze_spiral"), MAZE, 4)
+    assert "max_steps" not in edits.curriculum.edit.names and "flip_wall" in edits.curriculum.edit.names
+
+
+def test_edits_leave_places_alone_that_every_episode_draws_anew():
+    config = dataclasses.replace(GRID, curriculum="accel", levels="random_small")
+    edits = build_curriculum(config, generator("random_small"), 4).curriculum.edit
+    assert not {"move_start", "move_object"} & set(edits.names)
+    assert edits.limits.num_types == generator("random_small").world.num_types
+
+
+def test_edits_of_solvable_levels_are_solvable():
+    source = Solvable(generator("small"))
+    levels = jax.vmap(source.sample)(jax.random.split(jax.random.key(0), 64))
+    config = dataclasses.replace(GRID, curriculum="accel", num_edits=20)
+
+    def solvable_share(config):
+        edit = build_curriculum(config, source, 4).curriculum.edit
+        return float(jnp.mean(jax.vmap(is_solvable)(jax.vmap(edit)(jax.random.split(jax.random.key(1), 64), levels))))
+
+    assert solvable_share(config) < 1.0
+    assert solvable_share(dataclasses.replace(config, solvable=True)) == 1.0

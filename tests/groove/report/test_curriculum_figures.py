@@ -1,0 +1,137 @@
+"""Pictures of kept levels: what they show, read back from the figures, and what cannot be drawn."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from groove.figure_style import NothingToDraw
+from groove.report.curriculum_figures import (
+    MOST_COMPARED,
+    compared_rows,
+    draw_gallery,
+    draw_regret_vs_exact,
+    draw_sampling,
+)
+from groove.report.curriculum_snapshot import read_snapshot
+from levels.worlds.random_grid import RandomGrid
+from tests.groove.kept_levels import CONFIG, PRIZES, kept_buffer, learnability_state, write_run
+
+
+@pytest.fixture
+def snapshot(tmp_path):
+    read = read_snapshot(write_run(tmp_path / "run", curriculum=kept_buffer()), CONFIG)
+    optimum = np.array(PRIZES, np.float32)[[4, 1, 2, 0, 3]]
+    extras = read.kept.extras.replace(optimal_return=jnp.asarray(optimum))
+    return dataclasses.replace(read, kept=read.kept.replace(extras=extras))
+
+
+@pytest.fixture
+def empty(tmp_path):
+    return read_snapshot(write_run(tmp_path / "empty"), CONFIG)
+
+
+def inside(figure):
+    """Whether all text lies within the picture."""
+    texts = [axes.title for axes in figure.axes] + [axes.xaxis.label for axes in figure.axes]
+    texts += [axes.yaxis.label for axes in figure.axes]
+    boxes = [text.get_window_extent() for text in texts if text.get_text()]
+    width, height = figure.bbox.size
+    return all(min(box.x0, box.y0) >= 0 and box.x1 <= width and box.y1 <= height for box in boxes)
+
+
+def test_gallery_has_a_line_of_tiles_for_each_group(tmp_path, snapshot, monkeypatch):
+    titles = []
+
+    def keep_titles(levels, columns, titles_given, cell_pixels):
+        titles.extend(titles_given)
+        assert columns == 1 and [float(level.object_rewards[0]) for level in levels] == [0.625, 0.875, 0.5]
+        # Four cells of a corridor give a title of 30 signs room.
+        assert 4 * cell_pixels >= 240
+        return np.zeros((4, 4, 3), np.uint8)
+
+    monkeypatch.setattr("groove.report.curriculum_figures.render_gallery", keep_titles)
+    draw_gallery(tmp_path / "gallery.png", snapshot, 1)
+    assert titles == [
+        "top 1: level 12, score 1.000\nregret 1.000 ± 0.100\nantagonist 0.750, agent -0.250\noptimum 0.625",
+        "median 1: level 4, score 0.500\nregret 0.500 ± 0.100\nantagonist 0.750, agent 0.250\noptimum 0.875",
+        "bottom 1: level 17, score –\nregret 0.500 ± 0.100\nantagonist 0.500, agent 0.000\noptimum 0.500",
+    ]
+
+
+def test_gallery_is_written(tmp_path, snapshot):
+    draw_gallery(tmp_path / "gallery.png", snapshot, 2)
+    picture = imread(tmp_path / "gallery.png")
+    # Two columns of corridors, 240 wide; top and bottom have two, the one between has its own line.
+    assert 500 < picture.shape[1] < 600 and picture.shape[0] > 3 * (4 * 24 + 60)
+
+
+def test_sampling_shows_chances_against_scores(tmp_path, snapshot, drawn):
+    draw_sampling(tmp_path / "sampling.png", snapshot)
+    points = drawn[0].axes[0].collections[0].get_offsets()
+    np.testing.assert_allclose(points[:, 0], [1.0, 0.75, 0.5, 0.25])
+    np.testing.assert_allclose(points[:, 1], snapshot.chance[:4])
+    assert drawn[0].axes[0].collections[0].get_array().tolist() == [5, 2, 5, 10], "coloured by age"
+    title = drawn[0].axes[0].get_title()
+    assert title == f"effective sample size {snapshot.effective_size:.1f} of 4 levels" and inside(drawn[0])
+
+
+def test_sampling_of_equal_chances_has_a_scale(tmp_path, drawn):
+    config = dataclasses.replace(CONFIG, curriculum="sfl")
+    of_sfl = read_snapshot(write_run(tmp_path / "sfl", config, learnability_state()), config)
+    draw_sampling(tmp_path / "sampling.png", of_sfl)
+    assert drawn[0].axes[0].get_ylim() == pytest.approx((0.125, 0.5)) and len(drawn[0].axes) == 1
+
+
+def test_regrets_are_compared_by_rank(tmp_path, snapshot, drawn):
+    draw_regret_vs_exact(tmp_path / "regret.png", snapshot)
+    axes = drawn[0].axes[0]
+    # By exact regret .875, .875, .625, .25, .5; by algorithmic regret 1, .75, .5, .25, .5.
+    points = axes.lines[0].get_xydata()
+    np.testing.assert_allclose(points, [[0.875, 1], [0.875, 0.75], [0.625, 0.5], [0.25, 0.25], [0.5, 0.5]])
+    # Ranks 4.5, 4.5, 3, 1, 2 and 5, 4, 2.5, 1, 2.5: covariance 9 / (9.5 · 9.5)^(1/2).
+    assert axes.get_title() == "Spearman's correlation 0.95 over 5 kept levels, of the same agents" and inside(drawn[0])
+
+
+def test_correlation_without_spread_is_undefined(tmp_path, snapshot, drawn):
+    alike = snapshot.kept.replace(agent_return=snapshot.kept.extras.optimal_return)
+    draw_regret_vs_exact(tmp_path / "regret.png", dataclasses.replace(snapshot, kept=alike))
+    assert drawn[0].axes[0].get_title() == "Spearman's correlation undefined over 5 kept levels, of the same agents"
+
+
+def test_compared_rows_spread_through_the_ranks(snapshot):
+    assert compared_rows(snapshot) == [0, 1, 2, 3, 4]
+    many = dataclasses.replace(snapshot, kept=_repeated(snapshot.kept, 1000))
+    rows = compared_rows(many)
+    assert len(rows) == len(set(rows)) == MOST_COMPARED and (rows[0], rows[-1]) == (0, 999)
+    assert max(np.diff(rows)) <= 4
+    assert compared_rows(dataclasses.replace(snapshot, world=RandomGrid())) == []
+
+
+def _repeated(kept, num_levels):
+    rows = np.resize(np.arange(kept.capacity), num_levels)
+    return jax.tree.map(lambda x: x[rows] if x.ndim else x, kept)
+
+
+def test_what_cannot_be_drawn_is_told(tmp_path, snapshot, empty):
+    path = tmp_path / "none.png"
+    with pytest.raises(NothingToDraw, match="no level is kept yet"):
+        draw_gallery(path, empty, 5)
+    with pytest.raises(NothingToDraw, match="no level that is kept may be drawn"):
+        draw_sampling(path, empty)
+    with pytest.raises(NothingToDraw, match="no level is kept yet"):
+        draw_regret_vs_exact(path, empty)
+    with pytest.raises(NothingToDraw, match="small has no exact solver"):
+        draw_regret_vs_exact(path, dataclasses.replace(snapshot, world=RandomGrid()))
+    with pytest.raises(NothingToDraw, match="fewer than three levels"):
+        draw_regret_vs_exact(path, dataclasses.replace(snapshot, kept=_repeated(snapshot.kept, 2)))
+    chains = dataclasses.replace(snapshot, kept=snapshot.kept.replace(levels={"length": jnp.zeros(5)}))
+    with pytest.raises(NothingToDraw, match="the levels of small are no grids"):
+        draw_gallery(path, chains, 5)
+    untrained = snapshot.kept.replace(extras=snapshot.kept.extras.replace(antagonist_mean=jnp.full(5, jnp.nan)))
+    with pytest.raises(NothingToDraw, match="by algorithmic_regret trains no antagonists"):
+        draw_regret_vs_exact(path, dataclasses.replace(snapshot, kept=untrained))
+    assert not path.exists()

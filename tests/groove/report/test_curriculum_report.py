@@ -1,0 +1,126 @@
+"""What is printed of a curriculum, checked on levels whose numbers are known."""
+
+import dataclasses
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from groove.report.curriculum_report import groups, summary, table, why
+from groove.report.curriculum_snapshot import read_snapshot
+from tests.groove.kept_levels import CONFIG, kept_buffer, learnability_state, write_run
+
+
+@pytest.fixture
+def snapshot(tmp_path):
+    return read_snapshot(write_run(tmp_path / "run", curriculum=kept_buffer()), CONFIG)
+
+
+@pytest.fixture
+def of_sfl(tmp_path):
+    config = dataclasses.replace(CONFIG, curriculum="sfl")
+    return read_snapshot(write_run(tmp_path / "sfl", config, learnability_state()), config)
+
+
+def printed(shown):
+    """Cells of the lines of a table, below its head."""
+    text = StringIO()
+    Console(file=text, width=160).print(shown)
+    lines = [line.split() for line in text.getvalue().splitlines()]
+    return [line for line in lines if line and (line[0] in ("top", "median", "bottom") or line[0].isdigit())]
+
+
+@pytest.mark.parametrize(
+    ("num_levels", "num_rows", "expected"),
+    [
+        (20, 2, ([0, 1], [9, 10], [18, 19])),
+        (21, 3, ([0, 1, 2], [9, 10, 11], [18, 19, 20])),
+        (5, 2, ([0, 1], [2], [3, 4])),
+        (3, 2, ([0, 1], [], [2])),
+        (1, 5, ([0], [], [])),
+        (0, 5, ([], [], [])),
+    ],
+)
+def test_groups_show_no_level_twice(num_levels, num_rows, expected):
+    assert tuple(groups(num_levels, num_rows).values()) == expected
+
+
+def test_groups_of_many_levels_are_full_and_apart():
+    for num_levels in range(40):
+        for num_rows in range(1, 8):
+            shown = [row for rows in groups(num_levels, num_rows).values() for row in rows]
+            assert shown == sorted(set(shown)) and len(shown) == min(num_levels, 3 * num_rows)
+
+
+def test_table_says_all_of_a_level(snapshot):
+    lines = printed(table(snapshot.solved([0]), 1))
+    assert [line for line in lines if not line[0].isdigit()] == [["top"], ["median"], ["bottom"]]
+    chance = f"{snapshot.chance[0]:.2%}"
+    first = ["12", "1.000", "1.000", "±", "0.100", "0.750", "-0.250", "0.625", "5", "9", "4", "1", chance]
+    assert lines[1] == first
+    # No parent, not solved; the worst has no score and no chance.
+    assert lines[3] == ["4", "0.500", "0.500", "±", "0.100", "0.750", "0.250", "–", *lines[3][8:]]
+    assert lines[5][:2] == ["17", "–"] and lines[5][-1] == "0.00%"
+
+
+def test_table_of_sfl_has_no_visits(of_sfl):
+    lines = printed(table(of_sfl, 1))
+    assert lines[1] == ["12", "1.000", "–", "–", "-0.250", "–", "9", "25.00%"]
+
+
+def test_table_fits_a_terminal(snapshot):
+    late = snapshot.kept.replace(identity=snapshot.kept.identity + 10**5, parent=snapshot.kept.parent + 10**5)
+    shown = table(dataclasses.replace(snapshot, kept=late), 5)
+    assert Console(width=200).measure(shown).maximum <= 80
+
+
+def test_summary_counts(snapshot, of_sfl):
+    size = f"effective sample size {snapshot.effective_size:.1f}"
+    assert summary(snapshot) == (
+        f"plr by algorithmic_regret, after generation 20: 5 of 8 levels kept, 13 evicted, {size}"
+    )
+    assert summary(of_sfl).startswith("sfl by learnability, after generation 20: 4 of 8 levels kept")
+
+
+def test_summary_says_when_replay_begins(tmp_path, snapshot):
+    later = dataclasses.replace(snapshot, replay_from=6)
+    assert summary(later).splitlines()[1:] == ["no level is replayed before 6 are kept"]
+    config = dataclasses.replace(CONFIG, curriculum="sfl")
+    empty = read_snapshot(write_run(tmp_path / "empty", config), config)
+    assert summary(empty).splitlines()[1:] == ["the first period of 50 generations is not over"]
+
+
+def test_why_splits_the_chance(snapshot):
+    lines = {line[:16].strip(): line[17:] for line in why(snapshot, 9).splitlines()}
+    assert lines["score"] == "0.750 (algorithmic_regret), rank 2 of 4 that may be drawn"
+    shares = [float(lines[name].split("%")[0]) for name in ("by score", "by staleness", "chance")]
+    assert shares[0] + shares[1] == pytest.approx(shares[2], abs=0.002) and min(shares) > 0
+    assert lines["age"].startswith("2 generations") and lines["visits"].startswith("1 generation in")
+    assert lines["born"] == "in generation 6" and lines["regret"].startswith("0.750 ± 0.100")
+
+
+@pytest.mark.parametrize(
+    ("identity", "chain"),
+    [(17, "17 ← 9 ← 4 ← 3 (drawn afresh)"), (12, "12 ← 1 (no longer kept)"), (3, "3 (drawn afresh)")],
+)
+def test_why_follows_the_parents(snapshot, identity, chain):
+    assert why(snapshot, identity).splitlines()[-1].endswith(f"parents        {chain}")
+
+
+def test_why_says_what_keeps_a_level_from_being_drawn(snapshot):
+    assert "may not be drawn: it has no score" in why(snapshot, 17) and "chance         0.000%" in why(snapshot, 17)
+    used = snapshot.kept.replace(in_use=snapshot.kept.identity == 12)
+    assert "may not be drawn: agents live on it" in why(dataclasses.replace(snapshot, kept=used), 12)
+
+
+def test_why_of_sfl_knows_no_age_and_no_regret(of_sfl):
+    text = why(of_sfl, 9)
+    assert "all alike    25.000%" in text and "1 times an equal share" in text
+    assert "visits" not in text and "age " not in text and "regret" not in text
+
+
+def test_why_of_an_unknown_level_says_which_are_there(snapshot, tmp_path):
+    with pytest.raises(ValueError, match=r"^no level 5 is kept; kept: 5 levels with numbers in 3\.\.17$"):
+        why(snapshot, 5)
+    with pytest.raises(ValueError, match=r"^no level 5 is kept; kept: none$"):
+        why(read_snapshot(write_run(tmp_path / "empty"), CONFIG), 5)

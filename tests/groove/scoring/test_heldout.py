@@ -1,0 +1,158 @@
+"""Held-out scores: levels nobody trained on, between a random policy and the optimum."""
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from groove.building import build_hyperparameters, build_population, build_training
+from groove.config import TrainConfig
+from groove.job.devices import lives_mesh
+from groove.scoring.heldout import (
+    HELDOUT_STREAM,
+    TRAINING_STREAM,
+    VALIDATION_STREAM,
+    Evaluation,
+    draw_level_set,
+    stream_key,
+)
+from levels.generators.solvable import is_solvable
+from levels.registry import generator
+from tests.smallest_run import SMALLEST, StubPopulation
+
+solvable = jax.jit(jax.vmap(is_solvable))
+CONFIG = TrainConfig(hidden_size=2, embedding_size=2, prediction_size=2, workers=64, lifetime=(1, 1), devices=2)
+
+
+@dataclass(frozen=True)
+class OftenHopeless:
+    """Levels of `small`, three in four without a positive reward."""
+
+    levels = generator("small")
+    world = levels.world
+
+    def sample(self, key):
+        level = self.levels.sample(key)
+        hopeless = jax.random.uniform(jax.random.fold_in(key, 7)) < 0.75
+        return level.replace(object_rewards=jnp.where(hopeless, -1.0, level.object_rewards))
+
+
+@functools.cache
+def heldout(num_levels=128):
+    return draw_level_set(generator("small"), HELDOUT_STREAM, num_levels)
+
+
+def distinct(levels):
+    """The numbers of each level, as a set."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(levels) if np.ndim(leaf)]
+    return {b"".join(leaf[n].tobytes() for leaf in leaves) for n in range(len(leaves[0]))}
+
+
+class RecordingPopulation(StubPopulation):
+    """Keeps the lives it is given."""
+
+    recorded: ClassVar = []
+
+    def live(self, meta_params, lives):
+        self.recorded[:] = [lives]
+        return super().live(meta_params, lives)
+
+
+def test_heldout_levels_are_solvable_and_worth_more_than_chance():
+    level_set = heldout()
+    assert np.all(solvable(level_set.levels))
+    # Else a level's score would be divided by nothing.
+    assert np.min(level_set.optimum - level_set.random) > 1e-3
+
+
+def test_hopeless_levels_are_drawn_again(monkeypatch):
+    monkeypatch.setattr("groove.scoring.heldout.optimal_return", lambda grid, level: 1.0)
+    monkeypatch.setattr("groove.scoring.heldout.random_return", lambda grid, level: 0.0)
+    level_set = draw_level_set(OftenHopeless(), HELDOUT_STREAM, 128)
+    drawn = jax.jit(jax.vmap(OftenHopeless().sample))(jax.random.split(jax.random.key(0), 128))
+    assert np.mean(solvable(drawn)) < 0.5
+    assert np.all(solvable(level_set.levels))
+
+
+def test_streams_meet_for_no_seed():
+    seeds = np.arange(500)
+    keys = [stream_key(HELDOUT_STREAM), stream_key(VALIDATION_STREAM)]
+    keys += [stream_key(TRAINING_STREAM, int(seed)) for seed in [*seeds, 2**32 - 1]]
+    bits = np.stack([jax.random.key_data(key) for key in keys])
+    assert len(np.unique(bits, axis=0)) == len(keys)
+
+
+def test_heldout_validation_and_training_levels_differ(monkeypatch):
+    monkeypatch.setattr("groove.scoring.heldout.optimal_return", lambda grid, level: 1.0)
+    monkeypatch.setattr("groove.scoring.heldout.random_return", lambda grid, level: 0.0)
+    validation = draw_level_set(generator("small"), VALIDATION_STREAM, 128)
+    training = build_training(dataclasses.replace(SMALLEST, levels="small", population=256), lives_mesh(1))
+
+    def fresh_levels(key):
+        population = RecordingPopulation(training.population.learner, None, 1)
+        recorded = dataclasses.replace(training, population=population)
+        recorded.generation(key, recorded.init(key))
+        return population.recorded[0].levels
+
+    fresh = jax.jit(fresh_levels)(stream_key(TRAINING_STREAM, 0))
+    # Lifetimes do not tell levels apart.
+    sets = [distinct(levels.replace(lifetime=0)) for levels in (heldout().levels, validation.levels, fresh)]
+    assert [len(levels) for levels in sets] == [128, 128, 128]
+    assert len(set.union(*sets)) == 3 * 128
+
+
+def test_scores_of_the_random_and_the_best_policy_are_zero_and_one():
+    level_set = heldout()
+    np.testing.assert_array_equal(level_set.normalised(level_set.random), np.zeros(128))
+    np.testing.assert_array_equal(level_set.normalised(level_set.optimum), np.ones(128))
+    between = level_set.random + 0.25 * (level_set.optimum - level_set.random)
+    np.testing.assert_allclose(level_set.normalised(between), 0.25, rtol=1e-4)
+
+
+def test_agents_that_do_not_learn_score_zero():
+    # A table starts as the uniformly random policy and stays it without a step size.
+    level_set = heldout()
+    population = build_training(CONFIG, lives_mesh(2)).population
+    hyper = jax.tree.map(jnp.zeros_like, build_hyperparameters(CONFIG, generator("small").world))
+    evaluation = Evaluation(population)
+    rule = population.learner.rule.init(jax.random.key(0))
+    levels = level_set.levels.replace(lifetime=jnp.ones(128, jnp.int32))
+    level_set = dataclasses.replace(level_set, levels=levels)
+    returns = evaluation.returns(rule, level_set, hyper)
+    error = np.std(returns - level_set.random, ddof=1) / np.sqrt(128)
+    assert error < 0.03 and abs(np.mean(returns - level_set.random)) < 4 * error
+    np.testing.assert_array_equal(evaluation.returns(rule, level_set, hyper), returns)
+    assert np.mean(evaluation.returns(rule, level_set, hyper, seed=1) != returns) > 0.5
+
+
+@pytest.mark.parametrize("name", ["chain_short", "random_small"])
+def test_worlds_without_exact_solver_are_scored_by_their_returns(name):
+    level_set = draw_level_set(generator(name), HELDOUT_STREAM, 3)
+    assert level_set.random is None and level_set.optimum is None
+    np.testing.assert_array_equal(level_set.normalised(np.array([1.0, -2.0, 0.5])), [1.0, -2.0, 0.5])
+
+
+def test_evaluation_asks_for_one_life_per_level_under_one_rule():
+    level_set = draw_level_set(generator("chain_short"), HELDOUT_STREAM, 5)
+    hyper = build_hyperparameters(SMALLEST, generator("chain_short").world)
+    population = RecordingPopulation(None, lives_mesh(1), 1)
+    with jax.disable_jit():
+        Evaluation(population).returns({"w": jnp.ones(3)}, level_set, hyper)
+    lives = population.recorded[0]
+    assert lives.candidates is None and lives.lengths.tolist() == level_set.levels.lifetime.tolist()
+    np.testing.assert_array_equal(lives.hyper.learning_rate, np.full(5, hyper.learning_rate))
+    assert build_population(SMALLEST, lives_mesh(2), None).chunk_size is None
+
+
+def test_draw_level_set_leaves_out_levels_with_nothing_to_gain():
+    # With one step to an episode, most prizes in reach of the start lie beyond the time limit.
+    hasty = dataclasses.replace(generator("small"), min_steps=1, max_steps=1)
+    level_set = draw_level_set(hasty, HELDOUT_STREAM, 64)
+    assert 0 < level_set.random.size < 64
+    assert level_set.life_keys.shape[0] == level_set.levels.start.shape[0] == level_set.random.size
+    assert np.all(np.isfinite(level_set.normalised(level_set.random)))

@@ -33,7 +33,7 @@ def measure(names: list[str], folder: Path) -> Bench:
         MeasurementFailed: a process failed; the sections before it are written.
         OSError: the folder cannot be written.
     """
-    # Not at the top: it takes a second, and a mistake in the flags is told at once.
+    # Not at the top: it takes a second, and a mistake in the flags is reported at once.
     from benchmarks.pictures import draw_all
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -67,7 +67,7 @@ def env_steps(folder: Path, arm: str) -> tuple[int, int]:
 
 
 def summarise(folder: Path, scores: dict[str, dict[str, np.ndarray]]) -> list[dict[str, Any]]:
-    """A row per suite and arm: IQM, CVaR(10%) and the mean less DR's, with their intervals, and the steps."""
+    """A row per suite and arm: IQM, CVaR(10%) and the mean minus DR's, with their intervals, and the steps."""
     rows = []
     for suite, by_arm in scores.items():
         for arm, values in by_arm.items():
@@ -93,7 +93,7 @@ def summarise(folder: Path, scores: dict[str, dict[str, np.ndarray]]) -> list[di
 def markdown(rows: list[dict[str, Any]]) -> str:
     """The table for a README."""
     lines = [
-        "| suite | curriculum | agents' + antagonists' steps | IQM [95%] | CVaR(10%) [95%] | mean less DR's [95%] |",
+        "| suite | curriculum | agents' + antagonists' steps | IQM [95%] | CVaR(10%) [95%] | mean minus DR's [95%] |",
         "|---|---|---:|---:|---:|---:|",
     ]
     for row in rows:

@@ -23,7 +23,7 @@ class Reading:
 
     Attributes:
         section: of the benchmark.
-        name: of what was measured, unique in its section.
+        name: name of the measurement, unique in its section.
         metric: what of it was measured; section, name and metric together name the reading.
         unit: of the three numbers; "x" for a ratio.
         median: of the measurements.

@@ -90,7 +90,7 @@ def options_table() -> str:
     return pivot_table(rows)
 
 
-QUALITY = {"iqm": "IQM [95%]", "mean_less_full": "mean less the default's [95%]"}
+QUALITY = {"iqm": "IQM [95%]", "mean_less_full": "mean minus the default's [95%]"}
 """Columns of the search options by their names in the file."""
 
 SPEED = (
@@ -102,7 +102,7 @@ SPEED = (
     ("generation", "compile, warm"),
     ("generation", "peak memory"),
 )
-"""Section and metric of what the README tells of each setting."""
+"""Section and metric that the README shows for each setting."""
 
 ONCE = (
     (
@@ -169,7 +169,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
 
 
 def filled(document: str) -> str:
-    """A document with its tables made anew.
+    """Return a document with its tables made again.
 
     Args:
         document: its path from the project's root, a key of TABLES.

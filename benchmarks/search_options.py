@@ -31,7 +31,7 @@ ARMS = {
 
 
 def summarise(scores: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """A row per arm: IQM and the mean less the default's, with their intervals."""
+    """A row per arm: IQM and the mean minus the default's, with their intervals."""
 
     def mean(x: np.ndarray) -> float:
         return float(np.mean(x))
@@ -73,7 +73,7 @@ def main() -> None:
             f"{{estimate:{sign}.3f}} [{{low:{sign}.3f}}, {{high:{sign}.3f}}]".format(**row[name])
             for name, sign in (("iqm", ""), ("mean_less_full", "+"))
         )
-        print(f"{row['arm']:10s} IQM {quality}  mean less the default's {gain}")
+        print(f"{row['arm']:10s} IQM {quality}  mean minus the default's {gain}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Seconds and bytes of what JAX computes."""
+"""Seconds and bytes of compiled programs."""
 
 import resource
 import time

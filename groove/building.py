@@ -34,7 +34,7 @@ from ued.scores import Need
 
 
 def build_generator(config: TrainConfig) -> LevelGenerator:
-    """The distribution that a rule is to be good on: of its held-out levels, and of what a curriculum starts from.
+    """Return the distribution of held-out levels, from which a curriculum also starts.
 
     Args:
         config: its levels, lifetime and solvable fields are read.

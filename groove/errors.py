@@ -63,7 +63,7 @@ def told(error: CommandError | KeyboardInterrupt | BrokenPipeError) -> int:
         Exit status of the process.
     """
     if isinstance(error, BrokenPipeError):
-        # Whoever read the output, head say, has read enough; nothing more can be told, at exit neither.
+        # The reader of the output, such as head, has closed it; nothing more can be printed, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     if isinstance(error, KeyboardInterrupt):

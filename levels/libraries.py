@@ -41,7 +41,7 @@ LIBRARIES: dict[str, Library] = {
 def library_environment(name: str) -> tuple[World, PyTree]:
     """An environment of another library and the level that it is played on.
 
-    A name is loaded once: worlds hash by identity, and a second one would be compiled anew.
+    A name is loaded once: worlds hash by identity, and a second one would be compiled again.
 
     Args:
         name: library and environment, such as "brax:ant".

@@ -154,14 +154,14 @@ def _remove_object(draws: Float[Array, "4"], level: Level, limits: Limits) -> Le
 
 
 def _draw_reward(draws: Float[Array, "4"], level: Level, limits: Limits) -> Level:
-    """Draw an object's reward anew."""
+    """Redraw an object's reward."""
     del limits
     slot = _pick(draws[0], _used(level))
     return replace(level, object_rewards=_put(level.object_rewards, slot, uniform_reward(draws[1], slot)))
 
 
 def _draw_terminate_prob(draws: Float[Array, "4"], level: Level, limits: Limits) -> Level:
-    """Draw the chance that collecting an object ends the episode anew."""
+    """Redraw the chance that collecting an object ends the episode."""
     del limits
     drawn = log_uniform(draws[1], *TERMINATE_PROB_RANGE)
     slot = _pick(draws[0], _used(level))
@@ -169,7 +169,7 @@ def _draw_terminate_prob(draws: Float[Array, "4"], level: Level, limits: Limits)
 
 
 def _draw_respawn_prob(draws: Float[Array, "4"], level: Level, limits: Limits) -> Level:
-    """Draw the chance per step that an object comes back anew."""
+    """Redraw the chance per step that an object comes back."""
     del limits
     drawn = log_uniform(draws[1], *RESPAWN_PROB_RANGE)
     slot = _pick(draws[0], _used(level))

@@ -39,7 +39,7 @@ class Learner:
         num_workers: environments B acted in side by side, ≥ 1.
         rollout_length: steps T between updates, ≥ 1.
         epochs: passes over a rollout in one update, ≥ 1; each is a step of descent per minibatch.
-        minibatches: equal parts a rollout is dealt into at random, anew for each epoch, ≥ 1. They divide T·B
+        minibatches: equal parts into which each epoch splits a rollout at random, ≥ 1. They divide T·B
             and not B alone: targets are there before the first step, so that a loss looks at samples one by
             one, and those of one worker are better spread over all parts.
     """

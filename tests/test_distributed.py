@@ -24,7 +24,7 @@ def test_job_of_two_processes_is_the_run_of_one(tmp_path):
 @pytest.mark.slow
 def test_job_stops_and_goes_on_as_one(in_this_process):
     assert in_this_process("train", "tiny", *FLAGS, "--run", "whole") == 0
-    # Only process 1 is told to stop.
+    # Only process 1 is asked to stop.
     ended, _ = run_job("train", "tiny", *FLAGS, "--run", "run", actions=("", "ask to stop"))
     assert [status for status, _, _ in ended] == [130, 130]
     assert [errors for _, _, errors in ended] == [

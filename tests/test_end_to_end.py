@@ -63,7 +63,7 @@ sys.exit(main(sys.argv[2:]))
 """
 """A command that dies by kill -9 while it writes the row of a generation, or before it puts a file in place.
 
-Its first argument is metrics.jsonl:GENERATION, or the file's name and how manieth time: NAME:NUMBER.
+Its first argument is metrics.jsonl:GENERATION, or the file's name and the number of the write: NAME:NUMBER.
 """
 
 

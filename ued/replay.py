@@ -107,7 +107,7 @@ class PrioritizedLevelReplay:
             )
         draw_key, edit_key = jax.random.split(key)
         slots = draw_slots(draw_key, self.probabilities(state), num_replayed)
-        # The first drawn goes to the first place that wants one: a later draw is of what the earlier ones left.
+        # The first drawn goes to the first place that wants one, because later draws choose among what is left.
         slots = slots[jnp.cumsum(wanted[num_new:]) - 1]
         slots = jnp.where(self._ready(state, num_replayed) & wanted[num_new:], slots, NOT_KEPT)
         replays = slots != NOT_KEPT

@@ -136,7 +136,7 @@ def table(verdicts: "list[Verdict]", title: str) -> Table:
         )
     shown.caption = (
         "ρ: Spearman's correlation over levels ± its standard error, with the exact regret of other agents of the rule "
-        "and with the score itself measured anew. regret gained: exact regret of replayed levels less the pool's. "
+        "and with the score itself measured again. regret gained: exact regret of replayed levels minus the pool's. "
         "seconds: to measure the score on the pool, beside the rule's own lives."
     )
     shown.caption_justify = "left"

@@ -1,4 +1,4 @@
-"""The flags of a command, read by tyro, whose complaints are told in one line."""
+"""The flags of a command, read by tyro, whose complaints become one line."""
 
 import difflib
 import re

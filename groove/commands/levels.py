@@ -147,7 +147,7 @@ def _solve(arguments: list[str]) -> int:
     for name, level in chosen.items():
         height, width = level.walls.shape
         if name in GENERATORS and not isinstance(generator(name).world, TabularGrid):
-            raise UsageError(f"{name}: no exact solver, its layout is drawn anew in every episode")
+            raise UsageError(f"{name}: no exact solver, its layout is drawn again in every episode")
         with one_line(ValueError):
             grid = TabularGrid(height, width, num_objects=level.object_types.shape[0])
         print(f"{float(optimal_return(grid, level)):9.4f} {float(random_return(grid, level)):9.4f}  {name}")

@@ -120,7 +120,7 @@ def _edits(config: TrainConfig, world: TabularGrid | RandomGrid) -> Edit:
     """Edits that stay within the limits of the distribution and, if they must, leave a prize in reach."""
     names, num_types = set(MUTATORS), None
     if isinstance(world, RandomGrid):
-        # Its episodes draw these places anew: such an edit would be the same task in another slot.
+        # Its episodes draw these places again, so such an edit would be the same task in another slot.
         names, num_types = names - {"move_start", "move_object"}, world.num_types
     if config.levels in DISTRIBUTIONS:
         drawn = DISTRIBUTIONS[config.levels]

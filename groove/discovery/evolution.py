@@ -50,7 +50,7 @@ def pairwise_ranks(population: Array, fitness: Float[Array, "P"], state: Any, pa
     Of candidates i and i + P/2 the winner gets −½, the loser ½, both 0 in a tie (GROOVE,
     arXiv:2310.02782, as corrected by its authors).
 
-    Differs: GROOVE's 1, 0 and ½ for winner, loser and tie are turned round and less their mean. The
+    Differs: GROOVE's 1, 0 and ½ for winner, loser and tie are negated and centred. The
     gradient is the same but for rounding: a tie's is exactly 0, and Adam makes a full step of any other.
 
     Args:
@@ -69,7 +69,7 @@ def pairwise_ranks(population: Array, fitness: Float[Array, "P"], state: Any, pa
 
 
 def _centred_ranks(population: Array, fitness: Float[Array, "P"], state: Any, params: Any) -> Float[Array, "P"]:
-    """evosax's centred ranks, exactly 0 where all are equal: of what rounding leaves of them Adam makes a full step."""
+    """Return evosax's centred ranks, zero on ties; otherwise Adam would turn rounding noise into a full step."""
     from evosax.core.fitness_shaping import centered_rank_fitness_shaping_fn
 
     ranks: Array = centered_rank_fitness_shaping_fn(population, fitness, state, params)
@@ -306,5 +306,5 @@ def _one_pair(population: PyTree, fitness: Float[Array, "P"], mean: PyTree) -> P
 
 
 def _strongly_typed(tree: PyTree) -> PyTree:
-    """The same arrays without weak types, which a checkpoint cannot hold and which would compile anew."""
+    """The same arrays without weak types, which a checkpoint cannot hold and which would compile again."""
     return jax.tree.map(lambda x: jax.lax.convert_element_type(x, jnp.asarray(x).dtype), tree)

@@ -17,7 +17,7 @@ FATAL = b"Terminating process because the JAX distributed service"
 NOT_MET = b"CoordinationService/RegisterTask"
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 HELD_SECONDS = 5.0
-"""An error of the runtime that was not the last thing said is told after so long."""
+"""Seconds after which an error of the runtime is reported although it was not the last line printed."""
 
 
 def supervise(lost: Callable[[str], str], not_met: str) -> None:
@@ -84,7 +84,7 @@ def _tell_the_end(status: int, held: bytes, said: bool, lost: Callable[[str], st
             reason = b" ".join(held.split(b"absl::Status: ")[-1].split()).split(b". ")[0].split(b" The tasks")[0]
             _write(f"{lost(reason.decode(errors='replace'))}\n".encode())
         return 1
-    # Beside its own reason for an end, which is told in one line, the runtime's is noise.
+    # Beside its own reason for an end, which is reported in one line, the runtime's is noise.
     ours = b"".join(line for line in held.splitlines(keepends=True) if line.startswith(b"groove: "))
     _write(ours if said or ours else held)
     if status < 0:

@@ -39,7 +39,7 @@ class Snapshot:
         capacity: slots for levels.
         replay_from: levels that must be kept before any is replayed.
         kept: n slots, all filled; `extras.optimal_return` holds what `solved` added.
-        chances: [n] by name of what the draw goes by; their sum is the chance to be the next one drawn.
+        chances: [n] by name of each component of the draw; their sum is the chance to be drawn next.
         num_evicted: levels that gave way, of sfl in the period that the kept ones are from.
         skipped: for each newer checkpoint that could not be used, why.
     """

@@ -1,4 +1,4 @@
-"""Pictures of what a curriculum did over the generations of a run, from its metrics."""
+"""Pictures of a curriculum over the generations of a run, from its metrics."""
 
 from pathlib import Path
 from typing import Any

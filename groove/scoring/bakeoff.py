@@ -40,7 +40,7 @@ class Verdict:
         score: its name, with the number of antagonists where it has any.
         regret_correlation: Spearman's correlation with the exact regret of other agents of the rule.
         regret_correlation_error: its standard error over levels.
-        retest_correlation: Spearman's correlation of the score with itself, measured anew.
+        retest_correlation: Spearman's correlation of the score with itself, measured again.
         retest_correlation_error: its standard error over levels.
         regret_gain: exact regret of replayed levels less that of the pool, in returns.
         regret_gain_error: its standard error over levels.

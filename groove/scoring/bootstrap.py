@@ -1,6 +1,6 @@
 """Bootstrap intervals of aggregates (Agarwal et al. 2021, arXiv:2108.13264).
 
-What is drawn anew is what another experiment would have drawn anew: meta-seeds and levels where levels are a
+The bootstrap resamples what another experiment would have drawn again: meta-seeds and levels where levels are a
 sample (crossed), the seeds of each task where tasks are fixed (stratified), and the meta-seeds around them
 where several meta-trained rules are compared (hierarchical).
 """
@@ -36,7 +36,7 @@ def crossed_bootstrap(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Percentile interval of an aggregate: meta-seeds and levels are drawn anew, each with all of the other.
+    """Percentile interval of an aggregate: meta-seeds and levels are resampled, each with all of the other.
 
     The two are crossed, since the rules of all meta-seeds are scored on the same levels: drawn apart in
     each row, the luck of the levels would cancel out between the rows.
@@ -72,7 +72,7 @@ def stratified_bootstrap(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Percentile interval of an aggregate: seeds are drawn anew, apart within each task; tasks are fixed.
+    """Percentile interval of an aggregate: seeds are resampled separately within each task; tasks are fixed.
 
     Args:
         scores: [S, n], a row for each seed, a column for each task; NaN where a run is absent. A task has as
@@ -100,7 +100,7 @@ def hierarchical_bootstrap(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Percentile interval of an aggregate: meta-seeds are drawn anew, then seeds within each drawn one and task.
+    """Percentile interval of an aggregate: meta-seeds are resampled, then seeds within each drawn one and task.
 
     Args:
         scores: [M, S, n], of the rules of M meta-seeds; NaN where a run is absent.
@@ -131,7 +131,7 @@ def task_bootstrap(
 ) -> Interval:
     """Percentile interval of a statistic where tasks are a sample themselves, as drawn levels are.
 
-    Tasks are drawn anew with all their runs, the same ones for all samples; a task has too few runs to draw from.
+    Tasks are resampled with all their runs, the same ones for all samples; a task has too few runs to draw from.
 
     Args:
         samples: each [S, n] with S of its own, NaN where a run is absent.
@@ -160,9 +160,9 @@ def matrix_bootstrap(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Percentile interval of a statistic of one or more score matrices, all drawn anew as in `hierarchical_bootstrap`.
+    """Percentile interval of a statistic of one or more score matrices, all resampled as in `hierarchical_bootstrap`.
 
-    With `[x[None], y[None]]` and `probability_of_improvement`, both sides are drawn anew, stratified by task.
+    With `[x[None], y[None]]` and `probability_of_improvement`, both sides are resampled, stratified by task.
 
     Args:
         samples: each [M, S, n] with M and S of its own, NaN where a run is absent; drawn apart from each other.

@@ -35,7 +35,7 @@ def of_aggregate(
     Args:
         samples: the scores of each meta-seed, [S, n] alike; NaN for agents that broke.
         aggregate: of a vector of scores.
-        drawn: tasks are a sample and are drawn anew; otherwise seeds are, within each task.
+        drawn: tasks are a sample and are resampled; otherwise seeds are, within each task.
         num_resamples: draws behind the interval.
 
     Returns:

@@ -16,7 +16,7 @@ def iqm(scores: Float[np.ndarray, "..."]) -> float:
         scores: any shape, at least one; a quarter of the number is rounded down.
 
     Returns:
-        The mean of what is left.
+        The mean of the remaining values.
 
     Raises:
         ValueError: a score is not finite; it would sort among the best and be cut away.

@@ -102,7 +102,7 @@ class Contestant:
             )
 
     def fingerprint(self, environment: Environment) -> str:
-        """SHA-256 of what the contestant brings to an environment.
+        """Return the SHA-256 of the contestant's rule, weights and settings in an environment.
 
         Args:
             environment: where it lives.

@@ -46,7 +46,7 @@ class NamedWorld:
         rows: the map, '#' for walls and '.' for free cells; all of one length.
         types: the object types.
         max_steps: steps after which an episode is cut, ≥ 1.
-        is_random: whether agent and objects are drawn anew in every episode and observed as
+        is_random: whether agent and objects are drawn again in every episode and observed as
             planes, one per type; otherwise the level fixes them and the observation is an integer.
         lifetime: updates, ≥ 1.
         num_moves: 5 or 9, as in TabularGrid.
@@ -114,7 +114,7 @@ def open_field(height: int, width: int) -> tuple[str, ...]:
     return (FREE * width,) * height
 
 
-# The paper shows its two walled maps as small figures only; these two are drawn anew after its
+# The paper shows its two walled maps as small figures only; these two are redrawn after its
 # description: a vertical wall with two gaps, and a vertical and a horizontal wall with two gaps each.
 VERTICAL_WALL = (
     "....#....",

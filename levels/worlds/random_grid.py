@@ -1,4 +1,4 @@
-"""The LPG grid world (arXiv:2007.08794, appendix) whose layout is drawn anew: observed as planes."""
+"""The LPG grid world (arXiv:2007.08794, appendix) whose layout is drawn in every episode: observed as planes."""
 
 import math
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def free_rank(draw: Float[Array, ""], taken: Int[Array, "K"], num_free: Int[Arra
 
 @dataclass(frozen=True)
 class RandomGrid:
-    """Grid world (levels.world.World) that draws agent and objects anew in every episode.
+    """Grid world (levels.world.World) that draws agent and objects again in every episode.
 
     An object that comes back does so on a free cell that holds neither agent nor object. The
     observation is binary planes [types + 2, H, W]: one per object type, the agent's, the walls'.

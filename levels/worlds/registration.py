@@ -22,7 +22,7 @@ def make_grid_world(**grid: Any) -> GridWorld:
 
 
 def make_random_grid_world(num_types: int = 3, **grid: Any) -> GridWorld:
-    """A grid world whose layout is drawn anew in every episode.
+    """A grid world whose layout is drawn again in every episode.
 
     Args:
         num_types: planes of object types, ≥ 1.

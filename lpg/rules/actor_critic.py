@@ -40,7 +40,7 @@ def critic_value(prediction: Float[Array, "... 1"]) -> Float[Array, "..."]:
 
 
 def normalised(advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
-    """Advantages less their mean, divided by their deviation.
+    """Return advantages minus their mean, divided by their standard deviation.
 
     Args:
         advantage: [T, B].
@@ -60,7 +60,7 @@ class A2C:
     Attributes:
         discount: γ in [0, 1].
         trace: λ of the advantage estimate in [0, 1].
-        normalise: divide advantages by their deviation over the rollout, less their mean.
+        normalise: centre advantages over the rollout and divide by their standard deviation.
     """
 
     discount: float = 0.99

@@ -81,7 +81,7 @@ class LPG:
         embedding_size: width of φ's hidden layer, ≥ 1.
         cell: "gru" (GROOVE) or "lstm" (LPG).
         lifetime_inputs: read the lifetime (TA-LPG).
-        precision: of the recurrent products; a matter of the device, not of what the rule is.
+        precision: precision of the recurrent products; it depends on the device and is no part of the rule.
     """
 
     prediction_size: int = 8

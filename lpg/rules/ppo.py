@@ -30,7 +30,7 @@ class DriftRule(A2C, ABC):
     and its gradient are 0, and the first step of descent is A2C's.
 
     Attributes:
-        normalise: divide advantages by their deviation over each minibatch, less their mean. A2C does so over
+        normalise: centre advantages over each minibatch and divide by their standard deviation. A2C does so over
             the rollout; for PPO the minibatch is what reference code does (Huang et al. 2022, "The 37
             implementation details of proximal policy optimization").
     """

@@ -21,7 +21,7 @@ RETURNS = np.arange(8.0) - 20
 
 
 class ToldPopulation:
-    """Keeps the lives it is given and returns what it is told to: two episodes, ½ below and above it."""
+    """Keeps the lives it is given and returns what the test prescribes: two episodes, ½ below and above it."""
 
     def __init__(self, learner):
         self.learner = learner

@@ -163,7 +163,7 @@ def test_update_of_a_table_builds_no_one_hot(name):
 
 
 class TellsProgress(A2C):
-    """A2C that reports where in its life the agent was told to be."""
+    """A2C that reports where in its life the agent was said to be."""
 
     def targets(self, meta_params, outputs, next_prediction, rollout, progress):
         return super().targets(meta_params, outputs, next_prediction, rollout, progress), progress

@@ -1,4 +1,4 @@
-"""What every curriculum promises, whatever becomes of its levels; and domain randomisation."""
+"""What every curriculum promises, whatever happens to its levels; and domain randomisation."""
 
 import functools
 

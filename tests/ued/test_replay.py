@@ -148,7 +148,7 @@ def test_without_replayed_levels_there_is_nothing_to_edit():
 
 @pytest.mark.parametrize("wanted", [[False, True, False, True], [True, True, True, False]])
 def test_a_place_that_wants_a_level_gets_the_first_draw(wanted):
-    # The second draw is of what the first one left: the worse the better the place would otherwise be.
+    # The second draw chooses among what the first one left: the worse the better the place would otherwise be.
     state, num_samples = state_with([1.0, 2.0, 3.0, 4.0]), 20_000
     after, batch = samples(PLR, state, num_samples, jnp.asarray(wanted))
     place = 3 if wanted[3] else 2

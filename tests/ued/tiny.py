@@ -12,7 +12,7 @@ from ued.scores import Score
 NUM_PLACES, CAPACITY = 4, 6
 
 GIVEN = Score(lambda outcome: outcome.agent_return)
-"""A score that is told: the return of the agents."""
+"""A score that is given: the return of the agents."""
 
 
 def edit(key, level):

@@ -14,7 +14,7 @@ from levels.time_limit import NO_LIMIT, TimeLimit, time_limit
 from levels.worlds.adapters.library_world import LibraryWorld, require_known
 
 AGENT = 0
-"""The agent's player id. Pgx draws anew in every episode which player begins."""
+"""The agent's player id. Pgx draws in every episode which player begins."""
 
 FREEWAY_STEPS = 2500
 """Steps of an episode of minatar-freeway, which Pgx would call a termination one step later."""

@@ -16,7 +16,7 @@ FOLLOWS_GRADIENT = {"population_size": 8, "learning_rate": 0.1, "learning_rate_d
 
 @functools.cache
 def search_of(strategy="Open_ES", **numbers):
-    """A search over trees like MEAN; cached, for evosax compiles for each object anew."""
+    """A search over trees like MEAN; cached, because evosax compiles for each object again."""
     return Evolution(strategy, **{"population_size": 16, "sigma": 0.1} | numbers).search(MEAN)
 
 

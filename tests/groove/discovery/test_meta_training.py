@@ -16,7 +16,7 @@ NO_PAIRS = "SNES"
 
 
 class RecordingPopulation:
-    """Keeps the lives it is given and returns what it is told to."""
+    """Keeps the lives it is given and returns what the test prescribes."""
 
     def __init__(self, learner, returns):
         self.learner, self.returns = learner, jnp.asarray(returns, jnp.float32)

@@ -1,4 +1,4 @@
-"""Jobs: bad flags, and processes whose end is told in one line."""
+"""Jobs: bad flags, and processes whose end is reported in one line."""
 
 import os
 import signal

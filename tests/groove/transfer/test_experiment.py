@@ -36,7 +36,7 @@ def make(tmp_path, rule):
 
 
 def live(experiment, stop_after=None):
-    """Runs an experiment; lives by rule and what was told."""
+    """Runs an experiment; lives by rule and the reported progress."""
     listener, told = tiny.Listener(tiny.runner(experiment.setting)), []
 
     def tell(progress):

@@ -86,7 +86,7 @@ def test_validation_environments_are_none_of_the_suites(name):
 
 
 def nameless(environment):
-    """A fingerprint of what is played: without its name and its budget, with what a gymnax environment holds."""
+    """A fingerprint without the name and the budget, and with the settings of a gymnax environment."""
     levels, world = environment.levels, environment.world
     lifetimes_apart = levels.replace(lifetime=np.zeros(1)) if hasattr(levels, "lifetime") else levels
     same = replace(environment, name="", lifetime=1.0, num_updates=1, num_steps=None, levels=lifetimes_apart)

@@ -64,7 +64,7 @@ def test_chain_of_one_step_pays_at_once(keys, is_right):
 def test_chain_shows_the_right_action_first_and_then_the_position(keys, is_right):
     observations, _, _ = played(PLAIN, keys, is_right)
     assert np.array_equal(observations[:, 1:], np.broadcast_to(np.arange(2, 10), (400, 8)))
-    # Drawn anew in every episode: 200 of 400 ± 4 standard errors of 10.
+    # Drawn again in every episode: 200 of 400 ± 4 standard errors of 10.
     assert set(observations[:, 0].tolist()) == {0, 1}
     assert abs(observations[:, 0].sum() - 200) < 40
     assert observations.max() < PLAIN.observation_space().n

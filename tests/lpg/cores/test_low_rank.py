@@ -1,4 +1,4 @@
-"""Low-rank matrices: the arrays they stand for, and how candidates are told apart."""
+"""Low-rank matrices: the arrays they stand for, and how candidates are distinguished."""
 
 import jax
 import jax.numpy as jnp

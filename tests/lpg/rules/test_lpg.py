@@ -84,7 +84,7 @@ def test_targets_agree_with_the_restatement(name):
     [
         (LPG(), 203_946),
         (LPG(lifetime_inputs=True), 205_482),
-        # φ 31·16 + 17, LSTM (5 + 256 + 1)·4·256, heads 257·(1 + 30): the paper's own sizes, less its input γ.
+        # φ 31·16 + 17, LSTM (5 + 256 + 1)·4·256, heads 257·(1 + 30): the paper's own sizes, without its input γ.
         (LPG(prediction_size=30, cell="lstm"), 276_768),
     ],
     ids=["lpg", "ta_lpg", "lstm"],

@@ -17,6 +17,7 @@ LIMIT = 300
 STUBBED = """
 import os, resource, signal, sys
 import groove.commands.train
+from groove.commands.main import main
 
 action, *arguments = sys.argv[1:]
 build, calls = groove.commands.train._build, 0
@@ -44,7 +45,7 @@ def stubbed(*config):
     return build(*config)
 
 groove.commands.train._build = stubbed
-sys.exit(groove.commands.main.main(arguments))
+sys.exit(main(arguments))
 """
 """A command whose agents' lives cost nothing. Its first argument says what it does when generation 3 is logged."""
 

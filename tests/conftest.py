@@ -1,6 +1,7 @@
 """Settles JAX before any test module imports it, and has the shapes of public functions checked."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import jaxtyping
@@ -12,7 +13,10 @@ ROOT = Path(__file__).parent.parent
 # The variables reach the commands that tests start as processes of their own, too. Programs that run for
 # milliseconds need neither optimisation nor XLA's newer code generator, which take half of the time of compiling them.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "jax")
-QUICK_TO_COMPILE = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+QUICK_TO_COMPILE = "--xla_backend_optimization_level=0"
+if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
+    # XLA aborts the process at a flag that it does not know; jaxlib 0.11 has the newer code generator alone.
+    QUICK_TO_COMPILE += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK_TO_COMPILE}"
 jaxtyping.install_import_hook(["levels", "lpg", "ued"], f"{tests.shape_checks.__name__}.check_calls")
 

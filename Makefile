@@ -2,7 +2,7 @@
 # add requirements-test.lock. PYTHON chooses the interpreter that VENV is made from.
 
 PYTHON ?= python3
-VENV ?= .venv
+VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TEST_INSTALLED := $(VENV)/.test-installed

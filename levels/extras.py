@@ -6,13 +6,14 @@ DISTRIBUTION = "groove-rl"
 """Name of the distribution that holds groove, lpg, ued and levels."""
 
 
-def install_hint(extra: str) -> str:
+def install_hint(extra: str, package: str) -> str:
     """Return the command that installs what an extra asks for.
 
     It names the libraries rather than the extra, so that it works the same from a clone, a wheel or an index.
 
     Args:
         extra: a key of pyproject.toml's optional dependencies.
+        package: what to install where this project itself is not installed.
 
     Returns:
         One line, such as "pip install 'brax<0.15,>=0.14.2'".
@@ -23,4 +24,4 @@ def install_hint(extra: str) -> str:
         declared = []
     marked = (requirement.partition(";") for requirement in declared)
     wanted = [name.strip() for name, _, marker in marked if marker.replace("'", '"').strip() == f'extra == "{extra}"']
-    return "pip install " + " ".join(f"'{name}'" for name in wanted or [extra])
+    return "pip install " + " ".join(f"'{name}'" for name in wanted or [package])

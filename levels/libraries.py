@@ -63,7 +63,7 @@ def library_environment(name: str) -> tuple[World, PyTree]:
     except ModuleNotFoundError as error:
         if error.name != module:
             raise ValueError(f"{name} needs {module}, which does not import: {error}") from error
-        raise ValueError(f"{name} needs {module}, which is not installed: {install_hint(extra)}") from None
+        raise ValueError(f"{name} needs {module}, which is not installed: {install_hint(extra, module)}") from None
     except ImportError as error:
         raise ValueError(f"{name} needs {module}, which does not import: {error}") from error
     return importlib.import_module(adapter).environment(env_name)

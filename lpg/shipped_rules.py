@@ -9,12 +9,12 @@ SHIPPED = {path.stem: path for path in sorted((Path(__file__).parent / "shipped"
 def rule_path(rule: Path | str) -> Path:
     """Return the file of a rule that is given by name or by path.
 
-    A shipped rule's name wins over a file of that name in the working directory, which `./NAME` still reaches.
+    A shipped rule's name wins over a file of that name in the working directory, which `./NAME` or a `Path` reaches.
 
     Args:
-        rule: a key of `SHIPPED`, or the path of a rule file.
+        rule: a key of `SHIPPED`, as a string, or the path of a rule file.
 
     Returns:
         The path of the file; it need not exist.
     """
-    return SHIPPED.get(str(rule), Path(rule))
+    return SHIPPED[rule] if isinstance(rule, str) and rule in SHIPPED else Path(rule)

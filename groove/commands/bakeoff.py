@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class BakeoffFlags:
     """Compare all scores on one pool of levels: correlation with exact regret, noise, gain by replay, price."""
 
-    rule: tyro.conf.Positional[Path]
+    rule: tyro.conf.Positional[str]
     """Shipped rule or rule file; its agents have the workers, steps and step sizes they had in its meta-training."""
     levels: str = "all"
     """Level distribution of the pool, of a grid with an exact solver."""

@@ -29,7 +29,7 @@ RULES = {
 class RulesFlags:
     """List the update rules, and the rule files given, or those shipped and those under runs/."""
 
-    files: tyro.conf.Positional[tuple[Path, ...]] = ()
+    files: tyro.conf.Positional[tuple[str, ...]] = ()
     """Rule files; the shipped ones and those under runs/ by default."""
 
 
@@ -49,7 +49,7 @@ def rules(arguments: list[str]) -> int:
         for name, text in RULES.items():
             console.print(f"{name:10s} {text}", highlight=False)
     if flags.files:
-        rule_files = {str(path): rule_path(path) for path in flags.files}
+        rule_files = {name: rule_path(name) for name in flags.files}
     else:
         found = sorted(Path("runs").rglob("*.safetensors"))
         rule_files = SHIPPED | {str(path): path for path in found if path.parent.name != "checkpoints"}

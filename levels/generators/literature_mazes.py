@@ -56,7 +56,7 @@ def _prefabs() -> dict[str, str]:
     """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise ValueError(f"the literature's mazes need the package {PACKAGE}: {install_hint('literature')}")
+        raise ValueError(f"the literature's mazes need the package {PACKAGE}: {install_hint('literature', PACKAGE)}")
     path = Path(spec.submodule_search_locations[0]) / MODULE
     if not path.is_file():
         raise ValueError(f"{path} must hold the literature's mazes, but there is no such file")

@@ -1,4 +1,4 @@
-"""Shipped rules: found by name, equal to the recorded runs they come from, packed into the wheel."""
+"""Shipped rules: found by name, equal to the recorded runs they come from."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_rule_path_prefers_the_name_of_a_shipped_rule():
     assert rule_path("laptop") == SHIPPED["laptop"]
-    assert rule_path("./laptop.safetensors") == Path("laptop.safetensors")
+    assert rule_path("./laptop") == rule_path(Path("laptop")) == Path("laptop")
 
 
 @pytest.mark.parametrize("name", SHIPPED)

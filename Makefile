@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 TEST_INSTALLED := $(VENV)/.test-installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 UV ?= $(if $(wildcard $(BIN)/uv),$(BIN)/uv,uv)
-LOCK := pip compile pyproject.toml --group build --universal --generate-hashes --no-strip-extras --upgrade --quiet \
+UV_COMPILE := pip compile pyproject.toml --group build --universal --generate-hashes --no-strip-extras --upgrade --quiet \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
@@ -87,8 +87,8 @@ readme: $(INSTALLED)
 lock:
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	@echo "==> requirements.lock and requirements-test.lock from pyproject.toml"
-	@$(UV) $(LOCK) --output-file requirements.lock
-	@$(UV) $(LOCK) --extra dev --constraint requirements.lock --output-file requirements-test.lock
+	@$(UV) $(UV_COMPILE) --output-file requirements.lock
+	@$(UV) $(UV_COMPILE) --extra dev --constraint requirements.lock --output-file requirements-test.lock
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class CommandError(Exception):
-    """Why a command cannot go on, told in one line."""
+    """The reason why a command cannot go on, in one line."""
 
     status = 1
 
@@ -35,7 +35,7 @@ def choose(kind: str, name: str, known: Iterable[str]) -> None:
 
 @contextmanager
 def one_line(*kinds: type[Exception], prefix: str = "", kind: type[CommandError] = UsageError) -> Iterator[None]:
-    """Tell errors of some kinds in one line, as mistakes on the command line if not said otherwise.
+    """Turn errors of some kinds into one line, by default as mistakes on the command line.
 
     Args:
         kinds: of the errors.
@@ -53,8 +53,8 @@ def one_line(*kinds: type[Exception], prefix: str = "", kind: type[CommandError]
         raise kind(f"{prefix}{error}") from error
 
 
-def told(error: CommandError | KeyboardInterrupt | BrokenPipeError) -> int:
-    """Tell why a command ended.
+def report(error: CommandError | KeyboardInterrupt | BrokenPipeError) -> int:
+    """Report in one line why a command ended.
 
     Args:
         error: that ended it.

@@ -10,7 +10,7 @@ MAY_IMPORT = {"levels": set(), "ued": set(), "lpg": {"levels"}, "groove": {"leve
 """For each package, the other packages that it may import. Nobody imports groove."""
 
 FLOORS = [
-    {"errors", "config", "figure_style"},
+    {"errors", "config", "figure_style", "versions"},
     {"records"},
     {"job"},
     {"discovery"},

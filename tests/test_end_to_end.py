@@ -283,7 +283,11 @@ def test_results_without_a_standard_error_are_json(stubbed):
 def test_seeds_differ_in_training_and_agree_on_the_heldout_levels(stubbed, monkeypatch):
     drawn = []
     draw = draw_level_set
-    recorded = lambda *arguments: drawn.append(draw(*arguments)) or drawn[-1]  # noqa: E731
+
+    def recorded(*arguments):
+        drawn.append(draw(*arguments))
+        return drawn[-1]
+
     monkeypatch.setattr("groove.run.train.draw_level_set", recorded)
     for seed in (0, 1):
         assert stubbed("train", "tiny", "--run", f"seed-{seed}", "--seed", seed, "--generations", 1) == 0

@@ -1,4 +1,4 @@
-"""The lock files install with any pip, this year and next."""
+"""The lock files name every extra that the installed packages ask for."""
 
 from importlib.metadata import distributions
 from pathlib import Path
@@ -16,7 +16,7 @@ def read(lock):
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_lock_pins_every_extra_that_a_locked_package_asks_for(lock):
+def test_lock_pins_every_extra_that_an_installed_package_asks_for(lock):
     assert missing_extras(read(lock), distributions()) == []
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from groove import __version__
-from groove.errors import CommandError, choose, told
+from groove.errors import CommandError, choose, report
 
 COMMANDS = {
     "train": ("groove.commands.train", "train", "meta-train a rule: groove train EXPERIMENT [--flags]"),
@@ -80,4 +80,4 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except (CommandError, KeyboardInterrupt, BrokenPipeError) as error:
-        return told(error)
+        return report(error)

@@ -58,7 +58,7 @@ def rules(arguments: list[str]) -> int:
 
 
 def _table(files: dict[str, Path], refuse: bool) -> Table:
-    """A row for each file by its name; one that cannot be read is refused, or told in its row."""
+    """A row for each file by its name; one that cannot be read is refused, or reported in its row."""
     from rich.markup import escape
 
     from lpg.rule_file import RuleFileError, read_rule_header

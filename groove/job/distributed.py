@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from groove.errors import CommandError, UsageError, told
+from groove.errors import CommandError, UsageError, report
 from groove.job.supervision import supervise
 
 START_SECONDS = 180
@@ -129,7 +129,7 @@ def job(flags: JobFlags, run: Path | None) -> Iterator[Job]:
         yield place
         _leave_together()
     except (CommandError, KeyboardInterrupt, BrokenPipeError) as error:
-        _leave_alone(told(error))
+        _leave_alone(report(error))
     except BaseException as error:
         if LOST_PROCESS.search(str(error)):
             # At once: print writes the end of the line by itself, and the runtime may end the process in between.

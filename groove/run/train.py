@@ -3,7 +3,6 @@
 import dataclasses
 import time
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import jax
@@ -11,7 +10,6 @@ import numpy as np
 from jaxtyping import PyTree
 from rich.console import Console
 
-from groove import __version__
 from groove.building import (
     build_generator,
     build_hyperparameters,
@@ -39,6 +37,7 @@ from groove.scoring.heldout import (
     draw_level_set,
     stream_key,
 )
+from groove.versions import recorded_versions
 from lpg.rules.actor_critic import A2C
 
 VALIDATION_LEVELS = 128
@@ -80,7 +79,7 @@ class Run:
         """What `config.json` and a rule's provenance say of the run: config, versions, devices."""
         return {
             "config": self.config.to_json(),
-            "versions": {"groove": __version__, **{package: version(package) for package in PACKAGES}},
+            "versions": recorded_versions(*PACKAGES),
             "devices": [device.device_kind for device in self._mesh.devices.flat],
         }
 

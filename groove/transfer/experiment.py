@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 
-from groove import __version__
 from groove.transfer.contestants import RANDOM, Contestant, hand_written
 from groove.transfer.environments import Environment
 from groove.transfer.results import Row, RunKey, append_results, read_results
@@ -21,6 +20,7 @@ from groove.transfer.runner import Batch, Runner, Setting, groups
 from groove.transfer.scores import ANCHOR, SuiteScores, suite_scores
 from groove.transfer.suites import SUITES
 from groove.transfer.summary import summarise
+from groove.versions import recorded_versions
 from lpg.atomic_file import replacing
 
 
@@ -113,7 +113,7 @@ class Experiment:
                 }
                 for suite, own in self.suites.items()
             },
-            "versions": {"groove": __version__, **{name: version(name) for name in ("jax", "gymnax")}},
+            "versions": recorded_versions("jax", "gymnax"),
         }
 
     def open(self) -> None:

@@ -15,6 +15,10 @@ def test_rule_path_prefers_the_name_of_a_shipped_rule():
     assert rule_path("./laptop") == rule_path(Path("laptop")) == Path("laptop")
 
 
+def test_every_packaged_rule_has_a_name():
+    assert set(SHIPPED.values()) == set(SHIPPED["laptop"].parent.iterdir())
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_rule_is_that_of_its_recorded_run(name):
     assert SHIPPED[name].read_bytes() == (ROOT / "runs" / "published" / name / "rule.safetensors").read_bytes()

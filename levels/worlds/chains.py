@@ -33,7 +33,7 @@ class ChainState(EnvState):
     time: Int[Array, ""]  # [] int32, steps taken
     right_action: Int[Array, ""]  # [] int32, 0 or 1, the first action that will pay
     chose_right: Bool[Array, ""]  # [] bool, whether the first action was the right one
-    distractors: Bool[Array, "D"]  # [D] bool, observed bits that mean nothing
+    distractors: Bool[Array, "D"] | None  # [D] bool, observed bits that mean nothing; None where there are none
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class DelayedChain(Environment[ChainState, ChainLevel]):
             time=jnp.int32(0),
             right_action=jax.random.bernoulli(action_key).astype(jnp.int32),
             chose_right=jnp.zeros((), bool),
-            distractors=jax.random.bernoulli(distractor_key, shape=(self.num_distractors,)),
+            distractors=self._distractors(distractor_key),
         )
         return self.observe(key, state, None, params), state
 
@@ -97,7 +97,7 @@ class DelayedChain(Environment[ChainState, ChainLevel]):
             time=state.time + 1,
             right_action=state.right_action,
             chose_right=jnp.where(is_first, action == state.right_action, state.chose_right),
-            distractors=jax.random.bernoulli(distractor_key, shape=(self.num_distractors,)),
+            distractors=self._distractors(distractor_key),
         )
         terminated = self.is_terminated(next_state, params)
         between = jnp.zeros(())
@@ -129,14 +129,18 @@ class DelayedChain(Environment[ChainState, ChainLevel]):
 
     def state_space(self, params: ChainLevel | None = None) -> spaces.Dict:
         del params
-        return spaces.Dict(
-            {
-                "time": spaces.Discrete(self.max_length + 1),
-                "right_action": spaces.Discrete(2),
-                "chose_right": spaces.Discrete(2),
-                "distractors": spaces.Box(0, 1, (self.num_distractors,), jnp.bool_),
-            }
-        )
+        parts = {
+            "time": spaces.Discrete(self.max_length + 1),
+            "right_action": spaces.Discrete(2),
+            "chose_right": spaces.Discrete(2),
+        }
+        if self.num_distractors:
+            parts["distractors"] = spaces.Box(0, 1, (self.num_distractors,), jnp.bool_)
+        return spaces.Dict(parts)
+
+    def _distractors(self, key: Key[Array, ""]) -> Bool[Array, "D"] | None:
+        # None rather than an empty array, at which XLA of jaxlib 0.11 crashes once a scan is spread over devices.
+        return jax.random.bernoulli(key, shape=(self.num_distractors,)) if self.num_distractors else None
 
 
 def chain_level(length: Int[Array, ""], lifetime: int) -> ChainLevel:

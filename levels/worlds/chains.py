@@ -109,7 +109,7 @@ class DelayedChain(Environment[ChainState, ChainLevel]):
     def observe(self, key: Key[Array, ""], state: ChainState, action: Any, params: ChainLevel) -> Array:
         del key, action, params
         is_first = state.time == 0
-        if self.num_distractors == 0:
+        if state.distractors is None:
             return jnp.where(is_first, state.right_action, state.time + 1)
         relevant = (jnp.arange(NUM_RELEVANT_BITS) == state.right_action) & is_first
         return jnp.concatenate([relevant, state.distractors])

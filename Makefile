@@ -1,5 +1,5 @@
-# Everything runs in VENV. `make run` installs requirements.lock there, which has no test tooling; tests, lint and types
-# add requirements-test.lock. PYTHON chooses the interpreter that VENV is made from.
+# Everything runs in VENV. `make run` installs requirements.lock there, which has no test tools; tests, lint and types
+# need requirements-test.lock, which has all of it and the tools. PYTHON chooses the interpreter that VENV is made from.
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,6 +16,7 @@ UV_COMPILE := pip compile pyproject.toml --group build --universal --generate-ha
 .DELETE_ON_ERROR:
 
 help:
+	@echo "make setup   install what a run needs into $(VENV); make setup-test: and the test tools"
 	@echo "make run     set up, meta-train a rule (experiment tiny) into a new folder under runs/"
 	@echo "make test    set up, run the tests"
 	@echo "make lint    ruff: rules and format"
@@ -32,20 +33,24 @@ setup: $(INSTALLED)
 setup-test: $(TEST_INSTALLED)
 
 $(INSTALLED): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "groove needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version 2>&1): name another with make PYTHON=..." >&2; exit 1; }
-	@echo "==> environment $(VENV) from $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv $(VENV)
-	@echo "==> installing the versions of requirements.lock (once; a few minutes on a slow line)"
-	@$(PIP_INSTALL) --require-hashes -r requirements.lock
-	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	$(call install,requirements.lock)
 	@touch $@
-	@echo "==> installed"
 
-$(TEST_INSTALLED): $(INSTALLED) requirements-test.lock
-	@echo "==> installing the test tools of requirements-test.lock"
-	@$(PIP_INSTALL) --require-hashes -r requirements-test.lock
-	@touch $@
+$(TEST_INSTALLED): requirements-test.lock requirements.lock pyproject.toml
+	$(call install,requirements-test.lock)
+	@touch $(INSTALLED) $@
+
+# The project and the pins of one lock file, from nothing or onto what is there.
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+  echo "groove needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version 2>&1): name another with make PYTHON=..." >&2; exit 1; }
+@echo "==> environment $(VENV) from $$($(PYTHON) --version)"
+@$(PYTHON) -m venv $(VENV)
+@echo "==> installing the versions of $(1) (once; a few minutes on a slow line)"
+@$(PIP_INSTALL) --require-hashes -r $(1)
+@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+@echo "==> installed"
+endef
 
 run: $(INSTALLED)
 	@echo "==> groove train tiny"

@@ -1,5 +1,7 @@
 """The optional dependencies of this project."""
 
+import shlex
+import sys
 from importlib.metadata import PackageNotFoundError, requires
 
 DISTRIBUTION = "groove-rl"
@@ -9,14 +11,15 @@ DISTRIBUTION = "groove-rl"
 def install_hint(extra: str, package: str) -> str:
     """Return the command that installs what an extra asks for.
 
-    It names the libraries rather than the extra, so that it works the same from a clone, a wheel or an index.
+    It names the libraries rather than the extra, so that it works the same from a clone, a wheel or an index, and this
+    interpreter, whose environment need not be activated.
 
     Args:
         extra: a key of pyproject.toml's optional dependencies.
         package: what to install where this project itself is not installed.
 
     Returns:
-        One line, such as "pip install 'brax<0.15,>=0.14.2'".
+        One line, such as "/home/me/env/bin/python -m pip install 'brax<0.15,>=0.14.2'".
     """
     try:
         declared = requires(DISTRIBUTION) or []
@@ -24,4 +27,4 @@ def install_hint(extra: str, package: str) -> str:
         declared = []
     marked = (requirement.partition(";") for requirement in declared)
     wanted = [name.strip() for name, _, marker in marked if marker.replace("'", '"').strip() == f'extra == "{extra}"']
-    return "pip install " + " ".join(f"'{name}'" for name in wanted or [package])
+    return shlex.join([sys.executable, "-m", "pip", "install"]) + "".join(f" '{name}'" for name in wanted or [package])

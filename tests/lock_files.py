@@ -43,7 +43,8 @@ def missing_extras(lock: str, distributions: Iterable[Distribution]) -> list[str
     """Return what pip refuses, or will refuse once a package releases again, in hash-checking mode.
 
     pip 23 takes `coverage==7` as the pin of a request for `coverage[toml]` only as long as 7 is the newest release.
-    Python versions and platforms in the markers are not looked at, since the lock serves all of them.
+    Python versions and platforms in the markers are not looked at, since the lock serves all of them. What is pinned
+    for other platforms alone is not installed here, and so not looked at.
 
     Args:
         lock: text of the lock file.

@@ -1,6 +1,7 @@
 """What a message says of an optional library that is missing."""
 
 import re
+import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
@@ -32,4 +33,4 @@ def test_install_hint_works_in_a_source_tree_that_was_never_installed(monkeypatc
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(levels.extras, "requires", absent)
-    assert install_hint("literature", "jaxued") == "pip install 'jaxued'"
+    assert install_hint("literature", "jaxued") == f"{sys.executable} -m pip install 'jaxued'"

@@ -217,7 +217,8 @@ def test_library_environment_refuses_an_unknown_library(name, message):
 def test_library_environment_says_how_to_install_what_is_missing(monkeypatch):
     monkeypatch.setitem(LIBRARIES, "brax", Library("levels.worlds.adapters.brax", "no_such_library", "brax"))
     with pytest.raises(
-        ValueError, match=r"^brax:ant needs no_such_library, which is not installed: pip install 'brax[<>=.,0-9]+'$"
+        ValueError,
+        match=r"^brax:ant needs no_such_library, which is not installed: .* -m pip install 'brax[<>=.,0-9]+'$",
     ):
         library_environment("brax:ant")
 

@@ -23,9 +23,6 @@ from groove.job.devices import configure, lives_mesh
 from levels.world import GymnaxWorld
 from lpg.baselines import BASELINES
 from lpg.learner import Learner
-from lpg.networks import network_for
-from lpg.optimizer import Optimizer
-from lpg.policy import num_logits
 from lpg.update_rule import Hyperparameters
 
 STEPS = 500_000
@@ -85,11 +82,9 @@ def live(environment: str, rule: str, seeds: range, settings: list[Setting]) -> 
 
     env, level = gymnax.make(environment)
     world, baseline = GymnaxWorld(env), BASELINES[rule]
-    learner = Learner(
-        world=world,
-        network=network_for(world.num_observations, world.observation_shape, num_logits(world), 1),
-        rule=baseline.rule,
-        optimizer=Optimizer("adam"),
+    learner = Learner.for_world(
+        world,
+        baseline.rule,
         num_workers=settings[0].num_workers,
         rollout_length=settings[0].rollout_length,
         epochs=baseline.epochs,
@@ -109,7 +104,8 @@ def live(environment: str, rule: str, seeds: range, settings: list[Setting]) -> 
         hyper=Hyperparameters(
             learning_rate=of_each("learning_rate"),
             prediction_learning_rate=of_each("learning_rate"),
-            prediction_cost=of_each("value_cost"),
+            value_cost=of_each("value_cost"),
+            kl_cost=jnp.zeros(num_lives),
             entropy_cost=of_each("entropy_cost"),
         ),
     )

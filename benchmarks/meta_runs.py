@@ -86,9 +86,9 @@ def score_arms(folder: Path, arms: list[str], levels: str, level_set: Any, seeds
         [seeds, levels] by arm, each a mean over lives.
     """
     from groove.building import build_hyperparameters, build_learner, build_population, build_rule
-    from groove.rules import read_rule
     from groove.scoring.heldout import Evaluation
     from levels.registry import generator
+    from lpg.saved_rules import load_rule
 
     config, world = run_config(folder, arms[0]), generator(levels).world
     learner = build_learner(config, world, build_rule(config))
@@ -96,7 +96,7 @@ def score_arms(folder: Path, arms: list[str], levels: str, level_set: Any, seeds
     hyper = build_hyperparameters(config, world)
 
     def of_run(arm: str, seed: int) -> np.ndarray:
-        rule = read_rule(run_path(folder, arm, seed) / "rule.safetensors")[1]
+        rule = load_rule(run_path(folder, arm, seed) / "rule.safetensors")[1]
         lives = [evaluation.returns(rule, level_set, hyper, life) for life in range(LIFE_SEEDS)]
         return level_set.normalised(np.mean(lives, axis=0))
 

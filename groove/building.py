@@ -24,9 +24,6 @@ from levels.worlds.tabular_grid import TabularGrid
 from lpg.baselines import BASELINES
 from lpg.cores.recurrent import Precision
 from lpg.learner import Learner
-from lpg.networks import network_for
-from lpg.optimizer import Optimizer
-from lpg.policy import num_logits
 from lpg.rules.lpg import LPG
 from lpg.update_rule import Hyperparameters, UpdateRule
 from lpg.value_losses import ValueProbe
@@ -110,11 +107,9 @@ def build_learner(
     Returns:
         The learner.
     """
-    return Learner(
-        world=world,
-        network=network_for(world.num_observations, world.observation_shape, num_logits(world), rule.prediction_size),
-        rule=rule,
-        optimizer=Optimizer("sgd" if world.num_observations is not None else "adam"),
+    return Learner.for_world(
+        world,
+        rule,
         num_workers=config.workers,
         rollout_length=config.rollout_length,
         epochs=epochs,
@@ -123,9 +118,7 @@ def build_learner(
 
 
 def build_hyperparameters(config: TrainConfig, world: World, num_descents: int = 1) -> Hyperparameters:
-    """The agents' step sizes: the config's, or GROOVE's for the kind of observation (arXiv:2310.02782).
-
-    Steps of plain SGD on one rollout add up, so that a table's default is divided by their number; Adam's is not.
+    """Return the agents' learning rates and costs: the config's, or the defaults for the world.
 
     Args:
         config: its agent fields are read.
@@ -135,16 +128,8 @@ def build_hyperparameters(config: TrainConfig, world: World, num_descents: int =
     Returns:
         Scalars.
     """
-    image = len(world.observation_shape) == 3
-    default = 40.0 / num_descents if world.num_observations is not None else 1e-3 if image else 5e-4
-    rate = default if config.agent_learning_rate is None else config.agent_learning_rate
-    prediction_rate = config.agent_prediction_learning_rate
-    return Hyperparameters(
-        learning_rate=jnp.float32(rate),
-        prediction_learning_rate=jnp.float32(rate / 10 if prediction_rate is None else prediction_rate),
-        prediction_cost=jnp.float32(config.prediction_cost),
-        entropy_cost=jnp.float32(0.01),
-    )
+    given = Hyperparameters(config.agent_learning_rate, config.agent_prediction_learning_rate, kl_cost=config.kl_cost)
+    return given.completed(world, num_descents)
 
 
 def build_population(

@@ -27,7 +27,7 @@ class TrainConfig:
     """Folder of level files, for --curriculum fixed."""
     buffer: int = 4000
     """Levels that the curriculum keeps."""
-    replay_share: float = 0.5
+    replay_fraction: float = 0.5
     """Part of a generation's levels that is replayed."""
     min_filled: float = 0.5
     """Part of the buffer that must be filled before levels are replayed (not sfl)."""
@@ -37,7 +37,7 @@ class TrainConfig:
     """Smaller temperatures prefer the highest scores more."""
     staleness: float = 0.3
     """Part of the chance of replay that goes by the generations since the last replay."""
-    edit_share: float = 1.0
+    edit_fraction: float = 1.0
     """Part of accel's new levels that are edits of the replayed ones."""
     num_edits: int = 5
     """Edits that make a child of a level in accel."""
@@ -71,7 +71,7 @@ class TrainConfig:
     """Agent's step size: 40 on integer observations (SGD), 1e-3 on images, 5e-4 on vectors (Adam) by default."""
     agent_prediction_learning_rate: float | None = None
     """Agent's step size for a table of predictions, a tenth of --agent-learning-rate by default; others ignore it."""
-    prediction_cost: float = 0.5
+    kl_cost: float = 0.5
     """Weight of the prediction's divergence in an agent's loss, alpha_y."""
 
     es: str = "Open_ES"
@@ -140,8 +140,8 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{flag_of(name)} must be > 0, got {value}")
-        if not self.prediction_cost >= 0:
-            raise ValueError(f"{flag_of('prediction_cost')} must be >= 0, got {self.prediction_cost}")
+        if not self.kl_cost >= 0:
+            raise ValueError(f"{flag_of('kl_cost')} must be >= 0, got {self.kl_cost}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"{flag_of('seed')} must be in 0..{2**32 - 1}, got {self.seed}")
         if self.lifetime is not None and not 1 <= self.lifetime[0] <= self.lifetime[1] < 2**31:
@@ -172,7 +172,7 @@ class TrainConfig:
         if not isinstance(fields, dict):
             raise ValueError(f"config must be a JSON object, got a {type(fields).__name__}")
         known = get_type_hints(TrainConfig)
-        fields = _ADDED | fields
+        fields = _ADDED | {_RENAMED.get(name, name): value for name, value in fields.items()}
         if set(fields) != set(known):
             raise ValueError(f"config: fields missing or unknown: {', '.join(sorted(set(fields) ^ set(known)))}")
         for name, kind in known.items():
@@ -186,7 +186,10 @@ class TrainConfig:
 _ADDED: dict[str, Any] = {"perturbation": "full", "precision": None}
 """Fields that older files lack, with what there was before them."""
 
-_SHARES = ("replay_share", "min_filled", "staleness", "edit_share")
+_RENAMED = {"prediction_cost": "kl_cost", "replay_share": "replay_fraction", "edit_share": "edit_fraction"}
+"""Old names of fields, which files written before 0.2.0 have."""
+
+_SHARES = ("replay_fraction", "min_filled", "staleness", "edit_fraction")
 
 _COUNTS = (
     "buffer",

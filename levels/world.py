@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -58,6 +58,24 @@ class World(Protocol):
     def observe(self, plan: PyTree, state: PyTree) -> Array:
         """Observation of a state, of `observation_shape`."""
         ...
+
+
+ObservationKind = Literal["table", "image", "vector"]
+"""A state index; planes [C, H, W]; any other array."""
+
+
+def observation_kind(world: World) -> ObservationKind:
+    """Return what kind of observation a world gives, which decides networks, optimizers and learning rates.
+
+    Args:
+        world: the environment.
+
+    Returns:
+        The kind.
+    """
+    if world.num_observations is not None:
+        return "table"
+    return "image" if len(world.observation_shape) == 3 else "vector"
 
 
 @struct.dataclass

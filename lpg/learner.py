@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from levels.world import World
+from levels.world import World, observation_kind
 from lpg.episodes import Policy, episode_returns
-from lpg.networks import Network
+from lpg.networks import Network, network_for
 from lpg.optimizer import Optimizer
 from lpg.rollout import Rollout, collect, reset_workers
 from lpg.update_rule import Hyperparameters, Metrics, Progress, UpdateRule
@@ -53,6 +53,24 @@ class Learner:
     epochs: int = 1
     minibatches: int = 1
 
+    @classmethod
+    def for_world(cls, world: World, rule: UpdateRule, **settings: int) -> "Learner":
+        """Return the learner that the kind of observation calls for: tables by SGD, networks by Adam.
+
+        Args:
+            world: the environment.
+            rule: the update rule.
+            settings: num_workers, rollout_length, epochs, minibatches, where they are not the class's own.
+
+        Returns:
+            The learner.
+
+        Raises:
+            ValueError: a setting is out of range.
+        """
+        optimizer = Optimizer("sgd" if observation_kind(world) == "table" else "adam")
+        return cls(world, network_for(world, rule.prediction_size), rule, optimizer, **settings)
+
     def __post_init__(self) -> None:
         for name in ("num_workers", "rollout_length", "epochs", "minibatches"):
             if getattr(self, name) < 1:
@@ -68,18 +86,31 @@ class Learner:
         """Steps of all workers in a rollout, T·B."""
         return self.num_workers * self.rollout_length
 
-    def init(self, key: Key[Array, ""], level: PyTree, lifetime: Int[Array, ""], hyper: Hyperparameters) -> Agent:
-        """A new agent at the start of its life.
+    def init(
+        self,
+        key: Key[Array, ""],
+        level: PyTree,
+        hyper: Hyperparameters | None = None,
+        lifetime: Int[Array, ""] | int | None = None,
+    ) -> Agent:
+        """Return a new agent at the start of its life.
 
         Args:
             key: consumed.
             level: the level it will live on.
-            lifetime: [] int32, updates it is to live.
-            hyper: its step sizes and costs.
+            hyper: its learning rates and costs; `Hyperparameters()` by default.
+            lifetime: [] int32, updates it is to live; the level's own by default.
 
         Returns:
             The agent.
+
+        Raises:
+            ValueError: neither the caller nor the level says how long the agent lives.
         """
+        if lifetime is None:
+            lifetime = getattr(level, "lifetime", None)
+        if lifetime is None:
+            raise ValueError("Learner.init: lifetime must be given, in updates, for a level that has none of its own")
         network_key, worker_key = jax.random.split(key)
         plan = self.world.plan(level)
         states = reset_workers(worker_key, self.world, plan, self.num_workers)
@@ -91,13 +122,13 @@ class Learner:
             states=states,
             num_updates=jnp.int32(0),
             lifetime=jnp.asarray(lifetime, jnp.int32),
-            hyper=hyper,
+            hyper=(hyper or Hyperparameters()).completed(self.world, self.epochs * self.minibatches),
         )
 
     def update(
-        self, key: Key[Array, ""], meta_params: PyTree, agent: Agent, plan: PyTree
+        self, key: Key[Array, ""], meta_params: PyTree, agent: Agent, level: PyTree, plan: PyTree | None = None
     ) -> tuple[Agent, Rollout, Metrics]:
-        """One rollout and the learning from it.
+        """Collect one rollout and learn from it.
 
         The targets are computed once, from the outputs that acted; then follow epochs × minibatches
         steps of descent.
@@ -106,11 +137,13 @@ class Learner:
             key: consumed.
             meta_params: the rule's meta-parameters.
             agent: the agent.
-            plan: `world.plan(level)`.
+            level: the level it lives on.
+            plan: `world.plan(level)`, where it is computed already.
 
         Returns:
             The agent after the update, the rollout [T, B], metrics of the loss (their mean over the steps).
         """
+        plan = self.world.plan(level) if plan is None else plan
         batches = None
         if self.minibatches > 1:
             key, shuffle_key = jax.random.split(key)
@@ -119,7 +152,7 @@ class Learner:
             key,
             self.world,
             plan,
-            self.policy(agent.params),
+            self.policy(agent),
             agent.states,
             self.rollout_length,
         )
@@ -216,38 +249,36 @@ class Learner:
 
         def update(_: Array, agent: Agent) -> Agent:
             update_key = jax.random.fold_in(key, agent.num_updates)
-            updated = self.update(update_key, meta_params, agent, plan)[0]
+            updated = self.update(update_key, meta_params, agent, level, plan)[0]
             alive = agent.num_updates < end
             return jax.tree.map(lambda new, old: jnp.where(alive, new, old), updated, agent)
 
         return jax.lax.fori_loop(0, num_updates, update, agent)
 
-    def policy(self, params: PyTree) -> Policy:
-        """An agent's stochastic policy.
+    def policy(self, agent: Agent) -> Policy:
+        """Return an agent's stochastic policy.
 
         Args:
-            params: the agent's network parameters.
+            agent: the agent.
 
         Returns:
             Observations to logits.
         """
-        return lambda observation: self.network.apply(params, observation).logits
+        return lambda observation: self.network.apply(agent.params, observation).logits
 
-    def evaluate(
-        self, key: Key[Array, ""], params: PyTree, level: PyTree, max_steps: int = 100_000
-    ) -> Float[Array, "B"]:
-        """Undiscounted return of the first episode of B fresh workers under the stochastic policy.
+    def evaluate(self, key: Key[Array, ""], agent: Agent, level: PyTree, max_steps: int = 100_000) -> Float[Array, "B"]:
+        """Return the undiscounted return of the first episode of B fresh workers under the stochastic policy.
 
         Args:
             key: consumed.
-            params: the agent's network parameters.
+            agent: the agent.
             level: the level.
             max_steps: steps after which an unfinished episode is counted as it stands.
 
         Returns:
             [B] float32.
         """
-        return episode_returns(key, self.world, level, self.policy(params), self.num_workers, max_steps)
+        return episode_returns(key, self.world, level, self.policy(agent), self.num_workers, max_steps)
 
 
 def shuffled(key: Key[Array, ""], num_samples: int, epochs: int, minibatches: int) -> Int[Array, "K S"]:

@@ -10,6 +10,9 @@ from flax import linen as nn
 from flax import struct
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from levels.world import World, observation_kind
+from lpg.policy import num_logits
+
 
 @struct.dataclass
 class Outputs:
@@ -151,25 +154,21 @@ class Dense:
         return jax.tree.map(lambda _: "policy", params)
 
 
-def network_for(
-    num_observations: int | None, observation_shape: tuple[int, ...], num_logits: int, prediction_size: int
-) -> Network:
-    """The network of LPG's and GROOVE's agents for a kind of observation.
+def network_for(world: World, prediction_size: int) -> Network:
+    """Return the network of LPG's and GROOVE's agents for a world.
 
-    Integers get a table, images [planes, H, W] get conv 16 and dense 32, the rest dense 64-64
+    Integer observations get a table, images [C, H, W] get conv 16 and dense 32, the rest dense 64-64
     (GROOVE, arXiv:2310.02782).
 
     Args:
-        num_observations: number of integer observations, None for arrays.
-        observation_shape: shape of one observation.
-        num_logits: A, 2·A where actions are vectors of floats.
+        world: the environment.
         prediction_size: Y.
 
     Returns:
         The network.
     """
-    if num_observations is not None:
-        return Table(num_observations, num_logits, prediction_size)
-    if len(observation_shape) == 3:
-        return Dense(num_logits, prediction_size, (32,), (16,), 3)
-    return Dense(num_logits, prediction_size, observation_rank=len(observation_shape))
+    if world.num_observations is not None:
+        return Table(world.num_observations, num_logits(world), prediction_size)
+    if observation_kind(world) == "image":
+        return Dense(num_logits(world), prediction_size, (32,), (16,), 3)
+    return Dense(num_logits(world), prediction_size, observation_rank=len(world.observation_shape))

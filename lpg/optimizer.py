@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import jax
 import optax
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import PyTree
 
 from lpg.update_rule import Hyperparameters
 
@@ -65,7 +65,7 @@ class Optimizer:
         Returns:
             New parameters and state.
         """
-        rates: dict[str, Float[Array, ""]] = {
+        rates: dict[str, Any] = {
             "policy": hyper.learning_rate,
             "prediction": hyper.prediction_learning_rate,
         }

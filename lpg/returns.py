@@ -12,7 +12,7 @@ def generalised_advantage(
     terminated: Bool[Array, "T B"],
     truncated: Bool[Array, "T B"],
     discount: float,
-    trace: float,
+    gae_lambda: float,
 ) -> Float[Array, "T B"]:
     """Generalised advantage estimate (Schulman et al. 2016, arXiv:1506.02438).
 
@@ -26,13 +26,13 @@ def generalised_advantage(
         terminated: [T, B], the world ended the episode.
         truncated: [T, B], the time limit ended it.
         discount: γ in [0, 1].
-        trace: λ in [0, 1].
+        gae_lambda: λ in [0, 1].
 
     Returns:
         [T, B] advantages; with `value` added, the λ-returns.
     """
     delta = reward + discount * jnp.where(terminated, 0.0, next_value) - value
-    keep = discount * trace * (1.0 - (terminated | truncated))
+    keep = discount * gae_lambda * (1.0 - (terminated | truncated))
 
     def backward(advantage: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:
         delta, keep = step

@@ -36,7 +36,7 @@ class RuleHeader:
     sha256: str
 
 
-def save_rule(path: Path, architecture: dict[str, Any], meta_params: PyTree, provenance: dict[str, Any]) -> None:
+def write_rule(path: Path, architecture: dict[str, Any], meta_params: PyTree, provenance: dict[str, Any]) -> None:
     """Write a rule atomically. Equal input gives equal bytes: nothing is added, no time, no host.
 
     Args:
@@ -57,7 +57,7 @@ def save_rule(path: Path, architecture: dict[str, Any], meta_params: PyTree, pro
 
 
 def read_rule_header(path: Path) -> RuleHeader:
-    """What a rule file says of itself, without reading its weights (their digest is checked by `load_rule`).
+    """What a rule file says of itself, without reading its weights (their digest is checked by `read_rule`).
 
     Raises:
         RuleFileError: missing, too large, truncated, foreign or of a newer format.
@@ -72,7 +72,7 @@ def read_rule_header(path: Path) -> RuleHeader:
     return RuleHeader(architecture, provenance, header.format_version, header.sha256)
 
 
-def load_rule(
+def read_rule(
     path: Path, template_for: Callable[[dict[str, Any]], PyTree]
 ) -> tuple[dict[str, Any], PyTree, dict[str, Any]]:
     """Read a rule and check every tensor against the architecture that the file states.

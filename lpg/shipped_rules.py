@@ -15,6 +15,12 @@ def rule_path(rule: Path | str) -> Path:
         rule: a key of `SHIPPED`, as a string, or the path of a rule file.
 
     Returns:
-        The path of the file; it need not exist.
+        The path of the file.
+
+    Raises:
+        ValueError: there is no such file.
     """
-    return SHIPPED[rule] if isinstance(rule, str) and rule in SHIPPED else Path(rule)
+    path = SHIPPED[rule] if isinstance(rule, str) and rule in SHIPPED else Path(rule)
+    if not path.exists():
+        raise ValueError(f"no rule file {str(rule)!r}; shipped rules: {', '.join(SHIPPED)}")
+    return path

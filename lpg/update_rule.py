@@ -1,10 +1,14 @@
 """The one interface of learned and hand-written update rules."""
 
+from dataclasses import replace
 from typing import Any, Protocol
 
+import jax
+import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, Key, PyTree
 
+from levels.world import World, observation_kind
 from lpg.networks import Outputs
 from lpg.rollout import Rollout
 
@@ -19,14 +23,45 @@ class Progress:
     log_lifetime: Float[Array, ""]  # [] float32, log10 of the lifetime in updates, N
 
 
+DEFAULT_LEARNING_RATES = {"table": 40.0, "image": 1e-3, "vector": 5e-4}
+"""Those of GROOVE's agents (arXiv:2310.02782): plain SGD on tables, Adam on networks."""
+
+
 @struct.dataclass
 class Hyperparameters:
-    """What belongs to the agent and may be tuned for an environment."""
+    """What belongs to the agent and may be tuned for an environment.
 
-    learning_rate: Float[Array, ""]  # [] float32, step size of the policy (and of shared layers)
-    prediction_learning_rate: Float[Array, ""]  # [] float32, step size of a table of predictions
-    prediction_cost: Float[Array, ""]  # [] float32, weight of the prediction's loss: α_y, value cost
-    entropy_cost: Float[Array, ""]  # [] float32, weight of the policy's entropy (hand-written rules)
+    `Learner.init` takes Python numbers and fills in what is None; inside an agent all are arrays.
+    """
+
+    # [] float32, of the policy and of shared layers; None for the default of the world's kind of observation
+    learning_rate: Float[Array, ""] | float | None = None
+    # [] float32, of a table of predictions; None for a tenth of learning_rate
+    prediction_learning_rate: Float[Array, ""] | float | None = None
+    value_cost: Float[Array, ""] | float = 0.5  # [] float32, weight of the value's loss (hand-written rules)
+    kl_cost: Float[Array, ""] | float = 0.5  # [] float32, weight of the prediction's divergence, α_y (LPG)
+    entropy_cost: Float[Array, ""] | float = 0.01  # [] float32, weight of the policy's entropy (hand-written rules)
+
+    def completed(self, world: World, num_descents: int = 1) -> "Hyperparameters":
+        """Return these as arrays, with defaults for what is None.
+
+        Steps of plain SGD on one rollout add up, so that a table's default learning rate is divided by their number;
+        Adam's is not.
+
+        Args:
+            world: where the agent lives.
+            num_descents: steps of descent in an update, epochs × minibatches.
+
+        Returns:
+            Float32 scalars, or arrays of the shapes that these have.
+        """
+        kind = observation_kind(world)
+        rate = self.learning_rate
+        if rate is None:
+            rate = DEFAULT_LEARNING_RATES[kind] / (num_descents if kind == "table" else 1)
+        prediction_rate = rate / 10 if self.prediction_learning_rate is None else self.prediction_learning_rate
+        whole = replace(self, learning_rate=rate, prediction_learning_rate=prediction_rate)
+        return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), whole)
 
 
 class UpdateRule(Protocol):
@@ -39,6 +74,11 @@ class UpdateRule(Protocol):
     @property
     def prediction_size(self) -> int:
         """Y, classes of the prediction; 1 for a value."""
+        ...
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """Fields of `Hyperparameters` that weigh terms of the loss; a search tunes them."""
         ...
 
     def init(self, key: Key[Array, ""]) -> PyTree:

@@ -35,17 +35,17 @@ class ValueProbe:
 
     Attributes:
         max_steps: steps, rounded up to a multiple of 20, within which an episode must end to be counted, ≥ 1.
-        trace: λ of the advantage estimate (GAE), in [0, 1].
+        gae_lambda: λ of the advantage estimate (GAE), in [0, 1].
     """
 
     max_steps: int
-    trace: float = 0.95
+    gae_lambda: float = 0.95
 
     def __post_init__(self) -> None:
         if self.max_steps < 1:
             raise ValueError(f"ValueProbe.max_steps must be >= 1, got {self.max_steps}")
-        if not 0 <= self.trace <= 1:
-            raise ValueError(f"ValueProbe.trace must be in [0, 1], got {self.trace}")
+        if not 0 <= self.gae_lambda <= 1:
+            raise ValueError(f"ValueProbe.gae_lambda must be in [0, 1], got {self.gae_lambda}")
 
     def __call__(
         self, key: Key[Array, ""], world: World, level: PyTree, policy: Policy, num_workers: int
@@ -84,7 +84,9 @@ class ValueProbe:
             value, next_value = _linear_values(len(world.observation_shape), episodes, returns, lived)
         # An episode is worth no more than it paid: its end is its end, whether by the world or the time limit.
         done = rollout.done | ~lived
-        advantage = generalised_advantage(reward, value, next_value, done, done, discount=1.0, trace=self.trace)
+        advantage = generalised_advantage(
+            reward, value, next_value, done, done, discount=1.0, gae_lambda=self.gae_lambda
+        )
 
         def mean(numbers: Float[Array, "S B"]) -> Float[Array, ""]:
             in_time = jnp.sum(numbers * lived, axis=0) / jnp.maximum(jnp.sum(lived, axis=0), 1)

@@ -21,10 +21,10 @@ from groove.config import TrainConfig
 from groove.job.devices import lives_mesh
 from groove.records.metrics_log import MetricsLog
 from groove.records.run_folder import RunFolder
-from groove.rules import read_rule
 from groove.run.train import Run
 from groove.scoring.closing_table import CLOSING_SEEDS, mean_returns
 from groove.scoring.heldout import HELDOUT_STREAM, Evaluation, draw_level_set
+from lpg.saved_rules import load_rule
 from tests.full_disk import full_disk
 from tests.smallest_run import SMALLEST, StubPopulation, metrics, settle_devices, stub_populations
 
@@ -107,7 +107,7 @@ def test_run_leaves_all_that_it_promises(undisturbed):
 def test_saved_rule_is_trained_and_scores_what_the_log_says(undisturbed):
     # Trap: a training loop that returns its initial state.
     path, _ = undisturbed
-    rule, weights, provenance = read_rule(path / "rule.safetensors")
+    rule, weights, provenance = load_rule(path / "rule.safetensors")
     config = TrainConfig.from_json(provenance["config"])
     initial = Run(config, Console(quiet=True))
     initial = initial._training.search.mean(initial._initial_state().search)

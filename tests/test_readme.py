@@ -10,7 +10,7 @@ import pytest
 from benchmarks.readme_tables import TABLES, filled
 from groove.commands.main import COMMANDS
 from groove.config import EXPERIMENTS
-from groove.rules import read_rule
+from lpg.saved_rules import load_rule
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,7 +28,7 @@ def test_every_published_run_has_its_table_in_the_readme():
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_rule_can_be_read(name):
-    rule, meta_params, provenance = read_rule(ROOT / "runs" / "published" / name / "rule.safetensors")
+    rule, meta_params, provenance = load_rule(ROOT / "runs" / "published" / name / "rule.safetensors")
     assert rule.prediction_size == provenance["config"]["prediction_size"]
     assert meta_params
 

@@ -37,19 +37,19 @@ class LearnabilitySampling:
     Attributes:
         capacity: levels K kept of a pool, ≥ 1.
         period: generations whose new levels are a pool, ≥ 1.
-        replay_share: part of each batch from the levels kept, in [0, 1].
+        replay_fraction: part of each batch from the levels kept, in [0, 1].
     """
 
     capacity: int = 100
     period: int = 50
-    replay_share: float = 0.5
+    replay_fraction: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("capacity", "period"):
             if getattr(self, name) < 1:
                 raise ValueError(f"LearnabilitySampling.{name} must be >= 1, got {getattr(self, name)}")
-        if not 0 <= self.replay_share <= 1:
-            raise ValueError(f"LearnabilitySampling.replay_share must be in [0, 1], got {self.replay_share}")
+        if not 0 <= self.replay_fraction <= 1:
+            raise ValueError(f"LearnabilitySampling.replay_fraction must be in [0, 1], got {self.replay_fraction}")
 
     @property
     def score(self) -> Score:
@@ -57,7 +57,7 @@ class LearnabilitySampling:
         return SCORES["learnability"]
 
     def num_measured(self, num_places: int) -> int:
-        return num_places - num_replayed_places(num_places, self.replay_share)
+        return num_places - num_replayed_places(num_places, self.replay_fraction)
 
     def init(self, example_level: PyTree) -> LearnabilityState:
         empty = empty_buffer(example_level, self.capacity)

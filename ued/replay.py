@@ -53,33 +53,33 @@ class PrioritizedLevelReplay:
         score: ranks levels.
         priorities: turns scores and staleness into probabilities.
         capacity: slots C, ≥ the levels of a batch.
-        replay_share: replayed part of each batch, in [0, 1].
+        replay_fraction: replayed part of each batch, in [0, 1].
         min_filled: filled part of the buffer from which on levels are replayed, in [0, 1].
         robust: new levels are scored but do not train.
         edit: a level's random edit, for ACCEL.
-        edit_share: part of the new levels that are edits, in [0, 1].
+        edit_fraction: part of the new levels that are edits, in [0, 1].
     """
 
     score: Score
     priorities: Priorities = Priorities()
     capacity: int = 4000
-    replay_share: float = 0.5
+    replay_fraction: float = 0.5
     min_filled: float = 0.5
     robust: bool = False
     edit: Edit | None = None
-    edit_share: float = 1.0
+    edit_fraction: float = 1.0
 
     def __post_init__(self) -> None:
         if self.capacity < 1:
             raise ValueError(f"PrioritizedLevelReplay.capacity must be >= 1, got {self.capacity}")
-        for name in ("replay_share", "min_filled", "edit_share"):
+        for name in ("replay_fraction", "min_filled", "edit_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"PrioritizedLevelReplay.{name} must be in [0, 1], got {getattr(self, name)}")
         if self.priorities.kind == "proportional" and not self.score.non_negative:
             raise ValueError("PrioritizedLevelReplay.priorities must be rank for a score that may be negative")
 
     def num_measured(self, num_places: int) -> int:
-        return num_places - num_replayed_places(num_places, self.replay_share)
+        return num_places - num_replayed_places(num_places, self.replay_fraction)
 
     def init(self, example_level: PyTree) -> LevelBuffer:
         return empty_buffer(example_level, self.capacity)
@@ -161,7 +161,7 @@ class PrioritizedLevelReplay:
     ) -> tuple[PyTree, Array]:
         """New levels of which the first ones are edits of those replayed, as far as there are any."""
         num_new, num_replayed = jax.tree.leaves(new)[0].shape[0], identities.shape[0]
-        num_edits = round(self.edit_share * num_new)
+        num_edits = round(self.edit_fraction * num_new)
         parent = jnp.arange(num_edits) % num_replayed
         edited = jax.vmap(edit)(jax.random.split(key, num_edits), jax.tree.map(lambda x: x[parent], replayed))
         fresh = jax.tree.map(lambda x: x[:num_edits], new)

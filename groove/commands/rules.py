@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from groove.commands.flags import read_flags, refuse_unknown_flags
-from groove.errors import UsageError
+from groove.errors import UsageError, one_line
 from lpg.shipped_rules import SHIPPED, rule_path
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def rules(arguments: list[str]) -> int:
         for name, text in RULES.items():
             console.print(f"{name:10s} {text}", highlight=False)
     if flags.files:
-        rule_files = {name: rule_path(name) for name in flags.files}
+        with one_line(ValueError):
+            rule_files = {name: rule_path(name) for name in flags.files}
     else:
         found = sorted(Path("runs").rglob("*.safetensors"))
         rule_files = SHIPPED | {str(path): path for path in found if path.parent.name != "checkpoints"}

@@ -221,9 +221,10 @@ def _contestant(name: str, known: tuple[str, ...]) -> "Contestant":
 
     if name in known:
         return hand_written(name)
-    if not rule_path(name).exists():
-        shipped, others = ", ".join(SHIPPED), ", ".join(known)
-        raise UsageError(f"no rule file {name!r}; shipped rules: {shipped}; hand-written rules: {others}")
+    try:
+        rule_path(name)
+    except ValueError as error:
+        raise UsageError(f"{error}; hand-written rules: {', '.join(known)}") from error
     return learned(name)
 
 

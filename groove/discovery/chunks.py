@@ -1,14 +1,11 @@
 """How many lives a device lives side by side, where nobody says."""
 
-from dataclasses import fields
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
 from lpg.learner import Learner
-from lpg.update_rule import Hyperparameters
 
 WORKERS_ON_CPU = 128
 """Environments side by side: more only push each other out of a core's cache (docs/performance.md)."""
@@ -56,9 +53,8 @@ def bytes_of_life(learner: Learner, meta_params: PyTree, level: PyTree) -> int:
     """
 
     def update(key: Key[Array, ""], meta_params: PyTree, level: PyTree) -> Any:
-        hyper = Hyperparameters(*[jnp.float32(0)] * len(fields(Hyperparameters)))
-        agent = learner.init(key, level, jnp.int32(1), hyper)
-        return learner.update(key, meta_params, agent, learner.world.plan(level))
+        agent = learner.init(key, level, lifetime=1)
+        return learner.update(key, meta_params, agent, level)
 
     return _bytes_of(jax.make_jaxpr(update)(jax.random.key(0), meta_params, level).jaxpr)
 

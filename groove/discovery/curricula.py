@@ -59,9 +59,9 @@ def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels:
         raise ValueError("--level-folder goes with --curriculum fixed, and each needs the other")
     if config.curriculum not in ("dr", "fixed") and config.buffer < num_levels:
         raise ValueError(f"--buffer must be >= {num_levels}, the levels in use in a generation, got {config.buffer}")
-    if config.curriculum not in ("dr", "fixed") and num_replayed_places(num_levels, config.replay_share) == 0:
+    if config.curriculum not in ("dr", "fixed") and num_replayed_places(num_levels, config.replay_fraction) == 0:
         raise ValueError(
-            f"--curriculum {config.curriculum} replays levels, but --replay-share {config.replay_share} of the "
+            f"--curriculum {config.curriculum} replays levels, but --replay-fraction {config.replay_fraction} of the "
             f"{num_levels} in a generation is none; raise it or --levels-per-candidate, or use --curriculum dr"
         )
     return CURRICULA[config.curriculum](config, generator, num_levels)
@@ -90,7 +90,7 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
         if not isinstance(world, TabularGrid | RandomGrid):
             raise ValueError(f"--curriculum accel edits grid levels, {config.levels} are none")
         edit = _edits(config, world)
-    num_new = num_levels - num_replayed_places(num_levels, config.replay_share)
+    num_new = num_levels - num_replayed_places(num_levels, config.replay_fraction)
     first_replay = math.ceil(config.min_filled * config.buffer / num_new)
     if robust and first_replay >= config.generations:
         raise ValueError(
@@ -107,11 +107,11 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
         score=score,
         priorities=Priorities(config.priorities, config.temperature, config.staleness),
         capacity=config.buffer,
-        replay_share=config.replay_share,
+        replay_fraction=config.replay_fraction,
         min_filled=config.min_filled,
         robust=robust,
         edit=edit,
-        edit_share=config.edit_share,
+        edit_fraction=config.edit_fraction,
     )
     return ChosenCurriculum(curriculum, score.needs)
 
@@ -142,13 +142,13 @@ def _learnability(config: TrainConfig, generator: LevelGenerator, num_levels: in
     del generator
     if config.score not in (None, "learnability"):
         raise ValueError(f"--curriculum sfl keeps levels by learnability, got --score {config.score}; plr takes any")
-    pool = (num_levels - num_replayed_places(num_levels, config.replay_share)) * config.sfl_period
+    pool = (num_levels - num_replayed_places(num_levels, config.replay_fraction)) * config.sfl_period
     if config.buffer >= pool:
         raise ValueError(
             f"--buffer must be < {pool}, the new levels of --sfl-period {config.sfl_period} generations among which "
             f"sfl chooses, got {config.buffer}"
         )
-    curriculum = LearnabilitySampling(config.buffer, config.sfl_period, config.replay_share)
+    curriculum = LearnabilitySampling(config.buffer, config.sfl_period, config.replay_fraction)
     return ChosenCurriculum(curriculum, curriculum.score.needs)
 
 

@@ -167,14 +167,14 @@ class Population:
                 number, point_key = point
                 until = length * number // self.num_points
                 agent = self.learner.train(train_key, weights, agent, level, -(-longest // self.num_points), until)
-                return agent, jnp.where(sound(agent), self.learner.evaluate(point_key, agent.params, level), jnp.nan)
+                return agent, jnp.where(sound(agent), self.learner.evaluate(point_key, agent, level), jnp.nan)
 
             # From a key of their own: a key folded with 0 is the first of its split, which evaluation makes of it.
             early = jax.random.split(jax.random.fold_in(key, EARLY_STREAM), self.num_points - 1)
             points = (jnp.arange(1, self.num_points + 1), jnp.concatenate([early, evaluation_key[None]]))
-            agent, returns = jax.lax.scan(live_on, self.learner.init(init_key, level, length, hyper), points)
+            agent, returns = jax.lax.scan(live_on, self.learner.init(init_key, level, hyper, length), points)
             if self.value_probe is not None:
-                policy = self.learner.policy(agent.params)
+                policy = self.learner.policy(agent)
                 value_losses = self.value_probe(probe_key, self.learner.world, level, policy, self.learner.num_workers)
                 value_losses = jax.tree.map(lambda x: jnp.where(sound(agent), x, jnp.nan), value_losses)
             return _Ends(

@@ -17,7 +17,7 @@ from groove.records.checkpoints import Checkpoints, Restored
 from groove.records.run_folder import RunFolder
 from groove.records.run_logs import RunLogs
 from groove.scoring.closing_table import Score
-from lpg.rule_file import save_rule
+from lpg.saved_rules import save_rule
 
 Log = Callable[[dict[str, Any], float, int], None]
 """Takes a generation's metrics, its seconds and its environment steps."""
@@ -88,7 +88,7 @@ class RunFiles:
         generation = int(state.generation)
         provenance = self._record | {"generations": generation} | steps
         # The rule first: killed in between, a run that resumes from the last checkpoint would not write it again.
-        save_rule(self.folder.rule_path, build_rule(self._config).architecture, mean, provenance)
+        save_rule(self.folder.rule_path, build_rule(self._config), mean, provenance)
         self.checkpoints.save(generation, state, {"steps": steps})
 
     def close(self, scores: list[Score]) -> None:

@@ -3,21 +3,20 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PyTree
 
 from groove.scoring.heldout import Evaluation, LevelSet
+from groove.scoring.random_search import TUNING_SEEDS, best_of, search_space
 from lpg.update_rule import Hyperparameters
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-TUNING_SEEDS, CLOSING_SEEDS = 3, 5
-"""Lives on each level, of each configuration that is tried and of each rule in the closing table."""
+CLOSING_SEEDS = 5
+"""Agents of each rule on each level in the closing table."""
 
 
 @dataclass(frozen=True)
@@ -71,48 +70,26 @@ def mean_returns(
     return np.mean([evaluation.returns(meta_params, level_set, hyper, seed) for seed in range(num_seeds)], axis=0)
 
 
-def search_space(default: Hyperparameters, num_configurations: int, seed: int) -> list[Hyperparameters]:
-    """Configurations of a random search: the default first, then draws around it.
-
-    Learning rates are log-uniform within a factor of 10 of the default, the prediction cost and the
-    entropy cost within a factor of 10 as well.
-
-    Args:
-        default: centre of the search.
-        num_configurations: ≥ 1.
-        seed: of the draws.
-
-    Returns:
-        As many configurations.
-    """
-    draws = np.random.default_rng(seed)
-
-    def around(value: Any) -> Any:
-        return jnp.float32(value * 10 ** draws.uniform(-1, 1))
-
-    return [default] + [jax.tree.map(around, default) for _ in range(num_configurations - 1)]
-
-
-def tune(
+def tuned_on(
     evaluation: Evaluation, validation: LevelSet, default: Hyperparameters, num_configurations: int
 ) -> Hyperparameters:
-    """The configuration of hand-written rules that is best on validation levels.
+    """Return the configuration of a hand-written rule that is best on validation levels.
 
     Args:
         evaluation: of the rule to tune.
         validation: levels that are not held out.
         default: centre of the search.
-        num_configurations: configurations tried, each with 3 seeds.
+        num_configurations: configurations tried, each with `TUNING_SEEDS` seeds.
 
     Returns:
         The best one.
     """
 
-    def worth(hyper: Hyperparameters) -> float:
-        value = float(np.mean(validation.normalised(mean_returns(evaluation, (), validation, hyper, TUNING_SEEDS))))
-        return value if np.isfinite(value) else -np.inf
+    def worths(configurations: list[Hyperparameters]) -> Float[np.ndarray, "n"]:
+        returns = (mean_returns(evaluation, (), validation, hyper, TUNING_SEEDS) for hyper in configurations)
+        return np.array([np.mean(validation.normalised(own)) for own in returns])
 
-    return max(search_space(default, num_configurations, seed=0), key=worth)
+    return best_of(search_space(evaluation.rule, default, num_configurations), worths)
 
 
 def closing_scores(
@@ -140,7 +117,7 @@ def closing_scores(
     Returns:
         Random policy, the rules, A2C with the default and with tuned step sizes, optimum.
     """
-    tuned = tune(baseline, validation, baseline_hyper, num_configurations)
+    tuned = tuned_on(baseline, validation, baseline_hyper, num_configurations)
 
     def row(name: str, evaluation: Evaluation, params: PyTree, hyper: Hyperparameters) -> Score:
         return score(name, heldout, mean_returns(evaluation, params, heldout, hyper, CLOSING_SEEDS))

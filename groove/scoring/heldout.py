@@ -94,7 +94,11 @@ def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed
 
 
 class Evaluation:
-    """Scores rules of one kind: agents live on every level of a set, and their last policies count."""
+    """Scores rules of one kind: agents live on every level of a set, and their last policies count.
+
+    Attributes:
+        rule: the update rule, without meta-parameters.
+    """
 
     def __init__(self, population: Population) -> None:
         """Compile once for all scores of a kind of rule.
@@ -102,6 +106,7 @@ class Evaluation:
         Args:
             population: runs the lifetimes; its learner holds the rule.
         """
+        self.rule = population.learner.rule
         self._mesh = population.mesh
         self._live = jax.jit(
             lambda meta_params, lives: population.live(meta_params, lives).returns,

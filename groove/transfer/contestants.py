@@ -16,7 +16,7 @@ from groove.config import TrainConfig
 from groove.rules import read_discovered_rule
 from groove.transfer.environments import Environment
 from levels.registry import generator
-from levels.world import World
+from levels.world import observation_kind
 from lpg.baselines import BASELINES
 from lpg.shipped_rules import rule_path
 from lpg.update_rule import Hyperparameters, UpdateRule
@@ -71,7 +71,7 @@ class Contestant:
             if key in self.tuned:
                 return self.tuned[key]
         world, config = environment.world, TrainConfig()
-        if self.config is not None and _kind(generator(self.config.levels).world) == _kind(world):
+        if self.config is not None and observation_kind(generator(self.config.levels).world) == observation_kind(world):
             config = self.config
         return build_hyperparameters(config, world, self.epochs * self.minibatches)
 
@@ -130,13 +130,7 @@ def tuning_keys(environment: Environment) -> tuple[str, str]:
         networks and optimizers differ between kinds, and so do good step sizes.
     """
     own = f"{environment.suite}/{environment.name}"
-    return own, f"{environment.suite}: {_kind(environment.world)}"
-
-
-def _kind(world: World) -> str:
-    if world.num_observations is not None:
-        return "table"
-    return "image" if len(world.observation_shape) == 3 else "vector"
+    return own, f"{environment.suite}: {observation_kind(environment.world)}"
 
 
 def hand_written(name: str) -> Contestant:

@@ -89,7 +89,7 @@ class Environment:
             return Dense(logits, prediction_size, (128,), (16,), 3, channels_last=True, padded=False)
         if self.torso == "dense":
             return Dense(logits, prediction_size, observation_rank=len(world.observation_shape))
-        return network_for(world.num_observations, world.observation_shape, logits, prediction_size)
+        return network_for(world, prediction_size)
 
     def lives(self, num_seeds: int) -> list[tuple[int, int]]:
         """The lives that a number of seeds makes.

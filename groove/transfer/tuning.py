@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from groove.scoring.closing_table import search_space
+from groove.scoring.random_search import TUNING_SEEDS, best_of, search_space
 from groove.transfer.contestants import Contestant, tuning_keys
 from groove.transfer.environments import Environment
 from groove.transfer.results import Row
@@ -17,9 +17,8 @@ from groove.transfer.runner import Runner, Setting, groups
 from lpg.atomic_file import replacing
 from lpg.update_rule import Hyperparameters
 
-TUNING_SEEDS, FIRST_TUNING_SEED = 3, 1_000_000
-"""Agents of each configuration in an environment, one on each level where it has many; and the seed of the first
-one, far from those that are reported."""
+FIRST_TUNING_SEED = 1_000_000
+"""Seed of the first agent of a search, far from those that are reported."""
 
 Tuned = dict[str, dict[str, Hyperparameters]]
 """By rule, then by a key of `groove.transfer.contestants.tuning_keys`."""
@@ -66,19 +65,23 @@ def tune(
     Returns:
         Step sizes and costs.
     """
-    configurations = search_space(contestant.hyper(environments[0]), num_configurations, seed=0)
+    assert contestant.rule is not None
     kind = tuning_keys(environments[0])[1]
-    variants = [
-        replace(contestant, name=str(number), tuned={kind: configuration})
-        for number, configuration in enumerate(configurations)
-    ]
-    rows: list[Row] = []
-    for group in groups(environments, setting):
-        for batch in runner.run(group, variants, set()):
-            rows += batch.rows
-            tell(len(batch.rows))
-    worth = np.mean([_worth(rows, environment, num_configurations) for environment in environments], axis=0)
-    return configurations[int(np.argmax(worth))]
+
+    def worths(configurations: list[Hyperparameters]) -> Float[np.ndarray, "n"]:
+        variants = [
+            replace(contestant, name=str(number), tuned={kind: configuration})
+            for number, configuration in enumerate(configurations)
+        ]
+        rows: list[Row] = []
+        for group in groups(environments, setting):
+            for batch in runner.run(group, variants, set()):
+                rows += batch.rows
+                tell(len(batch.rows))
+        return np.mean([_worth(rows, environment, num_configurations) for environment in environments], axis=0)
+
+    default = contestant.hyper(environments[0])
+    return best_of(search_space(contestant.rule, default, num_configurations), worths)
 
 
 def by_kind(environments: list[Environment]) -> dict[str, list[Environment]]:

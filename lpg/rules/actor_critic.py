@@ -59,22 +59,26 @@ class A2C:
 
     Attributes:
         discount: γ in [0, 1].
-        trace: λ of the advantage estimate in [0, 1].
+        gae_lambda: λ of the advantage estimate in [0, 1].
         normalise: centre advantages over the rollout and divide by their standard deviation.
     """
 
     discount: float = 0.99
-    trace: float = 0.95
+    gae_lambda: float = 0.95
     normalise: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("discount", "trace"):
+        for name in ("discount", "gae_lambda"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{type(self).__name__}.{name} must be in [0, 1], got {getattr(self, name)}")
 
     @property
     def prediction_size(self) -> int:
         return 1
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        return ("value_cost", "entropy_cost")
 
     def init(self, key: Key[Array, ""]) -> PyTree:
         del key
@@ -113,7 +117,7 @@ class A2C:
             rollout.terminated,
             rollout.truncated,
             self.discount,
-            self.trace,
+            self.gae_lambda,
         )
         return ActorCriticTargets(advantage=advantage, value=value + advantage)
 
@@ -136,7 +140,7 @@ class A2C:
         policy_loss = self.policy_loss(log_prob, targets)
         value_loss = 0.5 * jnp.mean((critic_value(outputs.prediction) - targets.value) ** 2)
         policy_entropy = jnp.mean(action_entropy(outputs.logits, rollout.action))
-        loss = policy_loss + hyper.prediction_cost * value_loss - hyper.entropy_cost * policy_entropy
+        loss = policy_loss + hyper.value_cost * value_loss - hyper.entropy_cost * policy_entropy
         return loss, {"policy_loss": policy_loss, "prediction_loss": value_loss, "entropy": policy_entropy}
 
 
@@ -147,5 +151,5 @@ class REINFORCE(A2C):
     Differs: where a rollout ends before the episode does, the baseline stands for the rest.
     """
 
-    trace: float = 1.0
+    gae_lambda: float = 1.0
     normalise: bool = False

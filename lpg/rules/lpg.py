@@ -101,6 +101,10 @@ class LPG:
             raise ValueError(f"LPG.precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}")
 
     @property
+    def costs(self) -> tuple[str, ...]:
+        return ("kl_cost",)
+
+    @property
     def architecture(self) -> dict[str, Any]:
         """What a rule file says of the rule, to build it again: all but the precision.
 
@@ -166,4 +170,4 @@ class LPG:
             "prediction_loss": divergence,
             "entropy": jnp.mean(entropy(outputs.logits)),
         }
-        return policy_loss + hyper.prediction_cost * divergence, metrics
+        return policy_loss + hyper.kl_cost * divergence, metrics

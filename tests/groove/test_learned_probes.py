@@ -10,8 +10,8 @@ import pytest
 
 from groove.building import build_hyperparameters, build_learner
 from groove.config import TrainConfig
-from groove.rules import read_rule
 from levels.world import GymnaxWorld
+from lpg.saved_rules import load_rule
 from tests.lpg.probe_world import PROBES, ProbeWorld
 
 RULE = Path(__file__).parents[2] / "runs" / "published" / "laptop" / "rule.safetensors"
@@ -22,14 +22,14 @@ NUM_AGENTS, NUM_UPDATES = 4, 250
 @functools.cache
 def policies():
     """Policies [agents, S, A] in each probe at the end of life, with the settings of the rule's discovery."""
-    rule, meta_params, provenance = read_rule(RULE)
+    rule, meta_params, provenance = load_rule(RULE)
     config = TrainConfig.from_json(provenance["config"])
     learner = build_learner(config, WORLD, rule)
     hyper = build_hyperparameters(config, WORLD)
 
     def live(key, level):
         init_key, train_key = jax.random.split(key)
-        agent = learner.init(init_key, level, jnp.int32(NUM_UPDATES), hyper)
+        agent = learner.init(init_key, level, hyper, NUM_UPDATES)
         return learner.train(train_key, meta_params, agent, level, NUM_UPDATES).params
 
     names = ("bandit", "seen", "delayed")

@@ -16,7 +16,7 @@ def dense(params, x):
     return x @ params["kernel"] + params["bias"]
 
 
-def advantages(reward, value, next_value, terminated, truncated, discount, trace):
+def advantages(reward, value, next_value, terminated, truncated, discount, gae_lambda):
     """Generalised advantages, one worker and one step at a time."""
     result = np.zeros_like(reward)
     for b in range(reward.shape[1]):
@@ -25,7 +25,7 @@ def advantages(reward, value, next_value, terminated, truncated, discount, trace
             bootstrap = 0.0 if terminated[t, b] else next_value[t, b]
             delta = reward[t, b] + discount * bootstrap - value[t, b]
             ended = terminated[t, b] or truncated[t, b]
-            later = delta + (0.0 if ended else discount * trace * later)
+            later = delta + (0.0 if ended else discount * gae_lambda * later)
             result[t, b] = later
     return result
 
@@ -100,7 +100,7 @@ def a2c_row_grads(logits, value, rollout, advantage, returns, hyper):
     policy_entropy = -(probs * log_probs).sum(-1, keepdims=True)
     entropy_grad = -probs * (log_probs + policy_entropy)
     logits_grad = -advantage[..., None] * score(logits, rollout.action) - hyper.entropy_cost * entropy_grad
-    value_grad = hyper.prediction_cost * (value - returns)[..., None]
+    value_grad = hyper.value_cost * (value - returns)[..., None]
     return logits_grad / value.size, value_grad / value.size
 
 
@@ -124,5 +124,5 @@ def lpg_row_grads(logits, prediction, rollout, policy_weight, target, hyper):
     log_ratio = np.log(y) - np.log(target)
     divergence = (y * log_ratio).sum(-1, keepdims=True)
     logits_grad = -policy_weight[..., None] * score(logits, rollout.action)
-    prediction_grad = hyper.prediction_cost * y * (log_ratio - divergence)
+    prediction_grad = hyper.kl_cost * y * (log_ratio - divergence)
     return logits_grad / policy_weight.size, prediction_grad / policy_weight.size

@@ -1,5 +1,6 @@
 """The learner: what every rule must keep to, lifetimes, and evaluation."""
 
+import dataclasses
 import functools
 
 import jax
@@ -7,20 +8,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from levels.world import GymnaxWorld
 from levels.worlds.gridworld import GridWorld
 from levels.worlds.tabular_grid import TabularGrid
 from lpg.learner import Learner
-from lpg.networks import Dense, network_for
+from lpg.networks import Dense
 from lpg.optimizer import Optimizer
 from lpg.rules.actor_critic import A2C
+from lpg.update_rule import Hyperparameters
 from tests.lpg import numpy_oracles, tiny
+from tests.lpg.probe_world import ProbeWorld
 
-PLAN = tiny.WORLD.plan(tiny.level())
+LEVEL = tiny.level()
 every_rule = pytest.mark.parametrize("name", tiny.RULES)
 
 
 def updated(name, agent, seed=1):
-    return tiny.update(name)(jax.random.key(seed), tiny.meta_params(name), agent, PLAN)
+    return tiny.update(name)(jax.random.key(seed), tiny.meta_params(name), agent, LEVEL)
 
 
 def assert_equal_trees(left, right):
@@ -105,10 +109,10 @@ def test_update_of_many_agents_is_each_alone(name):
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *agents)
     keys = jax.random.split(jax.random.key(3), 2)
     together = jax.jit(jax.vmap(tiny.learner(name).update, in_axes=(0, None, 0, None)))(
-        keys, tiny.meta_params(name), stacked, PLAN
+        keys, tiny.meta_params(name), stacked, LEVEL
     )[0]
     for n, agent in enumerate(agents):
-        alone = tiny.update(name)(keys[n], tiny.meta_params(name), agent, PLAN)[0]
+        alone = tiny.update(name)(keys[n], tiny.meta_params(name), agent, LEVEL)[0]
         np.testing.assert_array_equal(together.states.position[n], alone.states.position)
         for group in ("policy", "prediction"):
             np.testing.assert_allclose(together.params[group][n], alone.params[group], atol=1e-5)
@@ -152,7 +156,7 @@ def shapes_in(jaxpr):
 @every_rule
 def test_update_of_a_table_builds_no_one_hot(name):
     agent, num_states = tiny.agent(name), tiny.WORLD.num_observations
-    program = jax.make_jaxpr(tiny.learner(name).update)(jax.random.key(0), tiny.meta_params(name), agent, PLAN)
+    program = jax.make_jaxpr(tiny.learner(name).update)(jax.random.key(0), tiny.meta_params(name), agent, LEVEL)
     shapes = set(shapes_in(program.jaxpr))
     assert (tiny.NUM_STEPS, tiny.NUM_WORKERS) in shapes and (tiny.NUM_WORKERS, 5) in shapes
     # Tables themselves lead with the states: [S, A] and [S, Y].
@@ -181,7 +185,7 @@ def test_update_tells_the_rule_the_share_and_the_logarithm_of_the_lifetime(
     num_updates, lifetime, fraction, log_lifetime
 ):
     agent = tiny.agent("a2c").replace(num_updates=jnp.int32(num_updates), lifetime=jnp.int32(lifetime))
-    metrics = _tells_progress()(jax.random.key(0), (), agent, PLAN)[2]
+    metrics = _tells_progress()(jax.random.key(0), (), agent, LEVEL)[2]
     np.testing.assert_allclose([metrics["fraction"], metrics["log_lifetime"]], [fraction, log_lifetime], rtol=1e-6)
 
 
@@ -249,26 +253,57 @@ def test_train_draws_anew_in_each_update():
 
 def test_init_makes_a_newborn_agent():
     learner = tiny.learner("lpg")
-    agent = learner.init(jax.random.key(0), tiny.level(), jnp.int32(7), tiny.hyper(learning_rate=3.0))
+    agent = learner.init(jax.random.key(0), tiny.level(), tiny.hyper(learning_rate=3.0), jnp.int32(7))
     assert (agent.num_updates, agent.lifetime, agent.hyper.learning_rate) == (0, 7, 3)
     assert agent.states.position.shape == (tiny.NUM_WORKERS,) and not agent.states.position.any()
 
 
+@every_rule
+def test_update_reads_the_learning_rates_and_the_costs_that_the_rule_names(name):
+    agent = tiny.agent(name)
+    # A second update, whose rollout ends no differently: costs act on the parameters alone.
+    plain = updated(name, agent)[0].params
+    for field in (field.name for field in dataclasses.fields(Hyperparameters)):
+        changed = agent.replace(hyper=agent.hyper.replace(**{field: 3 * getattr(agent.hyper, field)}))
+        same = all(map(jnp.array_equal, *map(jax.tree.leaves, (updated(name, changed)[0].params, plain))))
+        assert same != (field.endswith("learning_rate") or field in tiny.RULES[name].costs)
+
+
+@pytest.mark.parametrize("num_descents, rate", [(1, 40), (16, 2.5)])
+def test_hyperparameters_default_to_those_of_the_kind_of_observation(num_descents, rate):
+    assert jax.tree.map(float, Hyperparameters().completed(tiny.WORLD, num_descents)) == Hyperparameters(
+        rate, rate / 10, 0.5, 0.5, float(np.float32(0.01))
+    )
+    given = Hyperparameters(3.0, value_cost=2.0).completed(OneHotGrid(2, 2, 1), num_descents)
+    assert (float(given.learning_rate), float(given.value_cost)) == (3, 2)
+    assert float(given.prediction_learning_rate) == pytest.approx(0.3)
+    vector = Hyperparameters().completed(OneHotGrid(2, 2, 1), num_descents)
+    assert float(vector.learning_rate) == pytest.approx(5e-4)
+
+
+def test_init_takes_the_lifetime_of_the_level_unless_it_is_given():
+    learner = tiny.learner("a2c")
+    assert learner.init(jax.random.key(0), tiny.level()).lifetime == tiny.level().lifetime
+    assert learner.init(jax.random.key(0), tiny.level(), lifetime=3).lifetime == 3
+    probes = Learner.for_world(GymnaxWorld(ProbeWorld()), A2C())
+    with pytest.raises(ValueError, match=r"^Learner.init: lifetime must be given"):
+        probes.init(jax.random.key(0), ProbeWorld().default_params)
+
+
 def test_learner_of_one_worker_and_one_step():
     learner = tiny.learner_of(A2C(), num_workers=1, rollout_length=1)
-    agent = learner.init(jax.random.key(0), tiny.level(), jnp.int32(1), tiny.hyper())
-    after, rollout, _ = jax.jit(learner.update)(jax.random.key(1), (), agent, PLAN)
+    agent = learner.init(jax.random.key(0), tiny.level(), tiny.hyper(), jnp.int32(1))
+    after, rollout, _ = jax.jit(learner.update)(jax.random.key(1), (), agent, LEVEL)
     assert rollout.reward.shape == (1, 1) and all(np.isfinite(x).all() for x in jax.tree.leaves(after.params))
 
 
 def test_update_of_a_vector_world_moves_torso_and_both_heads():
     world = OneHotGrid(2, 2, 1)
     level = GridWorld(TabularGrid(2, 2, 1)).default_params
-    network = network_for(None, (4,), world.num_actions, 1)
-    assert network == Dense(world.num_actions, 1)
-    learner = Learner(world, network, A2C(), Optimizer("adam"), num_workers=4, rollout_length=6)
-    agent = jax.jit(learner.init)(jax.random.key(0), level, jnp.int32(5), tiny.hyper(learning_rate=1e-3))
-    after = jax.jit(learner.update)(jax.random.key(1), (), agent, world.plan(level))[0]
+    learner = Learner.for_world(world, A2C(), num_workers=4, rollout_length=6)
+    assert (learner.network, learner.optimizer) == (Dense(world.num_actions, 1), Optimizer("adam"))
+    agent = jax.jit(learner.init)(jax.random.key(0), level, tiny.hyper(learning_rate=1e-3), jnp.int32(5))
+    after = jax.jit(learner.update)(jax.random.key(1), (), agent, level)[0]
     moved = jax.tree.map(lambda new, old: np.abs(new - old).max(), after.params, agent.params)
     # Adam's first step has the size of the learning rate wherever there is a gradient.
     np.testing.assert_allclose(jax.tree.leaves(moved), 1e-3, rtol=0.05)

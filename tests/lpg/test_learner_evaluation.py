@@ -9,23 +9,23 @@ import numpy as np
 from levels.world import GymnaxWorld
 from lpg.episodes import STEPS_PER_ROLLOUT
 from lpg.learner import Learner
-from lpg.networks import Table
-from lpg.optimizer import Optimizer
 from lpg.rules.actor_critic import A2C
 from tests.lpg.probe_world import NUM_ACTIONS, NUM_STATES, ProbeWorld, probe
 
 NUM_WORKERS = 512
-LEARNER = Learner(
-    GymnaxWorld(ProbeWorld()), Table(NUM_STATES, NUM_ACTIONS, 1), A2C(), Optimizer("sgd"), NUM_WORKERS, rollout_length=4
-)
+LEARNER = Learner.for_world(GymnaxWorld(ProbeWorld()), A2C(), num_workers=NUM_WORKERS, rollout_length=4)
 UNIFORM = jnp.zeros((NUM_STATES, NUM_ACTIONS))
 
 program = jax.jit(LEARNER.evaluate, static_argnums=3)
 
 
 def returns(level, logits=UNIFORM, seed=0, max_steps=100_000):
-    params = {"policy": logits, "prediction": jnp.zeros((NUM_STATES, 1))}
-    return np.asarray(program(jax.random.key(seed), params, level, max_steps))
+    return np.asarray(program(jax.random.key(seed), agent_of(logits), level, max_steps))
+
+
+def agent_of(logits):
+    agent = init()(jax.random.key(0), probe([(0, None, None, 0.0)]))
+    return agent.replace(params=agent.params | {"policy": logits})
 
 
 def test_evaluate_counts_the_whole_episode_and_nothing_after_it():
@@ -71,6 +71,11 @@ def test_evaluate_starts_fresh_workers_each_by_itself():
 
 
 @functools.cache
+def init():
+    return jax.jit(functools.partial(LEARNER.init, lifetime=1))
+
+
+@functools.cache
 def many():
     return jax.jit(jax.vmap(LEARNER.evaluate, in_axes=(0, 0, None)))
 
@@ -78,7 +83,7 @@ def many():
 def test_evaluate_of_many_agents_is_each_alone():
     level = probe([(0, 0, None, 1.0), (0, 1, 0, 1.0)])
     logits = jnp.stack([UNIFORM, UNIFORM.at[0, 1].set(1.0)])
-    params = {"policy": logits, "prediction": jnp.zeros((2, NUM_STATES, 1))}
-    together = many()(jnp.stack([jax.random.key(0), jax.random.key(5)]), params, level)
+    agents = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(agent_of, logits))
+    together = many()(jnp.stack([jax.random.key(0), jax.random.key(5)]), agents, level)
     for n, seed in enumerate((0, 5)):
         np.testing.assert_array_equal(together[n], returns(level, logits[n], seed))

@@ -15,7 +15,7 @@ from tests.lpg import numpy_oracles, tiny
 
 NUM_SAMPLES = tiny.NUM_WORKERS * tiny.NUM_STEPS
 EPOCHS, MINIBATCHES = 2, 3
-PLAN = tiny.WORLD.plan(tiny.level())
+LEVEL = tiny.level()
 
 
 @functools.cache
@@ -107,7 +107,7 @@ ALL_ONCE = jnp.arange(NUM_SAMPLES)[None, ::-1]
 
 def test_one_epoch_of_one_minibatch_is_the_plain_update():
     agent = tiny.agent("ppo")
-    after, rollout, metrics = tiny.update("ppo")(jax.random.key(1), (), agent, PLAN)
+    after, rollout, metrics = tiny.update("ppo")(jax.random.key(1), (), agent, LEVEL)
     params, _, dealt_metrics = descend()(agent, rollout, agent.params, ALL_ONCE)
     assert_close_trees((params, dealt_metrics), (after.params, metrics))
     assert np.abs(params["policy"] - agent.params["policy"]).max() > 1e-2
@@ -115,8 +115,8 @@ def test_one_epoch_of_one_minibatch_is_the_plain_update():
 
 def test_two_epochs_are_two_steps_on_the_same_rollout_and_targets():
     agent = tiny.agent("ppo")
-    after, rollout, metrics = update(epochs=2, minibatches=1)(jax.random.key(1), (), agent, PLAN)
-    once, same_rollout, first_metrics = tiny.update("ppo")(jax.random.key(1), (), agent, PLAN)
+    after, rollout, metrics = update(epochs=2, minibatches=1)(jax.random.key(1), (), agent, LEVEL)
+    once, same_rollout, first_metrics = tiny.update("ppo")(jax.random.key(1), (), agent, LEVEL)
     np.testing.assert_array_equal(rollout.action, same_rollout.action)
     params, _, second_metrics = descend()(once, rollout, agent.params, ALL_ONCE)
     assert_close_trees(after.params, params)
@@ -140,7 +140,7 @@ def test_update_draws_its_permutations_at_once_and_none_for_one_minibatch():
 
     def draws(epochs, minibatches):
         update = learner("ppo", epochs, minibatches).update
-        return draws_in(jax.make_jaxpr(update)(jax.random.key(0), (), agent, PLAN).jaxpr)
+        return draws_in(jax.make_jaxpr(update)(jax.random.key(0), (), agent, LEVEL).jaxpr)
 
     plain = draws(1, 1)
     assert plain > 0 and draws(3, 1) == plain and draws(1, 2) == draws(3, 4) == plain + 1
@@ -151,7 +151,7 @@ def test_update_draws_its_permutations_at_once_and_none_for_one_minibatch():
 )
 def test_update_agrees_with_numpy(name, credit):
     agent, key = tiny.agent(name), jax.random.key(1)
-    after, rollout, _ = update(name)(key, (), agent, PLAN)
+    after, rollout, _ = update(name)(key, (), agent, LEVEL)
     batches = shuffled(jax.random.split(key)[1], NUM_SAMPLES, EPOCHS, MINIBATCHES)
     expected, ratios = restated(agent, rollout, np.asarray(batches), credit)
     # Steps far enough apart for both sides of the clip to matter.
@@ -192,9 +192,9 @@ def test_update_of_many_agents_is_each_alone():
     agents = [tiny.agent("ppo", seed) for seed in (0, 1)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *agents)
     keys = jax.random.split(jax.random.key(3), 2)
-    together = jax.jit(jax.vmap(learner().update, in_axes=(0, None, 0, None)))(keys, (), stacked, PLAN)[0]
+    together = jax.jit(jax.vmap(learner().update, in_axes=(0, None, 0, None)))(keys, (), stacked, LEVEL)[0]
     for n, agent in enumerate(agents):
-        alone = update()(keys[n], (), agent, PLAN)[0]
+        alone = update()(keys[n], (), agent, LEVEL)[0]
         np.testing.assert_array_equal(together.states.position[n], alone.states.position)
         assert_close_trees(jax.tree.map(lambda x, n=n: x[n], together.params), alone.params)
 
@@ -202,7 +202,7 @@ def test_update_of_many_agents_is_each_alone():
 @pytest.mark.parametrize("name", tiny.RULES)
 def test_every_rule_takes_minibatches(name):
     agent = tiny.agent(name)
-    after, _, metrics = jax.eval_shape(learner(name).update, jax.random.key(1), tiny.meta_params(name), agent, PLAN)
+    after, _, metrics = jax.eval_shape(learner(name).update, jax.random.key(1), tiny.meta_params(name), agent, LEVEL)
     assert jax.tree.map(lambda x: (x.shape, x.dtype), agent) == jax.tree.map(lambda x: (x.shape, x.dtype), after)
     assert {metric.shape for metric in metrics.values()} == {()}
 

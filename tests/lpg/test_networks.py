@@ -1,5 +1,7 @@
 """Networks: gathers, planes and layers against plain restatements."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -120,14 +122,18 @@ def test_dense_network_refuses_convolutions_of_what_is_no_image():
 
 
 @pytest.mark.parametrize(
-    "num_observations, shape, expected",
+    "num_observations, shape, continuous, expected",
     [
-        (18, (), Table(18, 5, 8)),
-        (None, (3, 6, 6), Dense(5, 8, widths=(32,), channels=(16,), observation_rank=3)),
-        (None, (22,), Dense(5, 8, widths=(64, 64), observation_rank=1)),
-        (None, (10, 5), Dense(5, 8, widths=(64, 64), observation_rank=2)),
+        (18, (), False, Table(18, 5, 8)),
+        (None, (3, 6, 6), False, Dense(5, 8, widths=(32,), channels=(16,), observation_rank=3)),
+        (None, (22,), False, Dense(5, 8, widths=(64, 64), observation_rank=1)),
+        (None, (10, 5), False, Dense(5, 8, widths=(64, 64), observation_rank=2)),
+        (None, (22,), True, Dense(10, 8, widths=(64, 64), observation_rank=1)),
     ],
-    ids=["integer", "image", "vector", "matrix"],
+    ids=["integer", "image", "vector", "matrix", "continuous actions"],
 )
-def test_network_for_a_kind_of_observation(num_observations, shape, expected):
-    assert network_for(num_observations, shape, 5, 8) == expected
+def test_network_for_a_world(num_observations, shape, continuous, expected):
+    world = SimpleNamespace(
+        num_observations=num_observations, observation_shape=shape, num_actions=5, continuous_actions=continuous
+    )
+    assert network_for(world, 8) == expected

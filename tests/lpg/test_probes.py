@@ -39,11 +39,11 @@ def learned(name, num_updates=300):
         epochs=baseline.epochs,
         minibatches=baseline.minibatches,
     )
-    hyper = tiny.hyper(learning_rate=4.0, prediction_learning_rate=1.0, prediction_cost=1.0, entropy_cost=1e-3)
+    hyper = tiny.hyper(learning_rate=4.0, prediction_learning_rate=1.0, value_cost=1.0, entropy_cost=1e-3)
 
     def live(key, level):
         init_key, train_key = jax.random.split(key)
-        agent = learner.init(init_key, level, jnp.int32(num_updates), hyper)
+        agent = learner.init(init_key, level, hyper, num_updates)
         return learner.train(train_key, (), agent, level, num_updates).params
 
     levels = jax.tree.map(lambda *leaves: jnp.stack(leaves), *PROBES.values())
@@ -104,12 +104,12 @@ def aimed(name, num_updates=300):
         epochs=baseline.epochs,
         minibatches=baseline.minibatches,
     )
-    hyper = tiny.hyper(learning_rate=0.1, prediction_learning_rate=0.1, prediction_cost=1.0, entropy_cost=1e-3)
+    hyper = tiny.hyper(learning_rate=0.1, prediction_learning_rate=0.1, value_cost=1.0, entropy_cost=1e-3)
 
     @jax.jit
     def live(key):
         init_key, train_key = jax.random.split(key)
-        agent = learner.init(init_key, probe(), jnp.int32(num_updates), hyper)
+        agent = learner.init(init_key, probe(), hyper, num_updates)
         return agent.params, learner.train(train_key, (), agent, probe(), num_updates).params
 
     return [(params["policy"][0, 0], np.exp(params["policy"][0, 1])) for params in live(jax.random.key(0))]

@@ -44,11 +44,11 @@ def test_generalised_advantage_stops_at_a_termination_and_bootstraps_a_truncatio
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("discount, trace", [(0.99, 0.95), (1.0, 1.0), (0.0, 0.5)])
-def test_generalised_advantage_agrees_with_the_restatement(seed, discount, trace):
+@pytest.mark.parametrize("discount, gae_lambda", [(0.99, 0.95), (1.0, 1.0), (0.0, 0.5)])
+def test_generalised_advantage_agrees_with_the_restatement(seed, discount, gae_lambda):
     steps = random_steps(seed)
-    expected = numpy_oracles.advantages(*(np.asarray(x, np.float64) for x in steps), discount, trace)
-    np.testing.assert_allclose(estimate(*steps, discount, trace), expected, atol=1e-5)
+    expected = numpy_oracles.advantages(*(np.asarray(x, np.float64) for x in steps), discount, gae_lambda)
+    np.testing.assert_allclose(estimate(*steps, discount, gae_lambda), expected, atol=1e-5)
 
 
 def test_generalised_advantage_with_full_trace_is_the_discounted_return_minus_the_value():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save, save_file
 
-from lpg.rule_file import RULE_FORMAT, RuleFileError, load_rule, read_rule_header, save_rule
+from lpg.rule_file import RULE_FORMAT, RuleFileError, read_rule, read_rule_header, write_rule
 from lpg.tensor_file import METADATA_KEY, TensorFormat, named_leaves
 from tests.full_disk import full_disk
 
@@ -30,19 +30,19 @@ def template_for(architecture):
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "rule.safetensors"
-    save_rule(path, ARCHITECTURE, meta_params(), PROVENANCE)
+    write_rule(path, ARCHITECTURE, meta_params(), PROVENANCE)
     return path
 
 
 def assert_refused(path, reason):
     with pytest.raises(RuleFileError) as caught:
-        load_rule(path, template_for)
+        read_rule(path, template_for)
     message = str(caught.value)
     assert message.startswith(f"{path}: ") and reason in message and "\n" not in message
 
 
-def test_load_rule_gives_back_what_was_saved(path):
-    architecture, loaded, provenance = load_rule(path, template_for)
+def test_read_rule_gives_back_what_was_saved(path):
+    architecture, loaded, provenance = read_rule(path, template_for)
     assert (architecture, provenance) == (ARCHITECTURE, PROVENANCE)
     assert jax.tree.structure(loaded) == jax.tree.structure(meta_params())
     for left, right in zip(jax.tree.leaves(loaded), jax.tree.leaves(meta_params()), strict=True):
@@ -56,18 +56,18 @@ def test_rule_file_is_plain_safetensors(path):
     np.testing.assert_array_equal(tensors["gru/kernel"], meta_params()["gru"]["kernel"])
 
 
-def test_save_rule_stores_transposed_arrays_as_they_are(path):
+def test_write_rule_stores_transposed_arrays_as_they_are(path):
     transposed = meta_params()
     transposed["gru"]["kernel"] = np.asfortranarray(transposed["gru"]["kernel"])
-    save_rule(path, ARCHITECTURE, transposed, PROVENANCE)
-    np.testing.assert_array_equal(load_rule(path, template_for)[1]["gru"]["kernel"], meta_params()["gru"]["kernel"])
+    write_rule(path, ARCHITECTURE, transposed, PROVENANCE)
+    np.testing.assert_array_equal(read_rule(path, template_for)[1]["gru"]["kernel"], meta_params()["gru"]["kernel"])
 
 
-def test_save_rule_of_equal_input_gives_equal_bytes(path, tmp_path):
+def test_write_rule_of_equal_input_gives_equal_bytes(path, tmp_path):
     shuffled = {"embed": meta_params()["embed"], "gru": dict(reversed(meta_params()["gru"].items()))}
     for number in range(5):
         other = tmp_path / f"other_{number}.safetensors"
-        save_rule(other, dict(reversed(ARCHITECTURE.items())), shuffled, PROVENANCE)
+        write_rule(other, dict(reversed(ARCHITECTURE.items())), shuffled, PROVENANCE)
         assert other.read_bytes() == path.read_bytes()
 
 
@@ -76,24 +76,24 @@ def test_read_rule_header_tells_rules_apart(path, tmp_path):
     assert (header.architecture, header.provenance, header.format_version) == (ARCHITECTURE, PROVENANCE, 1)
     other = meta_params()
     other["embed"]["scale"] = jnp.float32(3)
-    save_rule(tmp_path / "other", ARCHITECTURE, other, PROVENANCE)
+    write_rule(tmp_path / "other", ARCHITECTURE, other, PROVENANCE)
     assert read_rule_header(tmp_path / "other").sha256 != header.sha256
     assert len(header.sha256) == 64
 
 
 def test_rule_without_meta_params_is_saved(tmp_path):
-    save_rule(tmp_path / "a2c", {"kind": "a2c"}, (), {})
-    assert load_rule(tmp_path / "a2c", lambda architecture: ()) == ({"kind": "a2c"}, (), {})
+    write_rule(tmp_path / "a2c", {"kind": "a2c"}, (), {})
+    assert read_rule(tmp_path / "a2c", lambda architecture: ()) == ({"kind": "a2c"}, (), {})
 
 
-def test_load_rule_refuses_every_truncation(path):
+def test_read_rule_refuses_every_truncation(path):
     whole = path.read_bytes()
     for size in [0, 1, 7, 8, 9, 100, len(whole) // 2, len(whole) - 1]:
         path.write_bytes(whole[:size])
         assert_refused(path, "truncated, or not a groove rule")
 
 
-def test_load_rule_refuses_every_flipped_byte_of_weights_and_provenance(path):
+def test_read_rule_refuses_every_flipped_byte_of_weights_and_provenance(path):
     whole = path.read_bytes()
     start = whole.index(b"tiny")
     for position in [start, start + 1, *range(len(whole) - 4 * 16, len(whole))]:
@@ -101,14 +101,14 @@ def test_load_rule_refuses_every_flipped_byte_of_weights_and_provenance(path):
         assert_refused(path, "corrupt: content does not match its SHA-256")
 
 
-def test_load_rule_survives_random_damage_to_its_header(path):
+def test_read_rule_survives_random_damage_to_its_header(path):
     whole, generator = path.read_bytes(), np.random.default_rng(0)
     for _ in range(300):
         position = int(generator.integers(0, len(whole)))
         path.write_bytes(whole[:position] + generator.bytes(3) + whole[position + 3 :])
         if path.read_bytes() != whole:
             with pytest.raises(RuleFileError, match=r"rule\.safetensors: "):
-                load_rule(path, template_for)
+                read_rule(path, template_for)
 
 
 def rewrite(path, header=None, **tensors):
@@ -134,12 +134,12 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize(("header", "tensors", "reason"), FOREIGN)
-def test_load_rule_names_what_is_wrong(path, header, tensors, reason):
+def test_read_rule_names_what_is_wrong(path, header, tensors, reason):
     rewrite(path, header, **tensors)
     assert_refused(path, reason)
 
 
-def test_load_rule_refuses_files_that_are_no_rules(tmp_path):
+def test_read_rule_refuses_files_that_are_no_rules(tmp_path):
     assert_refused(tmp_path / "absent", "cannot be read: No such file or directory")
     assert_refused(tmp_path, "not a file")
     for name, content in {"zip": b"PK\3\4" + bytes(500), "text": b"rule: lpg\n" * 50}.items():
@@ -149,37 +149,37 @@ def test_load_rule_refuses_files_that_are_no_rules(tmp_path):
     assert_refused(tmp_path / "foreign", "a safetensors file, but not a groove rule")
 
 
-def test_load_rule_refuses_non_finite_weights_whose_digest_is_right(path):
+def test_read_rule_refuses_non_finite_weights_whose_digest_is_right(path):
     broken = meta_params()
     broken["gru"]["bias"] = jnp.array([0.0, jnp.nan, 0.0])
     RULE_FORMAT.write(path, CONTENT, {name: np.asarray(leaf) for name, leaf in named_leaves(broken).items()})
     assert_refused(path, "tensor gru/bias is not finite")
 
 
-def test_save_rule_refuses_non_finite_weights_and_keeps_the_old_file(path):
+def test_write_rule_refuses_non_finite_weights_and_keeps_the_old_file(path):
     broken = meta_params()
     broken["gru"]["bias"] = jnp.array([0.0, jnp.inf, 0.0])
     before = path.read_bytes()
     with pytest.raises(RuleFileError, match="tensor gru/bias is not finite"):
-        save_rule(path, ARCHITECTURE, broken, PROVENANCE)
+        write_rule(path, ARCHITECTURE, broken, PROVENANCE)
     assert path.read_bytes() == before
 
 
-def test_save_rule_onto_a_full_disk_keeps_the_old_file(path):
+def test_write_rule_onto_a_full_disk_keeps_the_old_file(path):
     before = path.read_bytes()
     with full_disk(), pytest.raises(RuleFileError, match="cannot be written: File too large"):
-        save_rule(path, ARCHITECTURE, meta_params(hidden=500), PROVENANCE)
+        write_rule(path, ARCHITECTURE, meta_params(hidden=500), PROVENANCE)
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
-def test_save_rule_refuses_dtypes_and_headers_that_cannot_be_stored(path):
+def test_write_rule_refuses_dtypes_and_headers_that_cannot_be_stored(path):
     before = path.read_bytes()
     with pytest.raises(RuleFileError, match="gru/bias has dtype bfloat16, allowed: bool, uint8"):
-        save_rule(path, ARCHITECTURE, {"gru": {"bias": jnp.zeros(3, jnp.bfloat16)}}, PROVENANCE)
+        write_rule(path, ARCHITECTURE, {"gru": {"bias": jnp.zeros(3, jnp.bfloat16)}}, PROVENANCE)
     for unsaid in (float("nan"), {1, 2}):
         with pytest.raises(RuleFileError, match="header is not JSON"):
-            save_rule(path, ARCHITECTURE, meta_params(), {"score": unsaid})
+            write_rule(path, ARCHITECTURE, meta_params(), {"score": unsaid})
     assert path.read_bytes() == before
 
 

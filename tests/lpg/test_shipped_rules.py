@@ -4,13 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from groove.rules import read_rule
+from lpg.saved_rules import load_rule
 from lpg.shipped_rules import SHIPPED, rule_path
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_rule_path_prefers_the_name_of_a_shipped_rule():
+def test_rule_path_prefers_the_name_of_a_shipped_rule(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"^no rule file './laptop'; shipped rules: laptop$"):
+        rule_path("./laptop")
+    Path("laptop").touch()
     assert rule_path("laptop") == SHIPPED["laptop"]
     assert rule_path("./laptop") == rule_path(Path("laptop")) == Path("laptop")
 
@@ -26,6 +30,6 @@ def test_shipped_rule_is_that_of_its_recorded_run(name):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_rule_can_be_read_by_name(name):
-    rule, meta_params, provenance = read_rule(name)
+    rule, meta_params, provenance = load_rule(name)
     assert rule.prediction_size == provenance["config"]["prediction_size"]
     assert meta_params

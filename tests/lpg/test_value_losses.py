@@ -51,9 +51,9 @@ def acting(logits):
 
 
 @functools.cache
-def program(world, trace=VALUE_PROBE.trace):
+def program(world, gae_lambda=VALUE_PROBE.gae_lambda):
     """Compiled (key, level, logits) -> value losses and the episodes they are of."""
-    value_probe = ValueProbe(VALUE_PROBE.max_steps, trace)
+    value_probe = ValueProbe(VALUE_PROBE.max_steps, gae_lambda)
 
     def run(key, level, logits):
         losses = value_probe(key, WORLDS[world], level, acting(logits), NUM_WORKERS)
@@ -62,12 +62,12 @@ def program(world, trace=VALUE_PROBE.trace):
     return jax.jit(run)
 
 
-def measured(level, world="table", trace=VALUE_PROBE.trace, logits=(0.0, 0.0), seed=0):
-    losses, episodes = program(world, trace)(jax.random.key(seed), level, jnp.asarray(logits))
+def measured(level, world="table", gae_lambda=VALUE_PROBE.gae_lambda, logits=(0.0, 0.0), seed=0):
+    losses, episodes = program(world, gae_lambda)(jax.random.key(seed), level, jnp.asarray(logits))
     return (float(losses.positive), float(losses.absolute), float(losses.mean_value)), episodes
 
 
-def restated(episodes, world, trace):
+def restated(episodes, world, gae_lambda):
     """Value losses step by step, episode by episode."""
     rollout = jax.tree.map(np.asarray, episodes.rollout)
     steps = {}
@@ -97,18 +97,18 @@ def restated(episodes, world, trace):
         for t in reversed(lived):
             later = 0.0 if t == lived[-1] else value(rollout.next_observation[t, b])
             values.append(value(rollout.observation[t, b]))
-            advantage = rollout.reward[t, b] + later - values[-1] + trace * advantage
+            advantage = rollout.reward[t, b] + later - values[-1] + gae_lambda * advantage
             advantages.append(advantage)
         means.append((np.mean(np.maximum(advantages, 0)), np.mean(np.abs(advantages)), np.mean(values)))
     return np.mean(means, axis=0)
 
 
 @pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("trace", [0.95, 0.0])
-def test_value_losses_agree_with_a_restatement(world, trace):
+@pytest.mark.parametrize("gae_lambda", [0.95, 0.0])
+def test_value_losses_agree_with_a_restatement(world, gae_lambda):
     for seed in range(3):
-        found, episodes = measured(MAZE, world, trace, logits=np.log([0.15, 0.85]), seed=seed)
-        np.testing.assert_allclose(found, restated(episodes, world, trace), rtol=1e-3, atol=1e-4)
+        found, episodes = measured(MAZE, world, gae_lambda, logits=np.log([0.15, 0.85]), seed=seed)
+        np.testing.assert_allclose(found, restated(episodes, world, gae_lambda), rtol=1e-3, atol=1e-4)
         lengths = np.asarray(episodes.lived.sum(axis=0))
         assert 0 < np.sum(~episodes.complete) < NUM_WORKERS and len(np.unique(lengths)) > 3
         assert found[1] >= found[0] > 0.01
@@ -135,7 +135,7 @@ def test_end_by_the_time_limit_is_worth_nothing_by_hand():
 
 def test_with_a_trace_of_one_the_advantage_is_return_minus_value():
     # Returns 3, 2, 1 less V = 2.
-    found, _ = measured(PROBES["endless"], trace=1.0)
+    found, _ = measured(PROBES["endless"], gae_lambda=1.0)
     np.testing.assert_allclose(found, [1 / 3, 2 / 3, 2], rtol=1e-5)
 
 
@@ -149,7 +149,7 @@ def test_without_a_complete_episode_there_are_no_losses(world):
     ("fields", "message"),
     [
         ({"max_steps": 0}, "max_steps must be >= 1, got 0"),
-        ({"max_steps": 5, "trace": 1.5}, r"trace must be in \[0, 1\], got 1.5"),
+        ({"max_steps": 5, "gae_lambda": 1.5}, r"gae_lambda must be in \[0, 1\], got 1.5"),
     ],
 )
 def test_value_probe_names_the_number_out_of_range(fields, message):

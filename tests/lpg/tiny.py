@@ -8,8 +8,6 @@ import jax.numpy as jnp
 from levels.worlds.gridworld import GridWorld
 from levels.worlds.tabular_grid import TabularGrid
 from lpg.learner import Learner
-from lpg.networks import network_for
-from lpg.optimizer import Optimizer
 from lpg.rollout import Rollout
 from lpg.rules.actor_critic import A2C, REINFORCE
 from lpg.rules.lpg import LPG
@@ -41,13 +39,8 @@ def level(max_steps=5):
     return GridWorld(WORLD).default_params.replace(max_steps_in_episode=jnp.int32(max_steps))
 
 
-def hyper(learning_rate=4.0, prediction_learning_rate=2.0, prediction_cost=0.5, entropy_cost=0.01):
-    return Hyperparameters(
-        learning_rate=jnp.float32(learning_rate),
-        prediction_learning_rate=jnp.float32(prediction_learning_rate),
-        prediction_cost=jnp.float32(prediction_cost),
-        entropy_cost=jnp.float32(entropy_cost),
-    )
+def hyper(learning_rate=4.0, prediction_learning_rate=2.0, **costs):
+    return Hyperparameters(learning_rate, prediction_learning_rate, **costs).completed(WORLD)
 
 
 def progress(fraction=0.25, log_lifetime=2.0):
@@ -55,8 +48,8 @@ def progress(fraction=0.25, log_lifetime=2.0):
 
 
 def learner_of(rule, num_workers=NUM_WORKERS, rollout_length=NUM_STEPS, epochs=1, minibatches=1):
-    network = network_for(WORLD.num_observations, (), WORLD.num_actions, rule.prediction_size)
-    return Learner(WORLD, network, rule, Optimizer("sgd"), num_workers, rollout_length, epochs, minibatches)
+    sizes = {"num_workers": num_workers, "rollout_length": rollout_length, "epochs": epochs, "minibatches": minibatches}
+    return Learner.for_world(WORLD, rule, **sizes)
 
 
 @functools.cache
@@ -94,7 +87,7 @@ def _init(name):
 def agent(name, seed=0, lifetime=10):
     """An agent whose parameters are random, so that no gradient of it is zero by symmetry."""
     init_key, params_key = jax.random.split(jax.random.key(seed))
-    born = _init(name)(init_key, level(), jnp.int32(lifetime), hyper())
+    born = _init(name)(init_key, level(), hyper(), jnp.int32(lifetime))
     keys = dict(zip(born.params, jax.random.split(params_key, len(born.params)), strict=True))
     return born.replace(params={group: jax.random.normal(keys[group], x.shape) for group, x in born.params.items()})
 

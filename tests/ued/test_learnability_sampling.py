@@ -97,7 +97,7 @@ def test_report_counts_the_pool_and_scores_the_new_levels():
 
 
 def test_num_measured_is_what_is_not_replayed():
-    assert SFL.num_measured(4) == 2 and LearnabilitySampling(replay_share=0.25).num_measured(4) == 3
+    assert SFL.num_measured(4) == 2 and LearnabilitySampling(replay_fraction=0.25).num_measured(4) == 3
     assert SFL.score.needs == {"random"}
 
 
@@ -111,7 +111,7 @@ def test_a_pool_smaller_than_the_levels_in_use_is_refused():
     [
         ({"capacity": 0}, "capacity must be >= 1, got 0"),
         ({"period": 0}, "period must be >= 1, got 0"),
-        ({"replay_share": 2.0}, r"replay_share must be in \[0, 1\], got 2.0"),
+        ({"replay_fraction": 2.0}, r"replay_fraction must be in \[0, 1\], got 2.0"),
     ],
 )
 def test_sampling_names_the_number_out_of_range(fields, message):

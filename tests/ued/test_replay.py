@@ -62,7 +62,7 @@ def by_number(state, values):
 )
 def test_num_replayed_places_leaves_one_for_new_levels(num_places, share, expected):
     assert num_replayed_places(num_places, share) == expected
-    curriculum = PrioritizedLevelReplay(GIVEN, replay_share=share)
+    curriculum = PrioritizedLevelReplay(GIVEN, replay_fraction=share)
     assert curriculum.num_measured(num_places) == num_places - expected
 
 
@@ -124,7 +124,7 @@ def test_robust_replay_trains_on_replayed_levels_alone():
 
 @pytest.mark.parametrize(("share", "num_edits"), [(1.0, 2), (0.5, 1), (0.0, 0)])
 def test_first_new_levels_are_edits_of_the_replayed_ones(share, num_edits):
-    curriculum = PrioritizedLevelReplay(GIVEN, capacity=CAPACITY, edit=edit, edit_share=share)
+    curriculum = PrioritizedLevelReplay(GIVEN, capacity=CAPACITY, edit=edit, edit_fraction=share)
     state = state_with([1.0, 2.0, 3.0], curriculum)
     _, batch = samples(curriculum, state)
     parents = np.asarray(batch.parents)
@@ -257,9 +257,9 @@ def test_a_buffer_smaller_than_the_levels_in_use_is_refused():
     ("fields", "message"),
     [
         ({"capacity": 0}, "capacity must be >= 1, got 0"),
-        ({"replay_share": 1.5}, r"replay_share must be in \[0, 1\], got 1.5"),
+        ({"replay_fraction": 1.5}, r"replay_fraction must be in \[0, 1\], got 1.5"),
         ({"min_filled": -0.5}, r"min_filled must be in \[0, 1\], got -0.5"),
-        ({"edit_share": float("nan")}, r"edit_share must be in \[0, 1\], got nan"),
+        ({"edit_fraction": float("nan")}, r"edit_fraction must be in \[0, 1\], got nan"),
         ({"priorities": Priorities("proportional")}, "priorities must be rank for a score that may be negative"),
     ],
 )

@@ -13,7 +13,7 @@ from groove.commands.main import COMMANDS, main
 from groove.config import EXPERIMENTS
 from levels.extras import DISTRIBUTION
 from levels.registry import GENERATORS
-from lpg.rule_file import save_rule
+from lpg.rule_file import write_rule
 from tests.smallest_run import settle_devices
 
 STARTS_WITHOUT_JAX = """
@@ -156,7 +156,7 @@ def test_resume_needs_a_run(capsys, tmp_path):
 def rule_path(tmp_path):
     fields = {"prediction_size": 2, "hidden_size": 2, "embedding_size": 2, "cell": "gru", "lifetime_inputs": False}
     weights = {"weight": np.zeros(3, np.float32)}
-    save_rule(tmp_path / "rule.safetensors", fields, weights, {"config": {"levels": "small"}, "generations": 150})
+    write_rule(tmp_path / "rule.safetensors", fields, weights, {"config": {"levels": "small"}, "generations": 150})
     return tmp_path / "rule.safetensors"
 
 
@@ -168,7 +168,7 @@ def test_rules_lists_rules_and_files(capsys, rule_path):
 
 
 def test_rules_names_the_file_that_is_none(capsys, rule_path):
-    assert refused(capsys, "rules", "absent") == "absent: cannot be read: No such file or directory"
+    assert refused(capsys, "rules", "absent") == "no rule file 'absent'; shipped rules: laptop"
     whole = rule_path.read_bytes()
     rule_path.write_bytes(whole[:100])
     assert refused(capsys, "rules", rule_path).startswith(f"{rule_path}: truncated, or not a groove rule")

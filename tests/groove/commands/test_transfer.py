@@ -103,7 +103,7 @@ def test_mistakes_are_told_in_one_line(capsys, tmp_path, command, arguments, mes
 )  # fmt: skip
 def test_mistakes_of_a_benchmark_are_told_in_one_line(capsys, tmp_path, arguments, message):
     for name, rule in (("dpo", "dpo"), ("here", "ppo, tuned here")):
-        settings = {rule: {"classic: vector": Hyperparameters(1.0, 1.0, 1.0, 1.0)}}
+        settings = {rule: {"classic: vector": Hyperparameters(1.0, 1.0)}}
         write_tuned(tmp_path / f"{name}.json", settings, Setting(1, *WORKERS_AND_STEPS))
     assert message in refused(capsys, "benchmark", "lpg.safetensors", "--suite", "classic", *arguments)
 
@@ -180,7 +180,7 @@ def test_tune_writes_what_benchmark_reads(capsys, tmp_path, named):
         == 0
     )
     assert "lpg on tiny: vector: learning_rate " in capsys.readouterr().out
-    other = Hyperparameters(*map(float, (2, 2, 2, 2)))
+    other = Hyperparameters(2.0, 2.0)
     write_tuned(tmp_path / "more.json", {"lpg": {"elsewhere": other}}, Setting(1, *WORKERS_AND_STEPS))
     files = ["new/t.json", "more.json"]
     command = ["benchmark", "lpg.safetensors", "--suite", "tiny", "--against", "random", "--tuned", *files, *SMALL]

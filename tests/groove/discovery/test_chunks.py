@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import jax
-import jax.numpy as jnp
 import pytest
 
 from groove.building import build_hyperparameters, build_learner, build_rule
@@ -59,8 +58,8 @@ def test_bytes_of_a_life_bound_what_its_update_takes():
     hyper = build_hyperparameters(TrainConfig(), one.learner.world)
 
     def update(key, meta_params, level):
-        agent = one.learner.init(key, level, jnp.int32(1), hyper)
-        return one.learner.update(key, meta_params, agent, one.learner.world.plan(level))
+        agent = one.learner.init(key, level, hyper, 1)
+        return one.learner.update(key, meta_params, agent, level)
 
     memory = jax.jit(update).lower(jax.random.key(0), one.meta_params, one.level).compile().memory_analysis()
     taken = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes

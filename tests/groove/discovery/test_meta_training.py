@@ -89,12 +89,12 @@ def test_candidates_without_pairs_all_meet_the_same_levels():
 
 
 def test_every_life_gets_the_runs_step_sizes():
-    training = training_with(agent_learning_rate=7.0, prediction_cost=0.25)
+    training = training_with(agent_learning_rate=7.0, kl_cost=0.25)
     generation_of(training)
     hyper = training.population.lives.hyper
     np.testing.assert_array_equal(hyper.learning_rate, np.full(8, 7.0))
     np.testing.assert_allclose(hyper.prediction_learning_rate, np.full(8, 0.7), rtol=1e-6)
-    np.testing.assert_array_equal(hyper.prediction_cost, np.full(8, 0.25))
+    np.testing.assert_array_equal(hyper.kl_cost, np.full(8, 0.25))
 
 
 @pytest.mark.parametrize("es", ["Open_ES", NO_PAIRS])

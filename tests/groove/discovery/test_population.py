@@ -67,7 +67,7 @@ def test_outcomes_are_those_of_lives_lived_alone():
         init_key, train_key, evaluation_key = jax.random.split(key, 3)
         agent = LEARNER.init(init_key, level, length, hyper)
         agent = LEARNER.train(train_key, weights, agent, level, length)
-        return jnp.mean(LEARNER.evaluate(evaluation_key, agent.params, level))
+        return jnp.mean(LEARNER.evaluate(evaluation_key, agent, level))
 
     def live(n):
         life = jax.tree.map(lambda x: x[n], lives())
@@ -158,7 +158,7 @@ def test_points_of_a_life_are_returns_of_agents_that_young():
         early = jax.random.split(jax.random.fold_in(key, EARLY_STREAM), 2)
         agent = LEARNER.init(init_key, level, length, hyper)
         agent = LEARNER.train(train_key, weights, agent, level, length * number // 3)
-        return jnp.mean(LEARNER.evaluate(early[number - 1], agent.params, level))
+        return jnp.mean(LEARNER.evaluate(early[number - 1], agent, level))
 
     def points(n):
         life = jax.tree.map(lambda x: x[n], lives())

@@ -13,13 +13,14 @@ from groove.building import build_hyperparameters, build_learner
 from groove.config import TrainConfig
 from groove.discovery.population import Population
 from groove.job.devices import lives_mesh
-from groove.scoring.closing_table import TUNING_SEEDS, closing_scores, render, score, search_space, tune
+from groove.scoring.closing_table import closing_scores, render, score, tuned_on
 from groove.scoring.heldout import VALIDATION_STREAM, Evaluation, LevelSet, draw_level_set
+from groove.scoring.random_search import TUNING_SEEDS, search_space
 from levels.registry import generator
 from lpg.rules.actor_critic import A2C
 from lpg.update_rule import Hyperparameters
 
-DEFAULT = Hyperparameters(jnp.float32(40), jnp.float32(4), jnp.float32(0.5), jnp.float32(0.01))
+DEFAULT = Hyperparameters(jnp.float32(40), jnp.float32(4), jnp.float32(0.5), jnp.float32(0.5), jnp.float32(0.01))
 KEYS = jax.random.split(jax.random.key(0), 4)
 SOLVED = LevelSet(None, KEYS, np.zeros(4), np.array([1.0, 1.0, 2.0, 4.0]))
 UNSOLVED = LevelSet(None, KEYS, None, None)
@@ -29,7 +30,7 @@ class KnownEvaluation:
     """Returns what a function of rule, step sizes and seed says, on each of 4 levels."""
 
     def __init__(self, worth):
-        self.worth, self.asked = worth, []
+        self.rule, self.worth, self.asked = A2C(), worth, []
 
     def returns(self, meta_params, level_set, hyper, seed=0):
         self.asked.append((level_set, float(hyper.learning_rate), seed))
@@ -48,38 +49,26 @@ def test_score_of_one_level_has_no_standard_error():
     assert row.mean == 0.5 and math.isnan(row.standard_error)
 
 
-def test_search_space_is_the_default_and_draws_around_it():
-    space = search_space(DEFAULT, 200, seed=0)
-    assert len(space) == 200 and space[0] is DEFAULT and search_space(DEFAULT, 1, seed=0) == [DEFAULT]
-    for name in ("learning_rate", "prediction_learning_rate", "prediction_cost", "entropy_cost"):
-        factors = np.array([getattr(hyper, name) / getattr(DEFAULT, name) for hyper in space[1:]])
-        assert 0.1 <= factors.min() < 0.15 and 7 < factors.max() <= 10.001
-        # Log-uniform: half of the draws lie below the default, within 4 standard errors.
-        assert abs(np.mean(factors < 1) - 0.5) < 4 * 0.5 / math.sqrt(199)
-        assert len(np.unique(factors)) == 199
-    assert jax.tree.map(float, search_space(DEFAULT, 5, seed=0)) == jax.tree.map(float, space[:5])
-
-
 def test_tune_finds_the_best_configuration_on_three_seeds_each():
-    best = search_space(DEFAULT, 16, seed=0)[11]
+    best = search_space(A2C(), DEFAULT, 16)[11]
     evaluation = KnownEvaluation(lambda _, hyper, seed: -abs(float(hyper.learning_rate - best.learning_rate)) + seed)
-    assert tune(evaluation, SOLVED, DEFAULT, 16) == best
+    assert tuned_on(evaluation, SOLVED, DEFAULT, 16) == best
     assert [seed for _, _, seed in evaluation.asked] == [0, 1, 2] * 16 and TUNING_SEEDS == 3
     assert len({rate for _, rate, _ in evaluation.asked}) == 16
 
 
 def test_tune_weighs_all_seeds():
-    space = search_space(DEFAULT, 3, seed=0)
+    space = search_space(A2C(), DEFAULT, 3)
     lucky = {float(space[1].learning_rate): [9, 0, 0], float(space[2].learning_rate): [4, 4, 4]}
     evaluation = KnownEvaluation(lambda _, hyper, seed: lucky.get(float(hyper.learning_rate), [0, 0, 0])[seed])
-    assert tune(evaluation, SOLVED, DEFAULT, 3) == space[2]
+    assert tuned_on(evaluation, SOLVED, DEFAULT, 3) == space[2]
 
 
 def test_tune_never_takes_a_configuration_that_fails():
-    space = search_space(DEFAULT, 4, seed=0)
+    space = search_space(A2C(), DEFAULT, 4)
     good = float(space[2].learning_rate)
     evaluation = KnownEvaluation(lambda _, hyper, seed: -5.0 if float(hyper.learning_rate) == good else np.nan)
-    assert tune(evaluation, SOLVED, DEFAULT, 4) == space[2]
+    assert tuned_on(evaluation, SOLVED, DEFAULT, 4) == space[2]
 
 
 @pytest.mark.parametrize("heldout", [SOLVED, UNSOLVED])
@@ -92,7 +81,7 @@ def test_closing_scores_tunes_on_validation_levels_alone(heldout):
     )
     values = {row.name: row.mean_return for row in rows}
     anchors = {} if heldout is UNSOLVED else {"random policy": 0.0, "optimum": 2.0}
-    tuned = max(float(hyper.learning_rate) for hyper in search_space(DEFAULT, 5, seed=0)) / 1000
+    tuned = max(float(hyper.learning_rate) for hyper in search_space(A2C(), DEFAULT, 5)) / 1000
     learners = {"untrained": 0.25, "trained": 0.75, "A2C (default)": 0.04, "A2C (tuned)": tuned}
     assert values == pytest.approx(learners | anchors) and tuned > 0.04
     # 15 lives to tune, then five of the default and five of the best on the held-out levels.

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from groove.scoring.closing_table import search_space
+from groove.scoring.random_search import search_space
 from groove.transfer.contestants import hand_written
 from groove.transfer.results import Row
 from groove.transfer.runner import Batch, Setting
@@ -16,7 +16,7 @@ from tests.groove.transfer import tiny
 
 A2C = hand_written("a2c")
 SETTING = tuning_setting(tiny.SETTING)
-SPACE = search_space(A2C.hyper(tiny.catch()), 6, seed=0)
+SPACE = search_space(A2C.rule, A2C.hyper(tiny.catch()), 6)
 RATES = [float(hyper.learning_rate) for hyper in SPACE]
 
 

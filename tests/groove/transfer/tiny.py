@@ -14,8 +14,8 @@ from groove.transfer.environments import of_generator, of_world
 from groove.transfer.runner import Runner, Setting
 from levels.registry import generator
 from levels.world import GymnaxWorld
-from lpg.rule_file import save_rule
 from lpg.rules.lpg import LPG
+from lpg.saved_rules import save_rule
 
 SETTING = Setting(num_seeds=2, workers=4, rollout_length=5, num_points=2)
 CONFIG = TrainConfig(hidden_size=2, embedding_size=2, prediction_size=2, workers=4, rollout_length=5)
@@ -61,7 +61,7 @@ def save(path, seed=0):
     rule = LPG(prediction_size=2, hidden_size=2, embedding_size=2)
     meta_params = jax.tree.map(lambda x: 3 * x, jax.jit(rule.init)(jax.random.key(seed)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_rule(path, rule.architecture, meta_params, {"config": dataclasses.asdict(CONFIG)})
+    save_rule(path, rule, meta_params, {"config": dataclasses.asdict(CONFIG)})
     return path
 
 

@@ -50,7 +50,7 @@ def test_reinforce_targets_are_monte_carlo_returns_by_hand():
 
 
 def test_a2c_targets_normalise_advantages_over_the_rollout():
-    rule = A2C(discount=0.5, trace=1.0)
+    rule = A2C(discount=0.5, gae_lambda=1.0)
     targets = rule.targets((), outputs_of([1, 1, 1]), jnp.ones((3, 1, 1)), three_steps(), tiny.progress())
     np.testing.assert_allclose(targets.value[:, 0], [2.0, 2.0, 4.0])
     # (1, 1, 3): mean 5⁄3, variance 8⁄9.
@@ -69,14 +69,14 @@ def test_targets_follow_discount_and_trace():
             rule.targets((), outputs_of([1, 1, 1]), jnp.ones((3, 1, 1)), three_steps(), tiny.progress()).value[0, 0]
         )
 
-    assert value(discount=0.5, trace=0.0) == 1.5 and value(discount=0.5, trace=1.0) == 2.0
-    assert value(discount=0.0, trace=1.0) == 1.0
+    assert value(discount=0.5, gae_lambda=0.0) == 1.5 and value(discount=0.5, gae_lambda=1.0) == 2.0
+    assert value(discount=0.0, gae_lambda=1.0) == 1.0
 
 
 def test_loss_by_hand():
     targets = ActorCriticTargets(advantage=column(1, -2, 0), value=column(3, 0, 0))
     outputs = outputs_of([1, 1, 0], logits=(0.0, float(np.log(3))))
-    loss, metrics = A2C().loss(outputs, three_steps(), targets, tiny.hyper(prediction_cost=0.5, entropy_cost=0.1))
+    loss, metrics = A2C().loss(outputs, three_steps(), targets, tiny.hyper(value_cost=0.5, entropy_cost=0.1))
     policy_loss = -(np.log(0.25) - 2 * np.log(0.75)) / 3
     value_loss = 0.5 * (4 + 1) / 3
     policy_entropy = -0.25 * np.log(0.25) - 0.75 * np.log(0.75)
@@ -99,8 +99,8 @@ def test_loss_credits_the_step_that_earned_it_alone(t):
 
 
 def test_targets_credit_the_step_that_earned_it_alone():
-    # Without trace or discount an advantage is the step's own reward minus its value.
-    rule = A2C(discount=0.0, trace=0.0, normalise=False)
+    # With neither discount nor λ an advantage is the step's own reward minus its value.
+    rule = A2C(discount=0.0, gae_lambda=0.0, normalise=False)
     rollout = three_steps()
     targets = rule.targets((), outputs_of([1, 2, 3]), jnp.ones((3, 1, 1)), rollout, tiny.progress())
     assert targets.advantage.shape == targets.value.shape == rollout.reward.shape
@@ -110,14 +110,14 @@ def test_targets_credit_the_step_that_earned_it_alone():
 @pytest.mark.parametrize("name", ["a2c", "reinforce"])
 def test_update_agrees_with_numpy(name):
     rule, agent = tiny.RULES[name], tiny.agent(name)
-    after, rollout, _ = tiny.update(name)(jax.random.key(1), (), agent, tiny.WORLD.plan(tiny.level()))
+    after, rollout, _ = tiny.update(name)(jax.random.key(1), (), agent, tiny.level())
     params, rollout, hyper = jax.tree.map(lambda x: np.asarray(x), (agent.params, rollout, agent.hyper))
     assert (rollout.terminated | rollout.truncated).any()
     tables = jax.tree.map(np.float64, params)
     logits, value = tables["policy"][rollout.observation], tables["prediction"][rollout.observation][..., 0]
     next_value = tables["prediction"][rollout.next_observation][..., 0]
     advantage = numpy_oracles.advantages(
-        rollout.reward.astype(float), value, next_value, rollout.terminated, rollout.truncated, 0.99, rule.trace
+        rollout.reward.astype(float), value, next_value, rollout.terminated, rollout.truncated, 0.99, rule.gae_lambda
     )
     returns = value + advantage
     if name == "a2c":
@@ -131,7 +131,7 @@ def test_update_agrees_with_numpy(name):
 
 
 @pytest.mark.parametrize("rule", [A2C, REINFORCE])
-@pytest.mark.parametrize("field, value", [("discount", 1.1), ("discount", -0.1), ("trace", 2.0)])
+@pytest.mark.parametrize("field, value", [("discount", 1.1), ("discount", -0.1), ("gae_lambda", 2.0)])
 def test_rule_refuses_factors_outside_zero_to_one(rule, field, value):
     with pytest.raises(ValueError, match=rf"{rule.__name__}.{field} must be in \[0, 1\], got {value}"):
         rule(**{field: value})

@@ -157,13 +157,13 @@ def test_targets_stay_in_scale_over_lifetimes_from_ten_to_a_million():
     assert differs(short, long).any()
 
 
-def two_class_loss(y_logits, target, policy_weight=0.0, prediction_cost=1.0):
+def two_class_loss(y_logits, target, policy_weight=0.0, kl_cost=1.0):
     outputs = Outputs(logits=jnp.zeros((1, 1, 2)), prediction=jnp.asarray(y_logits)[None, None])
     told = LearnedTargets(
         policy_weight=jnp.full((1, 1), policy_weight), log_prediction=jnp.log(jnp.asarray(target))[None, None]
     )
     rollout = tiny.rollout(1, 1, num_actions=1)
-    return LPG().loss(outputs, rollout, told, tiny.hyper(prediction_cost=prediction_cost))[0]
+    return LPG().loss(outputs, rollout, told, tiny.hyper(kl_cost=kl_cost))[0]
 
 
 def test_loss_by_hand():
@@ -171,7 +171,7 @@ def test_loss_by_hand():
     divergence = 0.5 * np.log(2) + 0.5 * np.log(2 / 3)
     np.testing.assert_allclose(two_class_loss([0.0, 0.0], [0.25, 0.75]), divergence, rtol=1e-6)
     np.testing.assert_allclose(
-        two_class_loss([0.0, 0.0], [0.25, 0.75], policy_weight=3.0, prediction_cost=0.5),
+        two_class_loss([0.0, 0.0], [0.25, 0.75], policy_weight=3.0, kl_cost=0.5),
         3 * np.log(2) + 0.5 * divergence,
         rtol=1e-6,
     )

@@ -11,7 +11,7 @@ from lpg.rules.actor_critic import A2C, ActorCriticTargets
 from lpg.rules.ppo import DPO, PPO, RatioTargets
 from tests.lpg import tiny
 
-PLAN = tiny.WORLD.plan(tiny.level())
+LEVEL = tiny.level()
 both_rules = pytest.mark.parametrize("rule", [PPO(), DPO()], ids=["ppo", "dpo"])
 
 # Ratio, advantage, surrogate. PPO: min(r·A, clip(r, .8, 1.2)·A).
@@ -102,7 +102,7 @@ def test_gradient_without_a_step_is_that_of_a2c(rule):
 @pytest.mark.parametrize("name", ["ppo", "dpo"])
 def test_one_step_of_descent_is_that_of_a2c(name):
     agent, key = tiny.agent("a2c"), jax.random.key(1)
-    found, expected = (tiny.update(rule)(key, (), agent, PLAN)[0].params for rule in (name, "a2c"))
+    found, expected = (tiny.update(rule)(key, (), agent, LEVEL)[0].params for rule in (name, "a2c"))
     for group in ("policy", "prediction"):
         np.testing.assert_allclose(found[group], expected[group], atol=1e-5)
 
@@ -139,7 +139,7 @@ def test_policy_loss_normalises_the_advantages_of_its_samples(rule):
     [
         (PPO, "clip", 0.0, r"in \(0, 1\)"),
         (PPO, "clip", 1.0, r"in \(0, 1\)"),
-        (PPO, "trace", 2.0, r"in \[0, 1\]"),
+        (PPO, "gae_lambda", 2.0, r"in \[0, 1\]"),
         (DPO, "alpha", 0.0, "> 0"),
         (DPO, "beta", -1.0, "> 0"),
         (DPO, "discount", 1.1, r"in \[0, 1\]"),

@@ -12,11 +12,11 @@ from groove.discovery.evolution import Evolution
 from groove.discovery.measurement import Measurement
 from groove.discovery.meta_training import MetaTraining
 from groove.discovery.population import Population
-from levels.generator import LevelGenerator
 from levels.generators.emptied import Emptied
 from levels.generators.solvable import Solvable
 from levels.generators.with_lifetime import WithLifetime
 from levels.level_folder import level_folder
+from levels.level_generator import LevelGenerator
 from levels.registry import generator
 from levels.world import World
 from levels.worlds.random_grid import RandomGrid

@@ -14,7 +14,7 @@ from levels.worlds.tabular_grid import TabularGrid
 
 @dataclass(frozen=True, eq=False)
 class FixedLevels:
-    """A generator (levels.generator.LevelGenerator) that draws uniformly from a set of levels.
+    """A generator (levels.level_generator.LevelGenerator) that draws uniformly from a set of levels.
 
     Attributes:
         world: that the levels belong to.

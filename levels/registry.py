@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from levels.generator import LevelGenerator
+    from levels.level_generator import LevelGenerator
 
 
 def _distribution(name: str) -> LevelGenerator:

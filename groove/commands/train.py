@@ -79,9 +79,6 @@ def train(arguments: list[str]) -> int:
         _agreed(place, "train", config.to_json())
         run = _build(config, place)
         with _folder(place, partial(RunFolder.create, path)) as folder:
-            if folder is not None:
-                folder.write_config(run.record)
-                print(f"run: {path}")
             return _finish(partial(run.start, folder), place)
 
 

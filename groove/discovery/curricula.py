@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from groove.config import TrainConfig
-from levels.generator import LevelGenerator
 from levels.generators.distributions import DISTRIBUTIONS
 from levels.generators.solvable import is_solvable
 from levels.level import Level
+from levels.level_generator import LevelGenerator
 from levels.mutators import MUTATORS, Edits, Limits
 from levels.worlds.random_grid import RandomGrid
 from levels.worlds.tabular_grid import TabularGrid

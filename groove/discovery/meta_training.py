@@ -13,7 +13,7 @@ from groove.discovery.level_outcome import level_outcome
 from groove.discovery.level_statistics import batch_statistics
 from groove.discovery.measurement import Measurement
 from groove.discovery.population import Lifetimes, Outcomes, Population
-from levels.generator import LevelGenerator
+from levels.level_generator import LevelGenerator
 from lpg.update_rule import Hyperparameters
 from ued.curriculum import Batch, Curriculum, Extras
 

@@ -54,25 +54,31 @@ class RunInterrupted(RunStopped):
 
 
 class Run:
-    """One meta-training run."""
+    """One meta-training run.
 
-    def __init__(self, config: TrainConfig, console: Console) -> None:
+    Attributes:
+        config: of the run.
+        training: what a generation is made of.
+        key: typed key, from which all random numbers of its generations come.
+    """
+
+    def __init__(self, config: TrainConfig, console: Console | None = None) -> None:
         """Build everything that may refuse the config, before anything is compiled or written.
 
         Args:
             config: of the run.
-            console: where progress goes.
+            console: where progress goes; the terminal by default.
 
         Raises:
             ValueError: the config names something unknown or asks for the impossible.
         """
-        self.config, self.console = config, console
+        self.config, self.console = config, console or Console()
         self._mesh = lives_mesh(config.devices)
-        self._training = build_training(config, self._mesh)
-        self._run_key = stream_key(TRAINING_STREAM, config.seed)
+        self.training = build_training(config, self._mesh)
+        self.key = stream_key(TRAINING_STREAM, config.seed)
         # Scored on the distribution itself, whatever the curriculum makes of it.
         self._levels = build_generator(config)
-        self._evaluation = Evaluation(dataclasses.replace(self._training.population, value_probe=None))
+        self._evaluation = Evaluation(dataclasses.replace(self.training.population, value_probe=None))
 
     @property
     def record(self) -> dict[str, Any]:
@@ -93,6 +99,9 @@ class Run:
             RunStopped: the run ended early, with a checkpoint.
             RunFolderError, CheckpointError, RuleFileError: something could not be written.
         """
+        if folder is not None:
+            folder.write_config(self.record)
+            self.console.print(f"run: {folder.path}", soft_wrap=True, highlight=False, markup=False)
         meet(self._mesh)
         self._run(self._files(folder), self._initial_state(), NO_STEPS)
 
@@ -123,15 +132,15 @@ class Run:
 
     def _initial_state(self) -> RunState:
         # Generation numbers fold into the same key; 2**31 is beyond the last of them.
-        return jax.jit(self._training.init)(jax.random.fold_in(self._run_key, 2**31))
+        return jax.jit(self.training.init)(jax.random.fold_in(self.key, 2**31))
 
     def _run(self, files: RunFiles | NoFiles, state: RunState, steps: dict[str, int]) -> None:
         heldout = draw_level_set(self._levels, HELDOUT_STREAM, self.config.heldout_levels)
         # Placed as the programs take it and return it.
-        run_key, state = replicated(self._mesh, (self._run_key, state))
+        run_key, state = replicated(self._mesh, (self.key, state))
         with stop_requests(self.console) as stop, files.logs(int(state.generation)) as log:
             remaining = range(int(state.generation), self.config.generations)
-            advance: Any = GenerationPrograms(self._training, run_key, state) if remaining else None
+            advance: Any = GenerationPrograms(self.training, run_key, state) if remaining else None
             for generation in remaining:
                 begin = time.perf_counter()
                 state, metrics = advance(state)
@@ -143,7 +152,7 @@ class Run:
                 row |= steps
                 last = generation + 1 == self.config.generations
                 if last or (generation + 1) % self.config.heldout_every == 0:
-                    returns = self._evaluation.returns(self._mean(state), heldout, self._training.hyper)
+                    returns = self._evaluation.returns(self._mean(state), heldout, self.training.hyper)
                     row["heldout_score"] = float(np.mean(heldout.normalised(returns)))
                 log(row, seconds, sum(taken.values()))
                 failed = row["failed_candidates"] == self.config.population
@@ -168,7 +177,7 @@ class Run:
         self._close(files, self._mean(state), heldout)
 
     def _mean(self, state: RunState) -> PyTree:
-        return self._training.search.mean(local(state.search))
+        return self.training.search.mean(local(state.search))
 
     def _env_steps(self, row: dict[str, Any]) -> dict[str, int]:
         """Environment steps that a generation's agents and antagonists took to learn."""
@@ -184,7 +193,7 @@ class Run:
             learned=self._evaluation,
             baseline=Evaluation(build_population(self.config, self._mesh, a2c)),
             rules={"untrained rule": untrained, "trained rule": trained},
-            hyper=self._training.hyper,
+            hyper=self.training.hyper,
             baseline_hyper=build_hyperparameters(TrainConfig(), self._levels.world),
             heldout=heldout,
             validation=draw_level_set(self._levels, VALIDATION_STREAM, VALIDATION_LEVELS),

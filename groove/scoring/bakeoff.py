@@ -16,7 +16,7 @@ from groove.discovery.level_outcome import level_outcome
 from groove.discovery.measurement import Measurement
 from groove.discovery.population import Population, lives_of_one_rule
 from groove.scoring.heldout import BAKEOFF_STREAM, stream_key
-from levels.generator import LevelGenerator
+from levels.level_generator import LevelGenerator
 from levels.solver import optimal_return
 from levels.worlds.tabular_grid import TabularGrid
 from lpg.update_rule import Hyperparameters

@@ -10,8 +10,8 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from groove.discovery.population import Population, lives_of_one_rule
 from groove.job.devices import everywhere, replicated
-from levels.generator import LevelGenerator
 from levels.generators.solvable import Solvable
+from levels.level_generator import LevelGenerator
 from levels.solver import optimal_return, random_return
 from levels.worlds.tabular_grid import TabularGrid
 from lpg.update_rule import Hyperparameters

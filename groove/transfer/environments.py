@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from groove.scoring.heldout import TRANSFER_STREAM, draw_level_set, stream_key
-from levels.generator import LevelGenerator
+from levels.level_generator import LevelGenerator
 from levels.world import World
 from lpg.networks import Dense, Network, network_for
 from lpg.policy import num_logits

@@ -42,7 +42,7 @@ def uniform_reward(draw: Float[Array, "..."], slot: Int[Array, "..."]) -> Float[
 
 @dataclass(frozen=True)
 class LevelDistribution:
-    """Random square levels (levels.generator.LevelGenerator), GROOVE's own (arXiv:2310.02782).
+    """Random square levels (levels.level_generator.LevelGenerator), GROOVE's own (arXiv:2310.02782).
 
     Side, number of objects, start and cells are uniform; max steps, lifetime and both chances of an
     object are log-uniform. Rewards are uniform in [-1, 1], the first object's in [0, 1]. Walls are

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from levels.generator import LevelGenerator
 from levels.level import UNUSED, Level
+from levels.level_generator import LevelGenerator
 from levels.world import World
 
 
 @dataclass(frozen=True)
 class Emptied:
-    """A generator (levels.generator.LevelGenerator) of another's levels without inner walls and with one object.
+    """A generator (levels.level_generator.LevelGenerator) of another's levels without inner walls and with one object.
 
     ACCEL starts from empty levels (arXiv:2203.01302). The object that stays is the first
     of positive reward, in GROOVE's random levels that of the first slot; where no reward is

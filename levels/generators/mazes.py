@@ -33,7 +33,7 @@ MAZE_NAMES = (
 
 @dataclass(frozen=True)
 class MazeGenerator:
-    """Levels (levels.generator.LevelGenerator) of one maze, from its start to its goal.
+    """Levels (levels.level_generator.LevelGenerator) of one maze, from its start to its goal.
 
     The first object stands on the goal, with a reward in [0, 1]. Further objects, as many and of
     the kinds that `objects` draws, stand on free cells drawn per level.

@@ -40,7 +40,7 @@ class ObjectType:
 
 @dataclass(frozen=True)
 class NamedWorld:
-    """Levels (levels.generator.LevelGenerator) of fixed walls and object types, positions drawn.
+    """Levels (levels.level_generator.LevelGenerator) of fixed walls and object types, positions drawn.
 
     Attributes:
         rows: the map, '#' for walls and '.' for free cells; all of one length.

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Key
 
-from levels.generator import LevelGenerator
 from levels.level import UNUSED, Level
+from levels.level_generator import LevelGenerator
 from levels.world import World
 
 
@@ -90,7 +90,7 @@ def is_solvable(level: Level) -> Bool[Array, ""]:
 
 @dataclass(frozen=True)
 class Solvable:
-    """A generator (levels.generator.LevelGenerator) whose unsolvable levels are drawn again.
+    """A generator (levels.level_generator.LevelGenerator) whose unsolvable levels are drawn again.
 
     Attributes:
         generator: where the levels come from.

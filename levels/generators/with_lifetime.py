@@ -6,14 +6,14 @@ from typing import Any
 import jax
 from jaxtyping import Array, Key, PyTree
 
-from levels.generator import LevelGenerator
 from levels.generators.distributions import log_uniform_int
+from levels.level_generator import LevelGenerator
 from levels.world import World
 
 
 @dataclass(frozen=True)
 class WithLifetime:
-    """A generator (levels.generator.LevelGenerator) that replaces the lifetime of another's levels.
+    """A generator (levels.level_generator.LevelGenerator) that replaces the lifetime of another's levels.
 
     Attributes:
         generator: where the levels come from.

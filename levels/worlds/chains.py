@@ -158,7 +158,7 @@ def chain_level(length: Int[Array, ""], lifetime: int) -> ChainLevel:
 
 @dataclass(frozen=True)
 class ChainGenerator:
-    """Chains (levels.generator.LevelGenerator) of one kind, their length drawn per lifetime.
+    """Chains (levels.level_generator.LevelGenerator) of one kind, their length drawn per lifetime.
 
     Attributes:
         chain: the environment; its max_length is the longest drawn.

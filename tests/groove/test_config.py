@@ -94,8 +94,8 @@ LOOPED = {
 def parts(config):
     """All that a run is made of, as text."""
     run = Run(config, Console(quiet=True))
-    training = run._training
-    key = jax.random.key_data(run._run_key).tolist()
+    training = run.training
+    key = jax.random.key_data(run.key).tolist()
     hyper = jax.tree.map(float, training.hyper)
     chooses = (training.generator, training.curriculum, training.measurement)
     return repr((*chooses, training.population, training.search.config, training.levels_per_candidate, hyper, key))

@@ -1,4 +1,4 @@
-"""The random search: draws around the default in what a rule reads, and the best of what was tried."""
+"""The random search: it varies only what a rule reads, and takes the best."""
 
 import math
 

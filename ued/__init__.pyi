@@ -1,0 +1,11 @@
+from .curriculum import Batch as Batch
+from .curriculum import Curriculum as Curriculum
+from .curriculum import DomainRandomization as DomainRandomization
+from .curriculum import Extras as Extras
+from .curriculum import Outcome as Outcome
+from .learnability_sampling import LearnabilitySampling as LearnabilitySampling
+from .level_buffer import LevelBuffer as LevelBuffer
+from .priorities import Priorities as Priorities
+from .replay import PrioritizedLevelReplay as PrioritizedLevelReplay
+from .scores import SCORES as SCORES
+from .scores import Score as Score

@@ -67,20 +67,20 @@ class RecurrentWork:
         Raises:
             ValueError: the lives may differ in length.
         """
-        if config.lifetime is None or config.lifetime[0] != config.lifetime[1]:
-            raise ValueError(f"floors are counted for lives of one length, got lifetime {config.lifetime}")
-        lives = config.population * config.levels_per_candidate
+        if config.world.lifetime is None or config.world.lifetime[0] != config.world.lifetime[1]:
+            raise ValueError(f"floors are counted for lives of one length, got lifetime {config.world.lifetime}")
+        lives = config.evolution.population * config.evolution.levels_per_candidate
         dealt = -(-lives // num_devices)
         return cls(
-            candidates=config.population,
+            candidates=config.evolution.population,
             lives=lives,
-            workers=config.workers,
-            hidden_size=config.hidden_size,
-            gates=GATES[config.cell],
-            num_steps=config.lifetime[0] * config.rollout_length,
+            workers=config.agents.workers,
+            hidden_size=config.rule.hidden_size,
+            gates=GATES[config.rule.cell],
+            num_steps=config.world.lifetime[0] * config.agents.rollout_length,
             num_devices=num_devices,
             chunk=min(chunk_size or dealt, dealt),
-            shared=config.perturbation != "full",
+            shared=config.evolution.perturbation != "full",
         )
 
     @property

@@ -1,6 +1,5 @@
 """The parts of a benchmark: what is measured in which process. Imports no JAX."""
 
-import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -58,7 +57,7 @@ def generation(machine: Machine, cache: str) -> Iterator[list[Reading]]:
             yield readings_of("benchmarks.generation:warm_compile", empty, **arguments)
     yield readings_of("benchmarks.lifetimes:measure", cache, name="TA", config=MIXED.to_json())
     for lifetime in MEMORY_LIFETIMES:
-        config = dataclasses.replace(A, lifetime=(lifetime, lifetime))
+        config = A.replaced(lifetime=(lifetime, lifetime))
         yield from _memory("generation", f"A, lives of {lifetime}", config, cache)
 
 
@@ -83,12 +82,14 @@ def scaling(machine: Machine, cache: str) -> Iterator[list[Reading]]:
         yield readings_of("benchmarks.scaling:measure", cache, **arguments)
     config, values = AXES["population"]
     for value in values:
-        point = dataclasses.replace(config, population=value)
+        point = config.replaced(population=value)
         yield from _memory("scaling", point_name("population", value), point, cache)
     for perturbation in ("full", "lowrank:1"):
         for value in WIDE_POPULATIONS:
-            point = dataclasses.replace(WIDE, population=value, perturbation=perturbation)
-            yield from _memory("scaling", f"GRU {WIDE.hidden_size}, {perturbation}, population {value}", point, cache)
+            point = WIDE.replaced(population=value, perturbation=perturbation)
+            yield from _memory(
+                "scaling", f"GRU {WIDE.rule.hidden_size}, {perturbation}, population {value}", point, cache
+            )
 
 
 def _memory(section: str, name: str, config: TrainConfig, cache: str) -> Iterator[list[Reading]]:

@@ -1,13 +1,12 @@
 """What is measured: names and numbers. Imports no JAX."""
 
-import dataclasses
 from typing import Any
 
 from groove.config import EXPERIMENTS, TrainConfig
 
 LIFETIME = 250
-A = TrainConfig(levels="small", population=16, workers=16, hidden_size=32, lifetime=(LIFETIME, LIFETIME))
-B = TrainConfig(levels="all", population=4, workers=64, hidden_size=256, lifetime=(LIFETIME, LIFETIME))
+A = TrainConfig.of(levels="small", population=16, workers=16, hidden_size=32, lifetime=(LIFETIME, LIFETIME))
+B = TrainConfig.of(levels="all", population=4, workers=64, hidden_size=256, lifetime=(LIFETIME, LIFETIME))
 SETTINGS: dict[str, TrainConfig] = {"A": A, "B": B}
 """Generations that are measured everywhere; a line adds another."""
 
@@ -18,26 +17,26 @@ _CHEAPER: dict[str, dict[str, Any]] = {
 }
 
 OPTIONS: dict[str, TrainConfig] = {
-    f"{name}, {option}": dataclasses.replace(config, **fields)
+    f"{name}, {option}": config.replaced(**fields)
     for name, config in SETTINGS.items()
     for option, fields in _CHEAPER.items()
 }
 """Measured as generations alone, without a curriculum."""
 
-WIDE = dataclasses.replace(B, levels="small", workers=16, lifetime=(1, 1))
+WIDE = B.replaced(levels="small", workers=16, lifetime=(1, 1))
 """Of which the peak memory over population is measured: wide rules, and lives that cost nothing."""
 
 WIDE_POPULATIONS = (64, 512)
 
 PAPER: dict[str, TrainConfig] = {
-    "paper": dataclasses.replace(EXPERIMENTS["groove"], curriculum="dr", lifetime=(LIFETIME, LIFETIME))
+    "paper": EXPERIMENTS["groove"].replaced(curriculum="dr", lifetime=(LIFETIME, LIFETIME))
 }
 """GROOVE's own (arXiv:2310.02782): 512 levels × 64 workers, GRU 256, 1024 candidates. Measured on accelerators only."""
 
 MEMORY_LIFETIMES = (25, 250, 1000)
 """Updates of lives at which the peak memory of A is measured."""
 
-MIXED = dataclasses.replace(A, rule="ta-lpg", population=128, lifetime=(10, LIFETIME))
+MIXED = A.replaced(rule="ta-lpg", population=128, lifetime=(10, LIFETIME))
 """Lives of log-uniform length, as TA-LPG discovers rules on (arXiv:2402.05828), at the sizes of A."""
 
 WORLDS = (
@@ -66,7 +65,7 @@ WORLD_WORKERS, WORLD_ROLLOUTS = 64, 5
 SOLVED = {"small": 128, "all": 16}
 """Levels of a distribution that are solved at once."""
 
-SHORT = dataclasses.replace(A, lifetime=(20, 20))
+SHORT = A.replaced(lifetime=(20, 20))
 """What scaling starts from: A with lives short enough for a thousand candidates."""
 
 AXES: dict[str, tuple[TrainConfig, tuple[int, ...]]] = {
@@ -76,7 +75,7 @@ AXES: dict[str, tuple[TrainConfig, tuple[int, ...]]] = {
 }
 """Fields of the config that are varied one at a time, from what and over which numbers."""
 
-DEVICES_FROM = dataclasses.replace(SHORT, population=64, lifetime=(50, 50))
+DEVICES_FROM = SHORT.replaced(population=64, lifetime=(50, 50))
 """What is spread over 1, 2, 4 … devices."""
 
 GROWTH = {"population": (64, 512)}

@@ -1,12 +1,15 @@
 """The experiment: configuration, evolution strategies, the meta-training loop and its run folders.
 
-import dataclasses, groove
-from groove.records.run_folder import RunFolder
+For example::
 
-config = dataclasses.replace(groove.EXPERIMENTS["tiny"], population=8, generations=2, heldout_levels=8)
-run = groove.Run(config)
-with RunFolder.create("my-run") as folder:
-    run.start(folder)                                   # writes the metrics and the rule
+    import groove
+    from groove.records.run_folder import RunFolder
+
+    small = {"generations": 2, "population": 4, "lifetime": (5, 5), "heldout_levels": 4, "tune_configurations": 1}
+    config = groove.EXPERIMENTS["tiny"].replaced(**small)
+    run = groove.Run(config)
+    with RunFolder.create("my-run") as folder:
+        run.start(folder)                                   # writes the metrics and the rule
 """
 
 import lazy_loader

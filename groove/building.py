@@ -42,12 +42,12 @@ def build_generator(config: TrainConfig) -> LevelGenerator:
     Raises:
         ValueError: unknown levels, or a solvable filter on a world whose objects the level does not place.
     """
-    levels = generator(config.levels)
-    if config.solvable and not isinstance(levels.world, TabularGrid):
-        raise ValueError(f"--solvable needs a grid whose objects the level places, {config.levels} is none")
-    if config.lifetime is not None:
-        levels = WithLifetime(levels, *config.lifetime)
-    return Solvable(levels) if config.solvable else levels
+    levels = generator(config.world.levels)
+    if config.world.solvable and not isinstance(levels.world, TabularGrid):
+        raise ValueError(f"--solvable needs a grid whose objects the level places, {config.world.levels} is none")
+    if config.world.lifetime is not None:
+        levels = WithLifetime(levels, *config.world.lifetime)
+    return Solvable(levels) if config.world.solvable else levels
 
 
 def build_fresh(config: TrainConfig, levels: LevelGenerator) -> LevelGenerator:
@@ -64,12 +64,12 @@ def build_fresh(config: TrainConfig, levels: LevelGenerator) -> LevelGenerator:
         ValueError: the level folder is empty or its levels do not fit the world.
     """
     world = levels.world
-    if config.level_folder is not None:
+    if config.curriculum.level_folder is not None:
         if not isinstance(world, TabularGrid | RandomGrid):
-            raise ValueError(f"--level-folder holds grid levels, {config.levels} are none")
-        fixed: LevelGenerator = level_folder(Path(config.level_folder), world)
-        return fixed if config.lifetime is None else WithLifetime(fixed, *config.lifetime)
-    return Emptied(levels) if config.curriculum == "accel" else levels
+            raise ValueError(f"--level-folder holds grid levels, {config.world.levels} are none")
+        fixed: LevelGenerator = level_folder(Path(config.curriculum.level_folder), world)
+        return fixed if config.world.lifetime is None else WithLifetime(fixed, *config.world.lifetime)
+    return Emptied(levels) if config.curriculum.curriculum == "accel" else levels
 
 
 def build_rule(config: TrainConfig) -> LPG:
@@ -82,14 +82,7 @@ def build_rule(config: TrainConfig) -> LPG:
         The rule, without meta-parameters.
     """
     default: Precision = "float32" if jax.default_backend() == "cpu" else "tf32"
-    return LPG(
-        prediction_size=config.prediction_size,
-        hidden_size=config.hidden_size,
-        embedding_size=config.embedding_size,
-        cell=config.cell,
-        lifetime_inputs=config.rule == "ta-lpg",
-        precision=config.precision or default,
-    )
+    return LPG(config.rule, config.run.precision or default)
 
 
 def build_learner(
@@ -110,8 +103,8 @@ def build_learner(
     return Learner.for_world(
         world,
         rule,
-        num_workers=config.workers,
-        rollout_length=config.rollout_length,
+        num_workers=config.agents.workers,
+        rollout_length=config.agents.rollout_length,
         epochs=epochs,
         minibatches=minibatches,
     )
@@ -128,7 +121,8 @@ def build_hyperparameters(config: TrainConfig, world: World, num_descents: int =
     Returns:
         Scalars.
     """
-    given = Hyperparameters(config.agent_learning_rate, config.agent_prediction_learning_rate, kl_cost=config.kl_cost)
+    agents = config.agents
+    given = Hyperparameters(agents.agent_learning_rate, agents.agent_prediction_learning_rate, kl_cost=agents.kl_cost)
     return given.completed(world, num_descents)
 
 
@@ -146,7 +140,7 @@ def build_population(
     Returns:
         The population.
     """
-    return Population(learner, mesh, config.chunk, value_probe)
+    return Population(learner, mesh, config.run.chunk, value_probe)
 
 
 def build_measurement(config: TrainConfig, mesh: Mesh, world: World, needs: frozenset[Need]) -> Measurement:
@@ -164,18 +158,16 @@ def build_measurement(config: TrainConfig, mesh: Mesh, world: World, needs: froz
     Raises:
         ValueError: an expert is asked for in a world without an exact solver.
     """
-    if "antagonist" in needs and config.antagonist == "expert" and not isinstance(world, TabularGrid):
-        raise ValueError(f"--antagonist expert needs an exact solver, and {config.levels} has none")
+    if "antagonist" in needs and config.antagonist.antagonist == "expert" and not isinstance(world, TabularGrid):
+        raise ValueError(f"--antagonist expert needs an exact solver, and {config.world.levels} has none")
     # Of random actions and the expert nothing is trained; the learner gives them its world and workers.
-    trained = BASELINES[config.antagonist if config.antagonist in BASELINES else "a2c"]
+    trained = BASELINES[config.antagonist.antagonist if config.antagonist.antagonist in BASELINES else "a2c"]
     learner = build_learner(config, world, trained.rule, trained.epochs, trained.minibatches)
     return Measurement(
         population=build_population(config, mesh, learner),
         hyper=build_hyperparameters(TrainConfig(), world, trained.epochs * trained.minibatches),
         needs=needs,
-        antagonist=config.antagonist,
-        num_seeds=config.antagonist_seeds,
-        max_seeds=config.antagonist_max_seeds,
+        settings=config.antagonist,
     )
 
 
@@ -194,11 +186,11 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     """
     levels = build_generator(config)
     rule = build_rule(config)
-    evolution = build_evolution(config)
+    evolution = Evolution(config.evolution)
     shapes = jax.eval_shape(rule.init, jax.random.key(0))
     search = evolution.search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
-    chosen = build_curriculum(config, levels, evolution.num_groups * config.levels_per_candidate)
-    probe = ValueProbe(config.value_steps) if "values" in chosen.needs else None
+    chosen = build_curriculum(config, levels, evolution.num_groups * config.evolution.levels_per_candidate)
+    probe = ValueProbe(config.curriculum.value_steps) if "values" in chosen.needs else None
     return MetaTraining(
         population=build_population(config, mesh, build_learner(config, levels.world, rule), probe),
         search=search,
@@ -206,25 +198,5 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
         measurement=build_measurement(config, mesh, levels.world, chosen.needs),
         generator=build_fresh(config, levels),
         hyper=build_hyperparameters(config, levels.world),
-        levels_per_candidate=config.levels_per_candidate,
-    )
-
-
-def build_evolution(config: TrainConfig) -> Evolution:
-    """The meta-optimizer.
-
-    Args:
-        config: its es, population, sigma, perturbation and es_* fields are read.
-
-    Returns:
-        The evolution strategy.
-    """
-    return Evolution(
-        strategy=config.es,
-        population_size=config.population,
-        sigma=config.sigma,
-        learning_rate=config.es_learning_rate,
-        learning_rate_decay=config.es_learning_rate_decay,
-        min_learning_rate=config.es_min_learning_rate,
-        perturbation=config.perturbation,
+        levels_per_candidate=config.evolution.levels_per_candidate,
     )

@@ -17,6 +17,7 @@ from .rules.ppo import DPO as DPO
 from .rules.ppo import PPO as PPO
 from .saved_rules import load_rule as load_rule
 from .saved_rules import save_rule as save_rule
+from .settings import RuleSettings as RuleSettings
 from .update_rule import Hyperparameters as Hyperparameters
 from .update_rule import Progress as Progress
 from .update_rule import UpdateRule as UpdateRule

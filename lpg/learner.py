@@ -12,6 +12,7 @@ from lpg.episodes import Policy, episode_returns
 from lpg.networks import Network, network_for
 from lpg.optimizer import Optimizer
 from lpg.rollout import Rollout, collect, reset_workers
+from lpg.settings import AgentSettings
 from lpg.update_rule import Hyperparameters, Metrics, Progress, UpdateRule
 
 
@@ -48,8 +49,8 @@ class Learner:
     network: Network
     rule: UpdateRule
     optimizer: Optimizer
-    num_workers: int = 64
-    rollout_length: int = 20
+    num_workers: int = AgentSettings.workers
+    rollout_length: int = AgentSettings.rollout_length
     epochs: int = 1
     minibatches: int = 1
 

@@ -8,6 +8,7 @@ from jaxtyping import PyTree
 
 from lpg.rule_file import read_rule, write_rule
 from lpg.rules.lpg import LPG
+from lpg.settings import RuleSettings
 from lpg.shipped_rules import rule_path
 
 
@@ -52,12 +53,12 @@ def _built(architecture: dict[str, Any]) -> LPG:
     known = LPG().architecture
     if set(architecture) != set(known):
         raise ValueError(f"must have the fields {', '.join(known)}, got {', '.join(sorted(architecture)) or 'none'}")
-    for name in ("prediction_size", "hidden_size", "embedding_size"):
-        value = architecture[name]
-        if type(value) is not int or value > 2**16:
+    for name, value in architecture.items():
+        if name.endswith("_size") and (type(value) is not int or value > 2**16):
             raise ValueError(f"{name} must be an integer up to {2**16}, got {value!r}")
     if type(architecture["cell"]) is not str:
         raise ValueError(f"cell must be a string, got {architecture['cell']!r}")
     if type(architecture["lifetime_inputs"]) is not bool:
         raise ValueError(f"lifetime_inputs must be true or false, got {architecture['lifetime_inputs']!r}")
-    return LPG(**architecture)
+    fields = dict(architecture)
+    return LPG(RuleSettings(rule="ta-lpg" if fields.pop("lifetime_inputs") else "lpg", **fields))

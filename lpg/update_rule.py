@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from levels.world import World, observation_kind
 from lpg.networks import Outputs
 from lpg.rollout import Rollout
+from lpg.settings import AgentSettings
 
 Metrics = dict[str, Array]
 
@@ -39,7 +40,7 @@ class Hyperparameters:
     # [] float32, of a table of predictions; None for a tenth of learning_rate
     prediction_learning_rate: Float[Array, ""] | float | None = None
     value_cost: Float[Array, ""] | float = 0.5  # [] float32, weight of the value's loss (hand-written rules)
-    kl_cost: Float[Array, ""] | float = 0.5  # [] float32, weight of the prediction's divergence, α_y (LPG)
+    kl_cost: Float[Array, ""] | float = AgentSettings.kl_cost  # [] float32, weight α_y of the prediction's KL (LPG)
     entropy_cost: Float[Array, ""] | float = 0.01  # [] float32, weight of the policy's entropy (hand-written rules)
 
     def completed(self, world: World, num_descents: int = 1) -> "Hyperparameters":

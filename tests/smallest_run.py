@@ -17,7 +17,7 @@ from groove.discovery.population import Lifetimes, Outcomes
 from lpg.cores.low_rank import rows, whole
 from lpg.value_losses import ValueLosses
 
-SMALLEST = TrainConfig(
+SMALLEST = TrainConfig.of(
     levels="chain_short",
     lifetime=(2, 3),
     hidden_size=8,
@@ -75,7 +75,7 @@ def stub_populations(monkeypatch: Any, kind: type = StubPopulation) -> None:
     """
 
     def build(config: TrainConfig, mesh: Any, learner: Any, value_probe: Any = None) -> Any:
-        return kind(learner, mesh, config.chunk or 64, value_probe)
+        return kind(learner, mesh, config.run.chunk or 64, value_probe)
 
     for module in (groove.building, groove.run.train):
         monkeypatch.setattr(module, "build_population", build)

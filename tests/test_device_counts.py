@@ -1,6 +1,5 @@
 """One run on 1, 2 and 4 devices."""
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -29,10 +28,10 @@ for num_devices in (1, 2, 4):
     training = build_training(config, mesh)
     key, state = replicated(mesh, (jax.random.key(0), jax.jit(training.init)(jax.random.key(1))))
     advance, rows = GenerationPrograms(training, key, state), []
-    for _ in range(config.generations):
+    for _ in range(config.run.generations):
         state, metrics = advance(state)
         rows.append({name: float(value) for name, value in metrics.items()})
-    heldout = draw_level_set(training.generator, HELDOUT_STREAM, config.heldout_levels)
+    heldout = draw_level_set(training.generator, HELDOUT_STREAM, config.run.heldout_levels)
     returns = Evaluation(training.population).returns(training.search.mean(state.search), heldout, training.hyper)
     print(json.dumps([rows, returns.tolist()]))
 """
@@ -41,7 +40,7 @@ for num_devices in (1, 2, 4):
 
 def test_number_of_devices_changes_no_fitness_and_no_heldout_return():
     # Two chunks of two lives on each of four devices.
-    config = dataclasses.replace(SMALLEST, population=16, heldout_levels=16, chunk=2, generations=3)
+    config = SMALLEST.replaced(population=16, heldout_levels=16, chunk=2, generations=3)
     command = [sys.executable, "-c", ON_DEVICES, json.dumps(config.to_json())]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False, env=as_shipped())
     assert ended.returncode == 0, ended.stderr

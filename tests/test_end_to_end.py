@@ -1,6 +1,5 @@
 """Whole runs: the command as a user starts it, killed at any moment, interrupted, refused, out of disk."""
 
-import dataclasses
 import json
 import os
 import shutil
@@ -114,9 +113,9 @@ def test_saved_rule_is_trained_and_scores_what_the_log_says(undisturbed):
     moved = jax.tree.map(lambda x, y: float(np.max(np.abs(x - y))), weights, initial)
     assert min(jax.tree.leaves(moved)) > 0.01
 
-    training = build_training(config, lives_mesh(config.devices))
+    training = build_training(config, lives_mesh(config.run.devices))
     assert training.population.learner.rule == rule
-    heldout = draw_level_set(training.generator, HELDOUT_STREAM, config.heldout_levels)
+    heldout = draw_level_set(training.generator, HELDOUT_STREAM, config.run.heldout_levels)
     evaluation = Evaluation(training.population)
 
     def score(params, num_seeds):
@@ -300,7 +299,7 @@ def test_seeds_differ_in_training_and_agree_on_the_heldout_levels(stubbed, monke
     "levels", ["tabular_sparse", "random_small", "chain_short", "chain_distractor", "maze_four_rooms"]
 )
 def test_world_runs_a_generation(levels):
-    config = dataclasses.replace(SMALLEST, levels=levels, rollout_length=20)
+    config = SMALLEST.replaced(levels=levels, rollout_length=20)
     training = build_training(config, lives_mesh(2))
     after, row = jax.jit(training.generation)(jax.random.key(0), jax.jit(training.init)(jax.random.key(0)))
     assert row["failed_candidates"] == 0 and 8 <= row["updates_lived"] <= row["updates_run"] <= 12

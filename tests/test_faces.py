@@ -18,9 +18,9 @@ CATALOGUES = {
     "levels": "Level World LevelGenerator GymnaxWorld TabularGrid RandomGrid generator GENERATORS Solvable "
     "WithLifetime MUTATORS load_level save_level optimal_return random_return policy_return render_text render_rgb",
     "lpg": "Learner Agent Hyperparameters Optimizer UpdateRule Rollout Outputs Progress LPG A2C REINFORCE PPO DPO "
-    "BASELINES Table Dense network_for collect episode_returns generalised_advantage load_rule save_rule",
+    "BASELINES Table Dense network_for collect episode_returns generalised_advantage load_rule save_rule RuleSettings",
     "ued": "Curriculum Batch Outcome Extras DomainRandomization PrioritizedLevelReplay LearnabilitySampling "
-    "Priorities LevelBuffer Score SCORES",
+    "Priorities LevelBuffer Score SCORES ReplaySettings",
     "groove": "TrainConfig EXPERIMENTS Run MetaTraining Evolution Population SUITES",
 }
 
@@ -42,7 +42,7 @@ def test_names_load_on_first_use():
 
 def shown_use(package):
     docstring = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text(encoding="utf-8")), clean=False)
-    return textwrap.dedent(docstring.partition("\n\n")[2])
+    return textwrap.dedent(docstring.partition("::\n\n")[2])
 
 
 def test_readme_shows_the_use_of_lpg():

@@ -9,3 +9,4 @@ from .priorities import Priorities as Priorities
 from .replay import PrioritizedLevelReplay as PrioritizedLevelReplay
 from .scores import SCORES as SCORES
 from .scores import Score as Score
+from .settings import ReplaySettings as ReplaySettings

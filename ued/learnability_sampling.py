@@ -11,6 +11,7 @@ from ued.curriculum import NOT_KEPT, Batch, Outcome, new_batch
 from ued.level_buffer import LevelBuffer, draw_slots, empty_buffer, keep_best, kept_or_fresh
 from ued.replay import num_replayed_places
 from ued.scores import SCORES, Score
+from ued.settings import ReplaySettings
 
 
 @struct.dataclass
@@ -26,7 +27,7 @@ class LearnabilityState:
 class LearnabilitySampling:
     """Sampling for learnability, SFL (Rutherford et al. 2024, arXiv:2408.15099).
 
-    Of the new levels of `period` generations the `capacity` most learnable ones are kept; over the
+    Of the new levels of `sfl_period` generations the `buffer` most learnable ones are kept; over the
     next period half of each batch are drawn from them, uniformly.
 
     Differs: the pool is the new levels that the candidate rules of a period lived on anyway, not one
@@ -35,21 +36,10 @@ class LearnabilitySampling:
     Differs: a level is not marked as in use; where lives end at different times, two may meet on it.
 
     Attributes:
-        capacity: levels K kept of a pool, ≥ 1.
-        period: generations whose new levels are a pool, ≥ 1.
-        replay_fraction: part of each batch from the levels kept, in [0, 1].
+        settings: buffer is the number of levels K kept of a pool, sfl_period the generations whose new levels are one.
     """
 
-    capacity: int = 100
-    period: int = 50
-    replay_fraction: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name in ("capacity", "period"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"LearnabilitySampling.{name} must be >= 1, got {getattr(self, name)}")
-        if not 0 <= self.replay_fraction <= 1:
-            raise ValueError(f"LearnabilitySampling.replay_fraction must be in [0, 1], got {self.replay_fraction}")
+    settings: ReplaySettings = ReplaySettings()
 
     @property
     def score(self) -> Score:
@@ -57,10 +47,10 @@ class LearnabilitySampling:
         return SCORES["learnability"]
 
     def num_measured(self, num_places: int) -> int:
-        return num_places - num_replayed_places(num_places, self.replay_fraction)
+        return num_places - num_replayed_places(num_places, self.settings.replay_fraction)
 
     def init(self, example_level: PyTree) -> LearnabilityState:
-        empty = empty_buffer(example_level, self.capacity)
+        empty = empty_buffer(example_level, self.settings.buffer)
         return LearnabilityState(active=empty, found=empty, generation=jnp.int32(0))
 
     def probabilities(self, state: LearnabilityState) -> Float[Array, "K"]:
@@ -80,9 +70,9 @@ class LearnabilitySampling:
     ) -> tuple[LearnabilityState, Batch]:
         num_places = wanted.shape[0]
         num_new = self.num_measured(num_places)
-        if num_places > self.capacity:
+        if num_places > self.settings.buffer:
             raise ValueError(
-                f"LearnabilitySampling.capacity must be >= the {num_places} levels in use, got {self.capacity}"
+                f"ReplaySettings.buffer must be >= the {num_places} levels in use, got {self.settings.buffer}"
             )
         slots = draw_slots(key, self.probabilities(state), num_places - num_new)
         slots = jnp.where(wanted[num_new:], slots, NOT_KEPT)
@@ -98,9 +88,11 @@ class LearnabilitySampling:
         found = keep_best(state.found, batch, outcome, self.score(outcome))
         generation = state.generation + 1
         found = replace(found, generation=generation)
-        over = generation % self.period == 0
+        over = generation % self.settings.sfl_period == 0
         example = jax.tree.map(lambda x: x[0], found.levels)
-        empty = replace(empty_buffer(example, self.capacity), generation=generation, num_arrived=found.num_arrived)
+        empty = replace(
+            empty_buffer(example, self.settings.buffer), generation=generation, num_arrived=found.num_arrived
+        )
 
         def choose(if_over: PyTree, otherwise: PyTree) -> PyTree:
             return jax.tree.map(lambda a, b: jnp.where(over, a, b), if_over, otherwise)

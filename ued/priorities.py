@@ -1,11 +1,12 @@
 """Probabilities of replay: score and staleness (Jiang et al. 2021, arXiv:2010.03934)."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+
+from ued.settings import ReplaySettings
 
 LEAST_PROBABILITY = 1e-30
 """Of an available slot: far ranks at a low temperature come to less than float32 can hold."""
@@ -53,22 +54,10 @@ class Priorities:
     since a level was last drawn. Formed from logarithms: no score is too large.
 
     Attributes:
-        kind: "rank" or "proportional".
-        temperature: β > 0; small = greedy.
-        staleness: ρ in [0, 1].
+        settings: priorities is the kind, temperature is β, staleness is ρ.
     """
 
-    kind: Literal["rank", "proportional"] = "rank"
-    temperature: float = 0.3
-    staleness: float = 0.3
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("rank", "proportional"):
-            raise ValueError(f"Priorities.kind must be rank or proportional, got {self.kind!r}")
-        if not self.temperature > 0:
-            raise ValueError(f"Priorities.temperature must be > 0, got {self.temperature}")
-        if not 0 <= self.staleness <= 1:
-            raise ValueError(f"Priorities.staleness must be in [0, 1], got {self.staleness}")
+    settings: ReplaySettings = ReplaySettings()
 
     def score_share(self, score: Float[Array, "C"], available: Bool[Array, "C"]) -> Float[Array, "C"]:
         """P_score.
@@ -80,10 +69,10 @@ class Priorities:
         Returns:
             [C], sums to 1 unless nothing is available.
         """
-        if self.kind == "rank":
-            log_weight = -jnp.log(ranks(score, available).astype(jnp.float32)) / self.temperature
+        if self.settings.priorities == "rank":
+            log_weight = -jnp.log(ranks(score, available).astype(jnp.float32)) / self.settings.temperature
         else:
-            log_weight = jnp.log(jnp.maximum(score, 0.0)) / self.temperature
+            log_weight = jnp.log(jnp.maximum(score, 0.0)) / self.settings.temperature
         return _normalised(log_weight, available)
 
     def stale_share(self, age: Int[Array, "C"], available: Bool[Array, "C"]) -> Float[Array, "C"]:
@@ -112,7 +101,7 @@ class Priorities:
             (1 − ρ)·P_score and ρ·P_stale, [C] each.
         """
         by_score, by_age = self.score_share(score, available), self.stale_share(age, available)
-        return (1 - self.staleness) * by_score, self.staleness * by_age
+        return (1 - self.settings.staleness) * by_score, self.settings.staleness * by_age
 
     def __call__(
         self, score: Float[Array, "C"], age: Int[Array, "C"], available: Bool[Array, "C"]

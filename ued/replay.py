@@ -20,6 +20,7 @@ from ued.level_buffer import (
 )
 from ued.priorities import Priorities, effective_number
 from ued.scores import Score
+from ued.settings import ReplaySettings
 
 Edit = Callable[[Key[Array, ""], PyTree], PyTree]
 """A key and a level to a level that differs from it in a few details."""
@@ -51,38 +52,30 @@ class PrioritizedLevelReplay:
 
     Attributes:
         score: ranks levels.
-        priorities: turns scores and staleness into probabilities.
-        capacity: slots C, ≥ the levels of a batch.
-        replay_fraction: replayed part of each batch, in [0, 1].
-        min_filled: filled part of the buffer from which on levels are replayed, in [0, 1].
+        settings: buffer is the number of slots C, at least the levels of a batch.
         robust: new levels are scored but do not train.
         edit: a level's random edit, for ACCEL.
-        edit_fraction: part of the new levels that are edits, in [0, 1].
     """
 
     score: Score
-    priorities: Priorities = Priorities()
-    capacity: int = 4000
-    replay_fraction: float = 0.5
-    min_filled: float = 0.5
+    settings: ReplaySettings = ReplaySettings()
     robust: bool = False
     edit: Edit | None = None
-    edit_fraction: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.capacity < 1:
-            raise ValueError(f"PrioritizedLevelReplay.capacity must be >= 1, got {self.capacity}")
-        for name in ("replay_fraction", "min_filled", "edit_fraction"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"PrioritizedLevelReplay.{name} must be in [0, 1], got {getattr(self, name)}")
-        if self.priorities.kind == "proportional" and not self.score.non_negative:
-            raise ValueError("PrioritizedLevelReplay.priorities must be rank for a score that may be negative")
+        if self.settings.priorities == "proportional" and not self.score.non_negative:
+            raise ValueError("ReplaySettings.priorities must be rank for a score that may be negative")
+
+    @property
+    def priorities(self) -> Priorities:
+        """Turns scores and staleness into probabilities."""
+        return Priorities(self.settings)
 
     def num_measured(self, num_places: int) -> int:
-        return num_places - num_replayed_places(num_places, self.replay_fraction)
+        return num_places - num_replayed_places(num_places, self.settings.replay_fraction)
 
     def init(self, example_level: PyTree) -> LevelBuffer:
-        return empty_buffer(example_level, self.capacity)
+        return empty_buffer(example_level, self.settings.buffer)
 
     def probabilities(self, state: LevelBuffer) -> Float[Array, "C"]:
         """Chance of each slot to be the next one drawn.
@@ -101,9 +94,9 @@ class PrioritizedLevelReplay:
         num_places = wanted.shape[0]
         num_new = self.num_measured(num_places)
         num_replayed = num_places - num_new
-        if num_places > self.capacity:
+        if num_places > self.settings.buffer:
             raise ValueError(
-                f"PrioritizedLevelReplay.capacity must be >= the {num_places} levels in use, got {self.capacity}"
+                f"ReplaySettings.buffer must be >= the {num_places} levels in use, got {self.settings.buffer}"
             )
         draw_key, edit_key = jax.random.split(key)
         slots = draw_slots(draw_key, self.probabilities(state), num_replayed)
@@ -154,14 +147,14 @@ class PrioritizedLevelReplay:
 
     def _ready(self, state: LevelBuffer, num_replayed: int) -> Bool[Array, ""]:
         filled, available = jnp.sum(state.filled), jnp.sum(state.available)
-        return (filled >= self.min_filled * self.capacity) & (available >= num_replayed)
+        return (filled >= self.settings.min_filled * self.settings.buffer) & (available >= num_replayed)
 
     def _with_edits(
         self, key: Key[Array, ""], edit: Edit, new: PyTree, replayed: PyTree, identities: Array
     ) -> tuple[PyTree, Array]:
         """New levels of which the first ones are edits of those replayed, as far as there are any."""
         num_new, num_replayed = jax.tree.leaves(new)[0].shape[0], identities.shape[0]
-        num_edits = round(self.edit_fraction * num_new)
+        num_edits = round(self.settings.edit_fraction * num_new)
         parent = jnp.arange(num_edits) % num_replayed
         edited = jax.vmap(edit)(jax.random.split(key, num_edits), jax.tree.map(lambda x: x[parent], replayed))
         fresh = jax.tree.map(lambda x: x[:num_edits], new)

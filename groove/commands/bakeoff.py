@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -87,8 +87,7 @@ def _verdicts(flags: BakeoffFlags) -> "list[Verdict]":
 
     with one_line(ValueError):
         rule, meta_params, discovery = read_discovered_rule(flags.rule)
-        config = replace(
-            discovery,
+        config = discovery.replaced(
             levels=flags.levels,
             antagonist="a2c",
             antagonist_seeds=flags.antagonist_seeds,
@@ -100,7 +99,7 @@ def _verdicts(flags: BakeoffFlags) -> "list[Verdict]":
         needs: frozenset[Need] = frozenset({"antagonist", "random"})
         contest = Bakeoff(
             generator=generator,
-            population=build_population(config, mesh, learner, ValueProbe(config.value_steps)),
+            population=build_population(config, mesh, learner, ValueProbe(config.curriculum.value_steps)),
             hyper=build_hyperparameters(config, generator.world),
             measurement=build_measurement(config, mesh, generator.world, needs),
         )

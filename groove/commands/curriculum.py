@@ -143,7 +143,7 @@ def _export(snapshot: "Snapshot", folder: Path, top: int | None) -> None:
     from levels.level_file import save_level
 
     if not isinstance(snapshot.kept.levels, Level):
-        raise UsageError(f"the levels of {snapshot.config.levels} are no grids, which alone have level files")
+        raise UsageError(f"the levels of {snapshot.config.world.levels} are no grids, which alone have level files")
     # The best come first, those without a score last.
     num_scored = int(np.isfinite(snapshot.kept.score).sum())
     if not num_scored:

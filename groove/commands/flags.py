@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import tyro
 
+from groove.config import with_flags
 from groove.errors import UsageError
 
 Flags = TypeVar("Flags")
@@ -39,7 +40,7 @@ def read_flags(kind: type[Flags], prog: str, arguments: list[str], default: Flag
             raise
         raise UsageError(f"{_reason(complaint.getvalue())} (see {prog} --help)") from end
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(with_flags(str(error))) from error
 
 
 def refuse_unknown_flags(arguments: list[str], known: list[str]) -> None:

@@ -1,6 +1,5 @@
 """`groove train` and `groove resume`."""
 
-import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import tyro
 from rich.console import Console
 
 from groove.commands.flags import read_flags, refuse_unknown_flags
-from groove.config import EXPERIMENTS, TrainConfig, flag_of
+from groove.config import EXPERIMENTS, GROUP_OF, TrainConfig, flag_of
 from groove.errors import CommandError, UsageError, choose, one_line
 from groove.job.devices import configure
 from groove.job.distributed import Job, JobFlags, job
@@ -66,15 +65,15 @@ def train(arguments: list[str]) -> int:
         raise UsageError(f"train: name an experiment first; known: {experiments}")
     name, rest = arguments[0], arguments[1:]
     choose("experiment", name, EXPERIMENTS)
-    flags = [field.name for field in dataclasses.fields(TrainConfig)] + ["run"]
+    flags = [*GROUP_OF, "run"]
     # A switch has a negation too: --no-solvable.
     refuse_unknown_flags(rest, [flag_of(flag) for flag in [*flags, "no_solvable", *JOB_FLAGS]])
     chosen = read_flags(TrainFlags, f"groove train {name}", rest, default=TrainFlags(config=EXPERIMENTS[name]))
     path = chosen.run or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     config = chosen.config
-    if config.level_folder is not None:
+    if config.curriculum.level_folder is not None:
         # A run may be resumed from elsewhere.
-        config = dataclasses.replace(config, level_folder=str(Path(config.level_folder).resolve()))
+        config = config.replaced(level_folder=str(Path(config.curriculum.level_folder).resolve()))
     with job(chosen.job, chosen.run) as place:
         _agreed(place, "train", config.to_json())
         run = _build(config, place)
@@ -100,7 +99,7 @@ def resume(arguments: list[str]) -> int:
             config = TrainConfig.from_json(told)
         if chosen.devices is not None:
             with one_line(ValueError):
-                config = dataclasses.replace(config, devices=chosen.devices)
+                config = config.replaced(devices=chosen.devices)
         return _finish(partial(_build(config, place).resume, folder), place)
 
 
@@ -134,7 +133,7 @@ def _agreed(place: Job, command: str, flags: dict[str, Any], config: Any = None)
 
 
 def _build(config: TrainConfig, place: Job) -> "Run":
-    configure(config.devices or (1 if place.num_processes > 1 else None))
+    configure(config.run.devices or (1 if place.num_processes > 1 else None))
     from groove.run.train import Run
 
     with one_line(ValueError):

@@ -315,5 +315,5 @@ def _setting(flags: Lives, contestants: "list[Contestant]", num_seeds: int, num_
     from groove.transfer.runner import Setting
 
     config = next((contestant.config for contestant in contestants if contestant.config is not None), None)
-    workers, length = (64, 20) if config is None else (config.workers, config.rollout_length)
+    workers, length = (64, 20) if config is None else (config.agents.workers, config.agents.rollout_length)
     return Setting(num_seeds, flags.workers or workers, flags.rollout_length or length, num_points)

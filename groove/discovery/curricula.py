@@ -19,7 +19,6 @@ from levels.worlds.random_grid import RandomGrid
 from levels.worlds.tabular_grid import TabularGrid
 from ued.curriculum import Curriculum, DomainRandomization
 from ued.learnability_sampling import LearnabilitySampling
-from ued.priorities import Priorities
 from ued.replay import Edit, PrioritizedLevelReplay, num_replayed_places
 from ued.scores import SCORES, Need
 
@@ -53,67 +52,62 @@ def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels:
     Raises:
         ValueError: unknown name, or parts that do not go together, with the reason.
     """
-    if config.curriculum not in CURRICULA:
-        raise ValueError(f"unknown curriculum {config.curriculum!r}; known: {', '.join(CURRICULA)}")
-    if (config.level_folder is None) == (config.curriculum == "fixed"):
+    chosen, replay = config.curriculum, config.replay
+    if chosen.curriculum not in CURRICULA:
+        raise ValueError(f"unknown curriculum {chosen.curriculum!r}; known: {', '.join(CURRICULA)}")
+    if (chosen.level_folder is None) == (chosen.curriculum == "fixed"):
         raise ValueError("--level-folder goes with --curriculum fixed, and each needs the other")
-    if config.curriculum not in ("dr", "fixed") and config.buffer < num_levels:
-        raise ValueError(f"--buffer must be >= {num_levels}, the levels in use in a generation, got {config.buffer}")
-    if config.curriculum not in ("dr", "fixed") and num_replayed_places(num_levels, config.replay_fraction) == 0:
+    replays = chosen.curriculum not in ("dr", "fixed")
+    if replays and replay.buffer < num_levels:
+        raise ValueError(f"--buffer must be >= {num_levels}, the levels in use in a generation, got {replay.buffer}")
+    if chosen.curriculum not in ("dr", "fixed") and num_replayed_places(num_levels, replay.replay_fraction) == 0:
         raise ValueError(
-            f"--curriculum {config.curriculum} replays levels, but --replay-fraction {config.replay_fraction} of the "
+            f"--curriculum {chosen.curriculum} replays levels, but --replay-fraction {replay.replay_fraction} of the "
             f"{num_levels} in a generation is none; raise it or --levels-per-candidate, or use --curriculum dr"
         )
-    return CURRICULA[config.curriculum](config, generator, num_levels)
+    return CURRICULA[chosen.curriculum](config, generator, num_levels)
 
 
 def _unranked(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
     del generator, num_levels
-    if config.score is not None:
-        raise ValueError(f"--score has no effect on --curriculum {config.curriculum}, which replays no levels")
+    if config.curriculum.score is not None:
+        raise ValueError(
+            f"--score has no effect on --curriculum {config.curriculum.curriculum}, which replays no levels"
+        )
     return ChosenCurriculum(DomainRandomization(), frozenset())
 
 
 def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
-    name = DEFAULT_SCORE if config.score is None else config.score
+    chosen, replay = config.curriculum, config.replay
+    name = DEFAULT_SCORE if chosen.score is None else chosen.score
     if name not in SCORES:
         raise ValueError(f"unknown score {name!r}; known: {', '.join(SCORES)}")
     score = SCORES[name]
     if "optimum" in score.needs and not isinstance(generator.world, TabularGrid):
         raise ValueError(
-            f"--score {name} needs an exact solver, and {config.levels} has none: its levels fix no layout"
+            f"--score {name} needs an exact solver, and {config.world.levels} has none: its levels fix no layout"
         )
-    if config.priorities == "proportional" and not score.non_negative:
+    if replay.priorities == "proportional" and not score.non_negative:
         raise ValueError(f"--priorities proportional needs a score that is never negative, {name} can be")
-    robust, edit, world = config.curriculum != "plr", None, generator.world
-    if config.curriculum == "accel":
+    robust, edit, world = chosen.curriculum != "plr", None, generator.world
+    if chosen.curriculum == "accel":
         if not isinstance(world, TabularGrid | RandomGrid):
-            raise ValueError(f"--curriculum accel edits grid levels, {config.levels} are none")
+            raise ValueError(f"--curriculum accel edits grid levels, {config.world.levels} are none")
         edit = _edits(config, world)
-    num_new = num_levels - num_replayed_places(num_levels, config.replay_fraction)
-    first_replay = math.ceil(config.min_filled * config.buffer / num_new)
-    if robust and first_replay >= config.generations:
+    num_new = num_levels - num_replayed_places(num_levels, replay.replay_fraction)
+    first_replay = math.ceil(replay.min_filled * replay.buffer / num_new)
+    if robust and first_replay >= config.run.generations:
         raise ValueError(
-            f"--curriculum {config.curriculum} trains on replayed levels alone: --min-filled {config.min_filled} of "
-            f"--buffer {config.buffer} takes {first_replay} generations of {num_new} new levels, --generations is "
-            f"{config.generations}"
+            f"--curriculum {chosen.curriculum} trains on replayed levels alone: --min-filled {replay.min_filled} of "
+            f"--buffer {replay.buffer} takes {first_replay} generations of {num_new} new levels, --generations is "
+            f"{config.run.generations}"
         )
-    if robust and config.es == "PGPE":
+    if robust and config.evolution.es == "PGPE":
         raise ValueError(
-            f"--es PGPE learns its deviations from every pair, --curriculum {config.curriculum} leaves some without a "
+            f"--es PGPE learns its deviations from every pair, --curriculum {chosen.curriculum} leaves some without a "
             "level that trains; use Open_ES or a strategy without pairs"
         )
-    curriculum = PrioritizedLevelReplay(
-        score=score,
-        priorities=Priorities(config.priorities, config.temperature, config.staleness),
-        capacity=config.buffer,
-        replay_fraction=config.replay_fraction,
-        min_filled=config.min_filled,
-        robust=robust,
-        edit=edit,
-        edit_fraction=config.edit_fraction,
-    )
-    return ChosenCurriculum(curriculum, score.needs)
+    return ChosenCurriculum(PrioritizedLevelReplay(score, replay, robust, edit), score.needs)
 
 
 def _edits(config: TrainConfig, world: TabularGrid | RandomGrid) -> Edit:
@@ -122,14 +116,14 @@ def _edits(config: TrainConfig, world: TabularGrid | RandomGrid) -> Edit:
     if isinstance(world, RandomGrid):
         # Its episodes draw these places again, so such an edit would be the same task in another slot.
         names, num_types = names - {"move_start", "move_object"}, world.num_types
-    if config.levels in DISTRIBUTIONS:
-        drawn = DISTRIBUTIONS[config.levels]
+    if config.world.levels in DISTRIBUTIONS:
+        drawn = DISTRIBUTIONS[config.world.levels]
         limits = Limits(drawn.min_steps, drawn.max_steps, num_types)
     else:
         # Regret grows with the horizon: what no distribution bounds would be doubled again and again.
         names, limits = names - {"max_steps"}, Limits(num_types=num_types)
-    edits = Edits(config.num_edits, tuple(name for name in MUTATORS if name in names), limits)
-    return edits if not config.solvable else partial(_solvable_edit, edits)
+    edits = Edits(config.replay.num_edits, tuple(name for name in MUTATORS if name in names), limits)
+    return edits if not config.world.solvable else partial(_solvable_edit, edits)
 
 
 def _solvable_edit(edits: Edits, key: Key[Array, ""], level: Level) -> Level:
@@ -140,15 +134,16 @@ def _solvable_edit(edits: Edits, key: Key[Array, ""], level: Level) -> Level:
 
 def _learnability(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
     del generator
-    if config.score not in (None, "learnability"):
-        raise ValueError(f"--curriculum sfl keeps levels by learnability, got --score {config.score}; plr takes any")
-    pool = (num_levels - num_replayed_places(num_levels, config.replay_fraction)) * config.sfl_period
-    if config.buffer >= pool:
+    chosen, replay = config.curriculum, config.replay
+    if chosen.score not in (None, "learnability"):
+        raise ValueError(f"--curriculum sfl keeps levels by learnability, got --score {chosen.score}; plr takes any")
+    pool = (num_levels - num_replayed_places(num_levels, replay.replay_fraction)) * replay.sfl_period
+    if replay.buffer >= pool:
         raise ValueError(
-            f"--buffer must be < {pool}, the new levels of --sfl-period {config.sfl_period} generations among which "
-            f"sfl chooses, got {config.buffer}"
+            f"--buffer must be < {pool}, the new levels of --sfl-period {replay.sfl_period} generations among which "
+            f"sfl chooses, got {replay.buffer}"
         )
-    curriculum = LearnabilitySampling(config.buffer, config.sfl_period, config.replay_fraction)
+    curriculum = LearnabilitySampling(replay)
     return ChosenCurriculum(curriculum, curriculum.score.needs)
 
 

@@ -1,7 +1,6 @@
 """Evolution strategies over meta-parameters, through evosax."""
 
 import inspect
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from groove.settings import EvolutionSettings
 from lpg.cores.low_rank import LowRank
 
 ANTITHETIC = ("Open_ES", "PGPE")
@@ -118,54 +118,20 @@ class Evolution:
     """One evosax strategy, maximising the return of agents.
 
     Attributes:
-        strategy: name of an evosax distribution-based strategy.
-        population_size: candidates P per generation, even and ≥ 2.
-        sigma: deviation of the noise on the mean rule at the start, > 0.
-        learning_rate: Adam's step size at the start, > 0 (strategies that follow
-            a gradient estimate; the others set their own step).
-        learning_rate_decay: its factor per generation, in (0, 1].
-        min_learning_rate: its floor, ≥ 0.
-        perturbation: "full", noise of its own on each number, or "lowrank:r", by which a matrix is perturbed by a
-            product of rank r wherever that takes fewer numbers (Open_ES alone; arXiv:2511.16652).
+        settings: the strategy's name and its numbers.
     """
 
-    strategy: str = "Open_ES"
-    population_size: int = 64
-    sigma: float = 0.1
-    learning_rate: float = 1e-2
-    learning_rate_decay: float = 0.999
-    min_learning_rate: float = 1e-5
-    perturbation: str = "full"
-
-    def __post_init__(self) -> None:
-        if self.population_size < 2 or self.population_size % 2:
-            raise ValueError(f"population must be even and >= 2, got {self.population_size}")
-        for name in ("sigma", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
-        if not 0 < self.learning_rate_decay <= 1:
-            raise ValueError(f"learning_rate_decay must be in (0, 1], got {self.learning_rate_decay}")
-        if not self.min_learning_rate >= 0:
-            raise ValueError(f"min_learning_rate must be >= 0, got {self.min_learning_rate}")
-        if re.fullmatch(r"full|lowrank:[1-9]\d{0,3}", self.perturbation) is None:
-            raise ValueError(f"perturbation must be full or lowrank:r with a rank r >= 1, got {self.perturbation!r}")
-        if self.rank is not None and self.strategy != "Open_ES":
-            raise ValueError(f"perturbation {self.perturbation} needs the strategy Open_ES, got {self.strategy}")
-
-    @property
-    def rank(self) -> int | None:
-        """Rank r of a matrix's perturbation, None for full ones."""
-        return None if self.perturbation == "full" else int(self.perturbation.removeprefix("lowrank:"))
+    settings: EvolutionSettings = EvolutionSettings()
 
     @property
     def antithetic(self) -> bool:
         """Whether candidates i and i + P/2 are a pair."""
-        return self.strategy in ANTITHETIC
+        return self.settings.es in ANTITHETIC
 
     @property
     def num_groups(self) -> int:
         """Groups of candidates that are compared on the same levels: pairs, or all of them."""
-        return self.population_size // 2 if self.antithetic else 1
+        return self.settings.population // 2 if self.antithetic else 1
 
     def search(self, solution: PyTree) -> "Search":
         """The strategy for solutions shaped like `solution`; make it once per run.
@@ -180,50 +146,52 @@ class Evolution:
             ValueError: no such strategy.
         """
         known = strategies()
-        if self.strategy not in known:
-            raise ValueError(f"unknown evolution strategy {self.strategy!r}; known: {', '.join(known)}")
+        if self.settings.es not in known:
+            raise ValueError(f"unknown evolution strategy {self.settings.es!r}; known: {', '.join(known)}")
         return Search(self, solution)
 
 
 class Search:
     """An evolution strategy on meta-parameters of one shape."""
 
-    def __init__(self, config: Evolution, solution: PyTree) -> None:
+    def __init__(self, evolution: Evolution, solution: PyTree) -> None:
         """Build the evosax object; evosax hashes it by identity, so it is made once.
 
         Args:
-            config: strategy and its numbers.
+            evolution: strategy and its numbers.
             solution: meta-parameters, for their shape alone.
         """
-        self.config = config
-        strategy = strategies()[config.strategy]
+        self.evolution, self.settings = evolution, evolution.settings
+        strategy = strategies()[self.settings.es]
         matrices = [leaf for leaf in jax.tree.leaves(solution) if leaf.ndim == 2]
-        if config.rank is not None and not any(_thinner(config.rank, matrix) for matrix in matrices):
-            raise ValueError(f"perturbation {config.perturbation} takes as many numbers as full noise for this rule")
+        if self.settings.rank is not None and not any(_thinner(self.settings.rank, matrix) for matrix in matrices):
+            raise ValueError(
+                f"perturbation {self.settings.perturbation} takes as many numbers as full noise for this rule"
+            )
         accepted = inspect.signature(strategy).parameters
         options: dict[str, Any] = {"metrics_fn": lambda *_: {}}
         # Ranks within pairs hold their sums at one value, by which PGPE adapts its deviations.
-        if config.strategy in ANTITHETIC:
-            options["fitness_shaping_fn"] = pairwise_ranks if config.strategy == "Open_ES" else _centred_ranks
-        if "optimizer" in accepted and config.strategy not in NATURAL_GRADIENT:
+        if self.settings.es in ANTITHETIC:
+            options["fitness_shaping_fn"] = pairwise_ranks if self.settings.es == "Open_ES" else _centred_ranks
+        if "optimizer" in accepted and self.settings.es not in NATURAL_GRADIENT:
             options["optimizer"] = optax.chain(optax.scale_by_adam(), optax.scale_by_learning_rate(self._rate))
         if "std_schedule" in accepted:
-            options["std_schedule"] = optax.constant_schedule(config.sigma)
+            options["std_schedule"] = optax.constant_schedule(self.settings.sigma)
         # Of low-rank candidates evosax sees one pair, made of all of them: see `tell`.
-        self._strategy = strategy(config.population_size if config.rank is None else 2, solution, **options)
+        self._strategy = strategy(self.settings.population if self.settings.rank is None else 2, solution, **options)
         # Here and not on first use: within a program they would be numbers of that program alone.
         self._params = self._start_params()
 
     def _rate(self, step: Int[Array, ""]) -> Float[Array, ""]:
-        rate = self.config.learning_rate * self.config.learning_rate_decay**step
-        return jnp.maximum(rate, self.config.min_learning_rate)
+        rate = self.settings.es_learning_rate * self.settings.es_learning_rate_decay**step
+        return jnp.maximum(rate, self.settings.es_min_learning_rate)
 
     def _start_params(self) -> Any:
         params = self._strategy.default_params
         if not hasattr(params, "std_init"):
             return params
         # evosax scales xNES's noise by std_init twice.
-        return params.replace(std_init=self.config.sigma ** (0.5 if self.config.strategy == "xNES" else 1.0))
+        return params.replace(std_init=self.settings.sigma ** (0.5 if self.settings.es == "xNES" else 1.0))
 
     def init(self, key: Key[Array, ""], mean: PyTree) -> PyTree:
         """State of the search around a rule.
@@ -247,10 +215,10 @@ class Search:
         Returns:
             [P, …] meta-parameters, with `LowRank` matrices if so configured, and the new state.
         """
-        if self.config.rank is None:
+        if self.settings.rank is None:
             return self._strategy.ask(key, state, self._params)
         return low_rank_candidates(
-            key, self.mean(state), state.std, self.config.population_size, self.config.rank
+            key, self.mean(state), state.std, self.settings.population, self.settings.rank
         ), state
 
     def tell(self, key: Key[Array, ""], population: PyTree, returns: Float[Array, "P"], state: PyTree) -> PyTree:
@@ -269,7 +237,7 @@ class Search:
         # Twice the worst: one more than it rounds back to it where returns are large.
         lost = 1.0 + 2.0 * jnp.max(jnp.where(finite, -returns, -jnp.inf), initial=0.0)
         fitness = jnp.where(finite, -returns, lost)
-        if self.config.rank is not None:
+        if self.settings.rank is not None:
             population, fitness = _one_pair(population, fitness, self.mean(state)), jnp.array([0.0, 1.0])
         return _strongly_typed(self._strategy.tell(key, population, fitness, state, self._params)[0])
 

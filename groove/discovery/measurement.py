@@ -2,21 +2,19 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from groove.discovery.population import Population, lives_of_one_rule
+from groove.settings import AntagonistSettings
 from levels.solver import optimal_return
 from levels.worlds.tabular_grid import TabularGrid
 from lpg.episodes import episode_returns, random_policy
 from lpg.update_rule import Hyperparameters
 from ued.curriculum import NOT_KEPT, Batch, Extras
 from ued.scores import Need
-
-AntagonistKind = Literal["a2c", "ppo", "random", "expert"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,29 +29,21 @@ class Measurement:
         population: runs antagonists; its learner has their rule, its world is the levels'.
         hyper: the antagonists' step sizes and costs.
         needs: what is to be measured.
-        antagonist: "a2c" and "ppo" train for the level's lifetime, "random" acts uniformly, "expert" is the solver.
-        num_seeds: antagonists of a new level, ≥ 1.
-        max_seeds: antagonists of a level at most, ≥ num_seeds.
+        settings: which antagonists, and how many.
     """
 
     population: Population
     hyper: Hyperparameters
     needs: frozenset[Need]
-    antagonist: AntagonistKind = "a2c"
-    num_seeds: int = 2
-    max_seeds: int = 2
+    settings: AntagonistSettings = AntagonistSettings()
 
     def __post_init__(self) -> None:
-        if self.num_seeds < 1:
-            raise ValueError(f"Measurement.num_seeds must be >= 1, got {self.num_seeds}")
-        if self.max_seeds < self.num_seeds:
-            raise ValueError(f"Measurement.max_seeds must be >= num_seeds = {self.num_seeds}, got {self.max_seeds}")
         if self._solves and not isinstance(self.population.learner.world, TabularGrid):
             raise ValueError("the best policy's return needs a grid whose objects the level places (an exact solver)")
 
     @property
     def _solves(self) -> bool:
-        return "optimum" in self.needs or ("antagonist" in self.needs and self.antagonist == "expert")
+        return "optimum" in self.needs or ("antagonist" in self.needs and self.settings.antagonist == "expert")
 
     def measure(self, key: Key[Array, ""], batch: Batch, num_new: int) -> tuple[Extras, Int[Array, ""]]:
         """Extras of a batch with what was to be measured added.
@@ -80,7 +70,10 @@ class Measurement:
         if "antagonist" in self.needs:
             returns, updates = self.antagonist_returns(antagonist_key, new, extras.optimal_return[:num_new])
             extras = _with_antagonists(extras, returns)
-            if self.max_seeds > self.num_seeds and self.antagonist != "expert":
+            if (
+                self.settings.antagonist_max_seeds > self.settings.antagonist_seeds
+                and self.settings.antagonist != "expert"
+            ):
                 extras, more = self._with_another_seed(more_key, batch, extras, num_new)
                 updates += more
         return extras, updates
@@ -88,7 +81,7 @@ class Measurement:
     def antagonist_returns(
         self, key: Key[Array, ""], levels: PyTree, optimum: Float[Array, "m"]
     ) -> tuple[Float[Array, "m seeds"], Int[Array, ""]]:
-        """Returns of `num_seeds` antagonists on each level at the end of their lives.
+        """Returns of the antagonists on each level at the end of their lives.
 
         Args:
             key: consumed.
@@ -98,13 +91,13 @@ class Measurement:
         Returns:
             [m, seeds], of the expert [m, 1]; and the updates made [].
         """
-        if self.antagonist == "expert":
+        if self.settings.antagonist == "expert":
             return optimum[:, None], jnp.int32(0)
-        if self.antagonist == "random":
-            return self.random_returns(key, levels, self.num_seeds), jnp.int32(0)
-        repeated = jax.tree.map(lambda x: jnp.repeat(x, self.num_seeds, axis=0), levels)
+        if self.settings.antagonist == "random":
+            return self.random_returns(key, levels, self.settings.antagonist_seeds), jnp.int32(0)
+        repeated = jax.tree.map(lambda x: jnp.repeat(x, self.settings.antagonist_seeds, axis=0), levels)
         returns, updates = self._live(key, repeated, repeated.lifetime)
-        return returns.reshape(-1, self.num_seeds), updates
+        return returns.reshape(-1, self.settings.antagonist_seeds), updates
 
     def _live(self, key: Key[Array, ""], levels: PyTree, lengths: Int[Array, "N"]) -> tuple[Array, Array]:
         keys = jax.random.split(key, lengths.shape[0])
@@ -138,8 +131,8 @@ class Measurement:
         """One more antagonist on each replayed level that has fewer than the cap."""
         levels = jax.tree.map(lambda x: x[num_new:], batch.levels)
         count = extras.antagonist_count[num_new:]
-        wanted = (batch.slots[num_new:] != NOT_KEPT) & (count < self.max_seeds)
-        if self.antagonist == "random":
+        wanted = (batch.slots[num_new:] != NOT_KEPT) & (count < self.settings.antagonist_max_seeds)
+        if self.settings.antagonist == "random":
             returns, updates = self.random_returns(key, levels, 1)[:, 0], jnp.int32(0)
         else:
             # A life that nobody asked for is as short as a life can be.

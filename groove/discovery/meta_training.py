@@ -70,7 +70,7 @@ class MetaTraining:
     @property
     def num_levels(self) -> int:
         """Levels of a generation."""
-        return self.search.config.num_groups * self.levels_per_candidate
+        return self.search.evolution.num_groups * self.levels_per_candidate
 
     def init(self, key: Key[Array, ""]) -> RunState:
         """State before the first generation, around a freshly initialised rule.
@@ -207,8 +207,8 @@ class MetaTraining:
         The levels of a group lie num_groups apart, so that each group has its share of the first
         places, which hold new levels, and of the last ones, which hold replayed ones.
         """
-        candidate = jnp.arange(self.search.config.population_size)
-        num_groups = self.search.config.num_groups
+        candidate = jnp.arange(self.search.evolution.settings.population)
+        num_groups = self.search.evolution.num_groups
         level = (candidate % num_groups)[:, None] + num_groups * jnp.arange(self.levels_per_candidate)
         return jnp.repeat(candidate, self.levels_per_candidate), level.reshape(-1)
 

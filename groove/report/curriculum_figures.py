@@ -48,7 +48,7 @@ def draw_gallery(path: Path, snapshot: Snapshot, num_rows: int) -> None:
         NothingToDraw: the levels are no grids, or none is kept.
     """
     if not isinstance(snapshot.kept.levels, Level):
-        raise NothingToDraw(f"the levels of {snapshot.config.levels} are no grids")
+        raise NothingToDraw(f"the levels of {snapshot.config.world.levels} are no grids")
     _need_levels(snapshot)
     shown = groups(len(snapshot), num_rows)
     titles = [_title(snapshot, group, place, row) for group, rows in shown.items() for place, row in enumerate(rows)]
@@ -112,7 +112,7 @@ def draw_regret_vs_exact(path: Path, snapshot: Snapshot) -> None:
         NothingToDraw: there is no exact solver or no antagonist, or fewer than three levels to compare.
     """
     if not isinstance(snapshot.world, TabularGrid):
-        raise NothingToDraw(f"{snapshot.config.levels} has no exact solver")
+        raise NothingToDraw(f"{snapshot.config.world.levels} has no exact solver")
     _need_levels(snapshot)
     if not np.isfinite(snapshot.regret).any():
         raise NothingToDraw(f"a curriculum by {snapshot.score_name} trains no antagonists")

@@ -23,14 +23,14 @@ def summary(snapshot: Snapshot) -> str:
     Returns:
         Lines of text.
     """
-    name = f"{snapshot.config.curriculum} by {snapshot.score_name}"
+    name = f"{snapshot.config.curriculum.curriculum} by {snapshot.score_name}"
     lines = [
         f"{name}, after generation {snapshot.generation}: {len(snapshot)} of {snapshot.capacity} levels kept, "
         f"{snapshot.num_evicted} evicted, effective sample size {snapshot.effective_size:.1f}"
     ]
-    if snapshot.config.curriculum == "sfl":
+    if snapshot.config.curriculum.curriculum == "sfl":
         if not len(snapshot):
-            lines.append(f"the first period of {snapshot.config.sfl_period} generations is not over")
+            lines.append(f"the first period of {snapshot.config.replay.sfl_period} generations is not over")
     elif len(snapshot) < snapshot.replay_from:
         lines.append(f"no level is replayed before {snapshot.replay_from} are kept")
     return "\n".join(lines)

@@ -60,12 +60,16 @@ class Snapshot:
     @property
     def score_name(self) -> str:
         """What the levels are ranked by."""
-        return "learnability" if self.config.curriculum == "sfl" else self.config.score or DEFAULT_SCORE
+        return (
+            "learnability"
+            if self.config.curriculum.curriculum == "sfl"
+            else self.config.curriculum.score or DEFAULT_SCORE
+        )
 
     @property
     def counts_visits(self) -> bool:
         """Whether a draw leaves a trace in the buffer: sfl's does not."""
-        return self.config.curriculum != "sfl"
+        return self.config.curriculum.curriculum != "sfl"
 
     @cached_property
     def chance(self) -> Float[np.ndarray, "n"]:
@@ -147,8 +151,8 @@ def read_snapshot(folder: RunFolder, config: TrainConfig) -> Snapshot:
         CheckpointError: there is no checkpoint that can be used.
         ValueError: the run's curriculum keeps no levels, or its config cannot be built.
     """
-    if config.curriculum in ("dr", "fixed"):
-        raise ValueError(f"{folder.path}: its curriculum, {config.curriculum}, keeps no levels")
+    if config.curriculum.curriculum in ("dr", "fixed"):
+        raise ValueError(f"{folder.path}: its curriculum, {config.curriculum.curriculum}, keeps no levels")
     training = build_training(config, lives_mesh(1))
     example = jax.eval_shape(training.init, jax.random.key(0))
     restored = _newest(Checkpoints(folder.checkpoints_path), example)
@@ -180,7 +184,7 @@ def _snapshot(config: TrainConfig, curriculum: Curriculum, world: World, state: 
         buffer, priorities = state, curriculum.priorities
         shares = priorities.shares(buffer.score, buffer.age, buffer.available)
         chances = dict(zip(("by score", "by staleness"), shares, strict=True))
-        replay_from = max(1, int(np.ceil(curriculum.min_filled * curriculum.capacity)))
+        replay_from = max(1, int(np.ceil(curriculum.settings.min_filled * curriculum.settings.buffer)))
     filled, score = np.asarray(buffer.filled), np.asarray(buffer.score)
     order = np.lexsort((-score, ~filled))[: filled.sum()]
     return Snapshot(

@@ -105,7 +105,7 @@ def draw_drift(path: Path, rows: Rows, config: TrainConfig) -> None:
     if not any(_is_known(rows, name) for name in FEATURES):
         raise NothingToDraw("the metrics hold no features of grid levels")
     # accel starts from emptied levels and edits them: what DR would draw is not in its metrics.
-    edits = config.curriculum == "accel"
+    edits = config.curriculum.curriculum == "accel"
     names = {"new": "new (edits, at first emptied)" if edits else "new (what DR draws)", "replayed": "replayed"}
     references = _drawn_features(config) if edits else {}
     figure = Figure(figsize=(10, 6), dpi=DOTS_PER_INCH, layout="constrained")

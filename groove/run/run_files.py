@@ -39,7 +39,7 @@ class RunFiles:
             console: where progress goes.
         """
         self.folder, self._config, self._record, self._console = folder, config, record, console
-        self.checkpoints = Checkpoints(folder.checkpoints_path, keep=config.keep_checkpoints)
+        self.checkpoints = Checkpoints(folder.checkpoints_path, keep=config.run.keep_checkpoints)
 
     @contextmanager
     def logs(self, first_generation: int) -> Iterator[Log]:
@@ -54,7 +54,7 @@ class RunFiles:
         Raises:
             RunFolderError: a log cannot be read or written.
         """
-        with RunLogs(self.folder, self._console, first_generation, self._config.generations) as logs:
+        with RunLogs(self.folder, self._console, first_generation, self._config.run.generations) as logs:
             yield logs.append
 
     def newest(self, example: PyTree, told: Tell) -> Restored | None:

@@ -73,9 +73,9 @@ class Run:
             ValueError: the config names something unknown or asks for the impossible.
         """
         self.config, self.console = config, console or Console()
-        self._mesh = lives_mesh(config.devices)
+        self._mesh = lives_mesh(config.run.devices)
         self.training = build_training(config, self._mesh)
-        self.key = stream_key(TRAINING_STREAM, config.seed)
+        self.key = stream_key(TRAINING_STREAM, config.run.seed)
         # Scored on the distribution itself, whatever the curriculum makes of it.
         self._levels = build_generator(config)
         self._evaluation = Evaluation(dataclasses.replace(self.training.population, value_probe=None))
@@ -124,7 +124,7 @@ class Run:
             return
         for reason in restored.skipped:
             self.console.print(f"skipped {reason}", soft_wrap=True, highlight=False, markup=False)
-        self.console.print(f"resuming at generation {restored.generation} of {self.config.generations}")
+        self.console.print(f"resuming at generation {restored.generation} of {self.config.run.generations}")
         self._run(files, restored.state, restored.extra["steps"])
 
     def _files(self, folder: RunFolder | None) -> RunFiles | NoFiles:
@@ -135,11 +135,11 @@ class Run:
         return jax.jit(self.training.init)(jax.random.fold_in(self.key, 2**31))
 
     def _run(self, files: RunFiles | NoFiles, state: RunState, steps: dict[str, int]) -> None:
-        heldout = draw_level_set(self._levels, HELDOUT_STREAM, self.config.heldout_levels)
+        heldout = draw_level_set(self._levels, HELDOUT_STREAM, self.config.run.heldout_levels)
         # Placed as the programs take it and return it.
         run_key, state = replicated(self._mesh, (self.key, state))
         with stop_requests(self.console) as stop, files.logs(int(state.generation)) as log:
-            remaining = range(int(state.generation), self.config.generations)
+            remaining = range(int(state.generation), self.config.run.generations)
             advance: Any = GenerationPrograms(self.training, run_key, state) if remaining else None
             for generation in remaining:
                 begin = time.perf_counter()
@@ -150,14 +150,14 @@ class Run:
                 # In one order, also after a checkpoint, which sorts its names: equal rows are equal bytes.
                 steps = {name: steps[name] + taken[name] for name in taken}
                 row |= steps
-                last = generation + 1 == self.config.generations
-                if last or (generation + 1) % self.config.heldout_every == 0:
+                last = generation + 1 == self.config.run.generations
+                if last or (generation + 1) % self.config.run.heldout_every == 0:
                     returns = self._evaluation.returns(self._mean(state), heldout, self.training.hyper)
                     row["heldout_score"] = float(np.mean(heldout.normalised(returns)))
                 log(row, seconds, sum(taken.values()))
-                failed = row["failed_candidates"] == self.config.population
+                failed = row["failed_candidates"] == self.config.evolution.population
                 stopping = anywhere(self._mesh, bool(stop))
-                if last or failed or stopping or (generation + 1) % self.config.checkpoint_every == 0:
+                if last or failed or stopping or (generation + 1) % self.config.run.checkpoint_every == 0:
                     mean = self._mean(state)
                     if differs(self._mesh, mean):
                         raise RunStopped(
@@ -181,7 +181,7 @@ class Run:
 
     def _env_steps(self, row: dict[str, Any]) -> dict[str, int]:
         """Environment steps that a generation's agents and antagonists took to learn."""
-        per_update = self.config.workers * self.config.rollout_length
+        per_update = self.config.agents.workers * self.config.agents.rollout_length
         agents, antagonists = row["updates_lived"], row["antagonist_updates"]
         return {"env_steps": agents * per_update, "antagonist_env_steps": antagonists * per_update}
 
@@ -197,8 +197,8 @@ class Run:
             baseline_hyper=build_hyperparameters(TrainConfig(), self._levels.world),
             heldout=heldout,
             validation=draw_level_set(self._levels, VALIDATION_STREAM, VALIDATION_LEVELS),
-            num_configurations=self.config.tune_configurations,
+            num_configurations=self.config.run.tune_configurations,
         )
         files.close(scores)
-        self.console.print(render(scores, f"{len(heldout.life_keys)} held-out levels of {self.config.levels}"))
+        self.console.print(render(scores, f"{len(heldout.life_keys)} held-out levels of {self.config.world.levels}"))
         self.console.print(f"rule: {files.folder.rule_path}", soft_wrap=True, highlight=False, markup=False)

@@ -173,8 +173,13 @@ class _Measure:
         measurement = bakeoff.measurement
         self._random = jax.jit(lambda key, levels: measurement.random_returns(key, levels, 1)[:, 0])
         self._antagonists = {
-            count: jax.jit(replace(measurement, num_seeds=count, max_seeds=count).antagonist_returns)
-            for count in _antagonist_counts(measurement.num_seeds)
+            count: jax.jit(
+                replace(
+                    measurement,
+                    settings=replace(measurement.settings, antagonist_seeds=count, antagonist_max_seeds=count),
+                ).antagonist_returns
+            )
+            for count in _antagonist_counts(measurement.settings.antagonist_seeds)
         }
 
     def __call__(self, key: Key[Array, ""]) -> _Measured:

@@ -71,7 +71,9 @@ class Contestant:
             if key in self.tuned:
                 return self.tuned[key]
         world, config = environment.world, TrainConfig()
-        if self.config is not None and observation_kind(generator(self.config.levels).world) == observation_kind(world):
+        if self.config is not None and observation_kind(generator(self.config.world.levels).world) == observation_kind(
+            world
+        ):
             config = self.config
         return build_hyperparameters(config, world, self.epochs * self.minibatches)
 

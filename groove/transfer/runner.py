@@ -194,7 +194,7 @@ class Runner:
 
     def _learner(self, environment: Environment, contestant: Contestant) -> Learner:
         assert contestant.rule is not None
-        config = TrainConfig(workers=self._setting.workers, rollout_length=self._setting.rollout_length)
+        config = TrainConfig.of(workers=self._setting.workers, rollout_length=self._setting.rollout_length)
         learner = build_learner(config, environment.world, contestant.rule, contestant.epochs, contestant.minibatches)
         return replace(learner, network=environment.network(contestant.rule.prediction_size))
 

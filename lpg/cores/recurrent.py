@@ -8,8 +8,8 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
 from lpg.cores.low_rank import LowRank
+from lpg.settings import Cell
 
-Cell = Literal["gru", "lstm"]
 GATES = {"gru": 3, "lstm": 4}
 
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -23,19 +23,19 @@ class BackwardRecurrence(nn.Module):
     and OptimizedLSTMCell.
 
     Attributes:
-        hidden_size: units H.
+        num_units: units H.
         cell: "gru" or "lstm".
         precision: of the recurrent products.
     """
 
-    hidden_size: int
+    num_units: int
     cell: Cell = "gru"
     precision: Precision = "float32"
 
     @nn.compact
     def __call__(self, inputs: Float[Array, "T B X"], done: Bool[Array, "T B"]) -> Float[Array, "T B H"]:
         """Hidden states [T, B, H] of inputs [T, B, X]."""
-        size, gates = self.hidden_size, GATES[self.cell]
+        size, gates = self.num_units, GATES[self.cell]
         input_init, recurrent_init = nn.initializers.lecun_normal(), _per_gate(nn.initializers.orthogonal(), gates)
         input_kernel = self.param("input_kernel", input_init, (inputs.shape[-1], gates * size))
         # flax compares the shape of a parameter's first leaf alone, which of a low-rank matrix is its mean.

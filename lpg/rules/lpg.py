@@ -9,10 +9,11 @@ from flax import linen as nn
 from flax import struct
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
-from lpg.cores.recurrent import GATES, BackwardRecurrence, Cell, Precision
+from lpg.cores.recurrent import BackwardRecurrence, Precision
 from lpg.networks import Outputs
 from lpg.policy import action_log_prob, entropy
 from lpg.rollout import Rollout
+from lpg.settings import RuleSettings
 from lpg.update_rule import Hyperparameters, Metrics, Progress
 
 
@@ -27,11 +28,7 @@ class LearnedTargets:
 class _RuleNetwork(nn.Module):
     """Rollout to targets: shared embedding φ of predictions, backward recurrence, ReLU, two heads."""
 
-    prediction_size: int
-    hidden_size: int
-    embedding_size: int
-    cell: Cell
-    lifetime_inputs: bool
+    settings: RuleSettings
     precision: Precision
 
     @nn.compact
@@ -44,7 +41,7 @@ class _RuleNetwork(nn.Module):
         next_prediction: Float[Array, "T B Y"],
         progress: Progress,
     ) -> LearnedTargets:
-        embedding_hidden = nn.Dense(self.embedding_size, name="embedding_hidden")
+        embedding_hidden = nn.Dense(self.settings.embedding_size, name="embedding_hidden")
         embedding_output = nn.Dense(1, name="embedding_output")
 
         def embed(classes: Float[Array, "T B Y"]) -> Float[Array, "T B"]:
@@ -52,14 +49,16 @@ class _RuleNetwork(nn.Module):
 
         next_embedding = jnp.where(done, 0.0, embed(next_prediction))
         inputs = [reward, done.astype(jnp.float32), action_prob, embed(prediction), next_embedding]
-        if self.lifetime_inputs:
+        if self.settings.rule == "ta-lpg":
             inputs += [jnp.broadcast_to(x, reward.shape) for x in (progress.fraction, progress.log_lifetime)]
-        recurrence = BackwardRecurrence(self.hidden_size, self.cell, self.precision, name="recurrence")
+        recurrence = BackwardRecurrence(
+            self.settings.hidden_size, self.settings.cell, self.precision, name="recurrence"
+        )
         hidden = nn.relu(recurrence(jnp.stack(inputs, axis=-1), done))
         policy_weight = nn.Dense(1, name="policy_head")(hidden)[..., 0]
         return LearnedTargets(
             policy_weight=policy_weight,
-            log_prediction=jax.nn.log_softmax(nn.Dense(self.prediction_size, name="prediction_head")(hidden)),
+            log_prediction=jax.nn.log_softmax(nn.Dense(self.settings.prediction_size, name="prediction_head")(hidden)),
         )
 
 
@@ -70,35 +69,26 @@ class LPG:
     Reads x_t = [r_t, d_t, π(a_t|s_t), φ(y(s_t)), φ(y(s_{t+1}))] from a rollout's end to its start and
     returns π̂_t and ŷ_t; the agent then follows E[∇log π(a|s)·π̂ − α_y ∇KL(y(s) ‖ ŷ)].
 
-    With `lifetime_inputs` it also reads n/N and log10 N, the share of the lifetime used and the
+    As rule "ta-lpg" it also reads n/N and log10 N, the share of the lifetime used and the
     lifetime in updates (TA-LPG, Jackson et al. 2024, arXiv:2402.05828).
 
     Differs: the discount γ is no input, since no lifetime here draws a discount of its own.
 
     Attributes:
-        prediction_size: classes Y of the prediction, ≥ 2.
-        hidden_size: units H of the recurrent net, ≥ 1.
-        embedding_size: width of φ's hidden layer, ≥ 1.
-        cell: "gru" (GROOVE) or "lstm" (LPG).
-        lifetime_inputs: read the lifetime (TA-LPG).
+        settings: of the rule's network; rule "ta-lpg" reads the lifetime.
         precision: precision of the recurrent products; it depends on the device and is no part of the rule.
     """
 
-    prediction_size: int = 8
-    hidden_size: int = 256
-    embedding_size: int = 16
-    cell: Cell = "gru"
-    lifetime_inputs: bool = False
+    settings: RuleSettings = RuleSettings()
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        for name, least in (("prediction_size", 2), ("hidden_size", 1), ("embedding_size", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"LPG.{name} must be >= {least}, got {getattr(self, name)}")
-        if self.cell not in GATES:
-            raise ValueError(f"LPG.cell must be one of {', '.join(GATES)}, got {self.cell!r}")
         if self.precision not in get_args(Precision):
             raise ValueError(f"LPG.precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}")
+
+    @property
+    def prediction_size(self) -> int:
+        return self.settings.prediction_size
 
     @property
     def costs(self) -> tuple[str, ...]:
@@ -111,20 +101,13 @@ class LPG:
         Returns:
             JSON object of constructor arguments.
         """
-        fields = asdict(self)
-        del fields["precision"]
-        return fields
+        fields = asdict(self.settings)
+        reads_lifetime = fields.pop("rule") == "ta-lpg"
+        return {**fields, "lifetime_inputs": reads_lifetime}
 
     @property
     def _network(self) -> _RuleNetwork:
-        return _RuleNetwork(
-            self.prediction_size,
-            self.hidden_size,
-            self.embedding_size,
-            self.cell,
-            self.lifetime_inputs,
-            self.precision,
-        )
+        return _RuleNetwork(self.settings, self.precision)
 
     def init(self, key: Key[Array, ""]) -> PyTree:
         """Meta-parameters by the network's ordinary initialisation.

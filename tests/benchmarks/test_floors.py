@@ -39,12 +39,12 @@ def test_work_of_the_settings():
 
 
 def test_work_of_low_rank_candidates_is_shared():
-    assert RecurrentWork.of(replace(B, perturbation="lowrank:1"), 2, None).shared
+    assert RecurrentWork.of(B.replaced(perturbation="lowrank:1"), 2, None).shared
     assert not RecurrentWork.of(B, 2, None).shared
 
 
 def test_work_follows_the_config():
-    config = TrainConfig(
+    config = TrainConfig.of(
         population=6, levels_per_candidate=2, cell="lstm", hidden_size=8, workers=5, rollout_length=7, lifetime=(3, 3)
     )
     assert RecurrentWork.of(config, num_devices=2, chunk_size=4) == RecurrentWork(6, 12, 5, 8, 4, 21, 2, 4)
@@ -53,7 +53,7 @@ def test_work_follows_the_config():
 @pytest.mark.parametrize("lifetime", [None, (10, 250)])
 def test_lives_of_unknown_length_are_refused(lifetime):
     with pytest.raises(ValueError, match="one length, got lifetime"):
-        RecurrentWork.of(TrainConfig(lifetime=lifetime), 1, 64)
+        RecurrentWork.of(TrainConfig.of(lifetime=lifetime), 1, 64)
 
 
 @pytest.mark.parametrize("shared", [False, True])

@@ -1,13 +1,11 @@
 """What is measured, at the smallest sizes: which readings come, and that ratios are made of them; never how long."""
 
-import dataclasses
-
 import pytest
 
 from benchmarks import curriculum, generation, lifetimes, scaling, solver, worlds
 from tests.smallest_run import SMALLEST, stub_populations
 
-CONSTANT = dataclasses.replace(SMALLEST, lifetime=(3, 3))
+CONSTANT = SMALLEST.replaced(lifetime=(3, 3))
 
 
 @pytest.fixture

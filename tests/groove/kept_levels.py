@@ -18,7 +18,7 @@ from levels.level import Level, stack_levels
 from ued.learnability_sampling import LearnabilityState
 from ued.level_buffer import LevelBuffer, empty_buffer
 
-CONFIG = TrainConfig(
+CONFIG = TrainConfig.of(
     levels="small",
     curriculum="plr",
     buffer=8,

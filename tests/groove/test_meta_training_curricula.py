@@ -35,8 +35,7 @@ class ToldPopulation:
 @functools.cache
 def training_with(curriculum="plr", es="Open_ES", num_levels=4, max_seeds=2):
     """Eight candidates on four levels, two of them new and two replayed once two are kept."""
-    config = dataclasses.replace(
-        SMALLEST,
+    config = SMALLEST.replaced(
         curriculum=curriculum,
         es=es,
         population=8,

@@ -73,9 +73,9 @@ def lpg_targets(params, rule, logits, prediction, next_prediction, rollout, prog
     taken = np.take_along_axis(softmax(logits), rollout.action[..., None], -1)[..., 0]
     inputs = [rollout.reward, done.astype(float), taken, embed(softmax(prediction))]
     inputs.append(np.where(done, 0, embed(softmax(next_prediction))))
-    if rule.lifetime_inputs:
+    if rule.settings.rule == "ta-lpg":
         inputs += [np.full(done.shape, progress.fraction), np.full(done.shape, progress.log_lifetime)]
-    hidden = np.maximum(recurrence(params["recurrence"], rule.cell, np.stack(inputs, -1), done), 0)
+    hidden = np.maximum(recurrence(params["recurrence"], rule.settings.cell, np.stack(inputs, -1), done), 0)
     return dense(params["policy_head"], hidden)[..., 0], softmax(dense(params["prediction_head"], hidden))
 
 

@@ -12,6 +12,7 @@ from lpg.rollout import Rollout
 from lpg.rules.actor_critic import A2C, REINFORCE
 from lpg.rules.lpg import LPG
 from lpg.rules.ppo import DPO, PPO
+from lpg.settings import RuleSettings
 from lpg.update_rule import Hyperparameters, Progress
 
 WORLD = TabularGrid(3, 3, 1)
@@ -21,9 +22,9 @@ NUM_WORKERS, NUM_STEPS = 4, 6
 
 SMALL = {"prediction_size": 3, "hidden_size": 5, "embedding_size": 4}
 RULES = {
-    "lpg": LPG(**SMALL),
-    "ta_lpg": LPG(**SMALL, lifetime_inputs=True),
-    "lstm": LPG(**SMALL, cell="lstm"),
+    "lpg": LPG(RuleSettings(**SMALL)),
+    "ta_lpg": LPG(RuleSettings("ta-lpg", **SMALL)),
+    "lstm": LPG(RuleSettings(cell="lstm", **SMALL)),
     "a2c": A2C(),
     "reinforce": REINFORCE(),
     "ppo": PPO(),

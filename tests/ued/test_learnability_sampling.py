@@ -10,8 +10,9 @@ import pytest
 from tests.ued.tiny import learnable, levels, number_of
 from ued.curriculum import NOT_KEPT
 from ued.learnability_sampling import LearnabilitySampling
+from ued.settings import ReplaySettings
 
-SFL = LearnabilitySampling(capacity=4, period=3)
+SFL = LearnabilitySampling(ReplaySettings(buffer=4, sfl_period=3))
 EVERYWHERE = jnp.ones(4, bool)
 NAN = float("nan")
 
@@ -97,23 +98,10 @@ def test_report_counts_the_pool_and_scores_the_new_levels():
 
 
 def test_num_measured_is_what_is_not_replayed():
-    assert SFL.num_measured(4) == 2 and LearnabilitySampling(replay_fraction=0.25).num_measured(4) == 3
+    assert SFL.num_measured(4) == 2 and LearnabilitySampling(ReplaySettings(replay_fraction=0.25)).num_measured(4) == 3
     assert SFL.score.needs == {"random"}
 
 
 def test_a_pool_smaller_than_the_levels_in_use_is_refused():
-    with pytest.raises(ValueError, match=r"capacity must be >= the 5 levels in use, got 4$"):
+    with pytest.raises(ValueError, match=r"buffer must be >= the 5 levels in use, got 4$"):
         SFL.sample(jax.random.key(0), history()[0][1], levels([1, 2, 3, 4, 5]), jnp.ones(5, bool))
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"capacity": 0}, "capacity must be >= 1, got 0"),
-        ({"period": 0}, "period must be >= 1, got 0"),
-        ({"replay_fraction": 2.0}, r"replay_fraction must be in \[0, 1\], got 2.0"),
-    ],
-)
-def test_sampling_names_the_number_out_of_range(fields, message):
-    with pytest.raises(ValueError, match=f"^LearnabilitySampling.{message}$"):
-        LearnabilitySampling(**fields)

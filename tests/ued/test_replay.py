@@ -7,16 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.ued.tiny import CAPACITY, GIVEN, NUM_PLACES, batch_of, edit, levels, number_of, outcome_of
+from tests.ued.tiny import NUM_PLACES, batch_of, edit, levels, number_of, outcome_of, replay
 from ued.curriculum import NOT_KEPT
-from ued.priorities import Priorities
 from ued.replay import PrioritizedLevelReplay, num_replayed_places
 from ued.scores import SCORES
+from ued.settings import ReplaySettings
 
 NAN = float("nan")
 EVERYWHERE = jnp.ones(NUM_PLACES, bool)
 FRESH = levels([50, 51, 52, 53])
-PLR = PrioritizedLevelReplay(GIVEN, capacity=CAPACITY)
+PLR = replay()
 
 
 @functools.cache
@@ -62,7 +62,7 @@ def by_number(state, values):
 )
 def test_num_replayed_places_leaves_one_for_new_levels(num_places, share, expected):
     assert num_replayed_places(num_places, share) == expected
-    curriculum = PrioritizedLevelReplay(GIVEN, replay_fraction=share)
+    curriculum = replay(replay_fraction=share)
     assert curriculum.num_measured(num_places) == num_places - expected
 
 
@@ -96,7 +96,7 @@ def test_replay_starts_once_enough_of_the_buffer_is_filled(filled, replays):
 
 
 def test_replay_waits_for_as_many_scored_levels_as_it_hands_out():
-    curriculum = PrioritizedLevelReplay(GIVEN, capacity=CAPACITY, min_filled=0.0)
+    curriculum = replay(min_filled=0.0)
     for count, replays in ((0, False), (1, False), (2, True)):
         _, batch = samples(curriculum, state_with(np.arange(float(count)), curriculum))
         assert np.all((batch.slots[:, 2:] != NOT_KEPT) == replays)
@@ -115,7 +115,7 @@ def test_levels_without_a_score_are_never_replayed():
 
 
 def test_robust_replay_trains_on_replayed_levels_alone():
-    curriculum = PrioritizedLevelReplay(GIVEN, capacity=CAPACITY, robust=True)
+    curriculum = replay(robust=True)
     _, batch = samples(curriculum, state_with([1.0, 2.0, 3.0], curriculum))
     np.testing.assert_array_equal(batch.trains, np.broadcast_to([False, False, True, True], (32, 4)))
     _, batch = samples(curriculum, state_with([1.0], curriculum))
@@ -124,7 +124,7 @@ def test_robust_replay_trains_on_replayed_levels_alone():
 
 @pytest.mark.parametrize(("share", "num_edits"), [(1.0, 2), (0.5, 1), (0.0, 0)])
 def test_first_new_levels_are_edits_of_the_replayed_ones(share, num_edits):
-    curriculum = PrioritizedLevelReplay(GIVEN, capacity=CAPACITY, edit=edit, edit_fraction=share)
+    curriculum = replay(edit=edit, edit_fraction=share)
     state = state_with([1.0, 2.0, 3.0], curriculum)
     _, batch = samples(curriculum, state)
     parents = np.asarray(batch.parents)
@@ -140,7 +140,7 @@ def test_first_new_levels_are_edits_of_the_replayed_ones(share, num_edits):
 
 
 def test_without_replayed_levels_there_is_nothing_to_edit():
-    curriculum = PrioritizedLevelReplay(GIVEN, capacity=CAPACITY, edit=edit)
+    curriculum = replay(edit=edit)
     _, batch = samples(curriculum, state_with([1.0], curriculum))
     np.testing.assert_array_equal(number_of(batch.levels), np.broadcast_to([50, 51, 52, 53], (32, 4)))
     assert np.all(batch.parents == NOT_KEPT)
@@ -163,7 +163,7 @@ def test_temperature_and_staleness_change_what_is_drawn():
     # Trap: a temperature that has no effect, since the best are taken anyway.
     shares = []
     for temperature, staleness in ((0.1, 0.0), (5.0, 0.0), (0.1, 1.0)):
-        curriculum = PrioritizedLevelReplay(GIVEN, Priorities("rank", temperature, staleness), CAPACITY)
+        curriculum = replay(temperature=temperature, staleness=staleness)
         state = state_with([1.0, 2.0, 3.0, 4.0, 5.0], curriculum)
         last_drawn = jnp.where(number_of(state.levels) == 0, -50, state.last_drawn)
         _, batch = samples(curriculum, state.replace(last_drawn=last_drawn), 500)
@@ -176,8 +176,8 @@ def test_temperature_and_staleness_change_what_is_drawn():
 def test_eviction_goes_by_score_alone():
     # Trap: eviction by the mixture that draws; stale levels would stay and new ones go.
     states = []
-    for priorities in (Priorities(), Priorities("rank", 9.0, 1.0)):
-        curriculum = PrioritizedLevelReplay(GIVEN, priorities, CAPACITY)
+    for settings in ({}, {"temperature": 9.0, "staleness": 1.0}):
+        curriculum = replay(**settings)
         state = state_with([1.0, 5.0, 4.0, 6.0, 3.0, 2.0], curriculum)
         state = state.replace(last_drawn=jnp.where(state.score < 3, -100, state.last_drawn))
         for number, score in ((60, 3.5), (61, 2.5)):
@@ -201,7 +201,7 @@ def test_score_of_the_last_visit_counts():
 @functools.cache
 def kept_scores(num_generations=300, num_places=16, capacity=200):
     """At the defaults, levels of independent uniform scores: the scores kept at the end and all those seen."""
-    curriculum = PrioritizedLevelReplay(GIVEN, capacity=capacity)
+    curriculum = replay(buffer=capacity)
     worth = jax.random.uniform(jax.random.key(1), (num_generations, num_places))
 
     def generation(state, number):
@@ -248,25 +248,13 @@ def test_report_by_hand():
 
 
 def test_a_buffer_smaller_than_the_levels_in_use_is_refused():
-    curriculum = PrioritizedLevelReplay(GIVEN, capacity=3)
-    with pytest.raises(ValueError, match=r"capacity must be >= the 4 levels in use, got 3$"):
+    curriculum = replay(buffer=3)
+    with pytest.raises(ValueError, match=r"buffer must be >= the 4 levels in use, got 3$"):
         curriculum.sample(jax.random.key(0), state_with([1.0], curriculum), FRESH, EVERYWHERE)
 
 
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"capacity": 0}, "capacity must be >= 1, got 0"),
-        ({"replay_fraction": 1.5}, r"replay_fraction must be in \[0, 1\], got 1.5"),
-        ({"min_filled": -0.5}, r"min_filled must be in \[0, 1\], got -0.5"),
-        ({"edit_fraction": float("nan")}, r"edit_fraction must be in \[0, 1\], got nan"),
-        ({"priorities": Priorities("proportional")}, "priorities must be rank for a score that may be negative"),
-    ],
-)
-def test_replay_names_the_number_out_of_range(fields, message):
-    with pytest.raises(ValueError, match=f"^PrioritizedLevelReplay.{message}$"):
-        PrioritizedLevelReplay(**{"score": SCORES["algorithmic_regret"]} | fields)
-
-
-def test_proportional_replay_takes_scores_that_are_never_negative():
-    PrioritizedLevelReplay(SCORES["positive_value_loss"], Priorities("proportional"))
+def test_proportional_replay_takes_only_scores_that_are_never_negative():
+    proportional = ReplaySettings(priorities="proportional")
+    PrioritizedLevelReplay(SCORES["positive_value_loss"], proportional)
+    with pytest.raises(ValueError, match="^ReplaySettings.priorities must be rank for a score that may be negative$"):
+        PrioritizedLevelReplay(SCORES["algorithmic_regret"], proportional)

@@ -8,6 +8,7 @@ from ued.curriculum import Batch, DomainRandomization, Outcome, new_batch, unkno
 from ued.learnability_sampling import LearnabilitySampling
 from ued.replay import PrioritizedLevelReplay
 from ued.scores import Score
+from ued.settings import ReplaySettings
 
 NUM_PLACES, CAPACITY = 4, 6
 
@@ -21,12 +22,16 @@ def edit(key, level):
     return {"cells": level["cells"] + step, "lifetime": level["lifetime"]}
 
 
+def replay(robust=False, edit=None, buffer=CAPACITY, **settings):
+    return PrioritizedLevelReplay(GIVEN, ReplaySettings(buffer=buffer, **settings), robust, edit)
+
+
 CURRICULA = {
     "dr": DomainRandomization(),
-    "plr": PrioritizedLevelReplay(GIVEN, capacity=CAPACITY),
-    "robust_plr": PrioritizedLevelReplay(GIVEN, capacity=CAPACITY, robust=True),
-    "accel": PrioritizedLevelReplay(GIVEN, capacity=CAPACITY, robust=True, edit=edit),
-    "sfl": LearnabilitySampling(capacity=CAPACITY, period=2),
+    "plr": replay(),
+    "robust_plr": replay(robust=True),
+    "accel": replay(robust=True, edit=edit),
+    "sfl": LearnabilitySampling(ReplaySettings(buffer=CAPACITY, sfl_period=2)),
 }
 """Every kind of curriculum; a new one is added here and then runs through the contract tests."""
 

@@ -1,6 +1,5 @@
 """`groove curriculum`: tables, pictures, level files, and one line for every mistake."""
 
-import dataclasses
 import fcntl
 
 import numpy as np
@@ -59,7 +58,7 @@ def test_run_that_goes_on_is_read_and_left_alone(capsys, run):
 
 
 def test_what_cannot_be_drawn_is_told(capsys, tmp_path, run):
-    config = dataclasses.replace(CONFIG, curriculum="sfl")
+    config = CONFIG.replaced(curriculum="sfl")
     write_run(tmp_path / "sfl", config, learnability_state())
     assert curriculum("sfl") == 0
     printed, _ = capsys.readouterr()
@@ -78,7 +77,7 @@ def test_run_without_levels_yet_has_a_summary(capsys, tmp_path):
 
 
 def test_run_on_chains_has_a_table_but_no_gallery_and_no_level_files(capsys, tmp_path):
-    config = dataclasses.replace(CONFIG, levels="chain_short", score="uniform")
+    config = CONFIG.replaced(levels="chain_short", score="uniform")
     write_run(tmp_path / "chains", config)
     assert curriculum("chains") == 0
     assert "gallery.png left out: the levels of chain_short are no grids\n" in capsys.readouterr().out
@@ -148,7 +147,7 @@ def test_mistakes_are_told_in_one_line(capsys, tmp_path, run, arguments, parts):
         early = write_run(tmp_path / "early")
         for path in early.checkpoints_path.iterdir():
             path.unlink()
-    write = {"plain": {"config": dataclasses.replace(CONFIG, curriculum="dr").to_json()}, "odd": {"config": 3}}
+    write = {"plain": {"config": CONFIG.replaced(curriculum="dr").to_json()}, "odd": {"config": 3}}
     if arguments in write:
         write_run(tmp_path / arguments).write_config(write[arguments])
     if arguments == "torn":

@@ -23,7 +23,7 @@ class Life:
 
 
 def life(**numbers):
-    config = TrainConfig(hidden_size=64, **numbers)
+    config = TrainConfig.of(hidden_size=64, **numbers)
     levels = generator("small")
     learner = build_learner(config, levels.world, build_rule(config))
     key = jax.random.key(0)

@@ -1,7 +1,5 @@
 """Generations as programs: what the pure function says, whole on every device."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
@@ -24,7 +22,7 @@ from tests.smallest_run import SMALLEST, stub_populations
 def test_programs_agree_with_the_function_they_are_parts_of(fields, monkeypatch):
     stub_populations(monkeypatch)
     mesh = lives_mesh(2)
-    config = dataclasses.replace(SMALLEST, population=8, **fields)
+    config = SMALLEST.replaced(population=8, **fields)
     training = build_training(config, mesh)
     run_key, start = replicated(mesh, (jax.random.key(1), jax.jit(training.init)(jax.random.key(0))))
     programs, whole = GenerationPrograms(training, run_key, start), jax.jit(training.generation)

@@ -30,9 +30,9 @@ class RecordingPopulation:
 
 def training_with(returns=None, population=8, **fields):
     """A meta-training whose lives are recorded; their returns are 0, 1, 2, … or as told."""
-    config = dataclasses.replace(SMALLEST, population=population, **fields)
+    config = SMALLEST.replaced(population=population, **fields)
     training = build_training(config, lives_mesh(1))
-    returns = np.arange(population * config.levels_per_candidate) if returns is None else returns
+    returns = np.arange(population * config.evolution.levels_per_candidate) if returns is None else returns
     return dataclasses.replace(training, population=RecordingPopulation(training.population.learner, returns))
 
 
@@ -160,7 +160,7 @@ def test_generation_depends_on_state_and_number_alone():
 def test_pairs_that_are_alike_tie_and_leave_the_rule_where_it_is():
     # With noise too small to move a float32, both members live the same life: on each level, from
     # the same agent, with the same random numbers, for real.
-    config = dataclasses.replace(SMALLEST, sigma=1e-30, levels="small", lifetime=(3, 5), rollout_length=20)
+    config = SMALLEST.replaced(sigma=1e-30, levels="small", lifetime=(3, 5), rollout_length=20)
     training = build_training(config, lives_mesh(2))
     state = training.init(jax.random.key(0))
     after, metrics = jax.jit(training.generation)(jax.random.key(1), state)
@@ -170,7 +170,7 @@ def test_pairs_that_are_alike_tie_and_leave_the_rule_where_it_is():
 
 def test_one_level_for_all_makes_candidates_that_are_alike_equal():
     # Every candidate meets the same levels where there are no pairs: no noise, no spread.
-    config = dataclasses.replace(SMALLEST, sigma=1e-30, es=NO_PAIRS, levels="small", lifetime=(3, 5), rollout_length=20)
+    config = SMALLEST.replaced(sigma=1e-30, es=NO_PAIRS, levels="small", lifetime=(3, 5), rollout_length=20)
     training = build_training(config, lives_mesh(2))
     _, metrics = jax.jit(training.generation)(jax.random.key(2), training.init(jax.random.key(0)))
     assert metrics["fitness_std"] < 1e-6 and metrics["fitness_mean"] != 0

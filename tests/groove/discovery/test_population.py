@@ -15,7 +15,7 @@ from groove.job.devices import lives_mesh
 from levels.registry import generator
 from lpg.cores.low_rank import LowRank, whole
 
-CONFIG = TrainConfig(hidden_size=2, embedding_size=2, prediction_size=2, workers=4, rollout_length=8)
+CONFIG = TrainConfig.of(hidden_size=2, embedding_size=2, prediction_size=2, workers=4, rollout_length=8)
 NUM_LIVES, NUM_CANDIDATES, LONGEST = 64, 8, 50
 LEVELS = generator("small")
 LEARNER = build_learner(CONFIG, LEVELS.world, build_rule(CONFIG))
@@ -65,7 +65,7 @@ def test_outcomes_are_those_of_lives_lived_alone():
     @jax.jit
     def alone(weights, key, level, length, hyper):
         init_key, train_key, evaluation_key = jax.random.split(key, 3)
-        agent = LEARNER.init(init_key, level, length, hyper)
+        agent = LEARNER.init(init_key, level, hyper, length)
         agent = LEARNER.train(train_key, weights, agent, level, length)
         return jnp.mean(LEARNER.evaluate(evaluation_key, agent, level))
 
@@ -156,7 +156,7 @@ def test_points_of_a_life_are_returns_of_agents_that_young():
     def young(weights, key, level, length, hyper, number):
         init_key, train_key, _ = jax.random.split(key, 3)
         early = jax.random.split(jax.random.fold_in(key, EARLY_STREAM), 2)
-        agent = LEARNER.init(init_key, level, length, hyper)
+        agent = LEARNER.init(init_key, level, hyper, length)
         agent = LEARNER.train(train_key, weights, agent, level, length * number // 3)
         return jnp.mean(LEARNER.evaluate(early[number - 1], agent, level))
 

@@ -80,7 +80,7 @@ def test_sampling_shows_chances_against_scores(tmp_path, snapshot, drawn):
 
 
 def test_sampling_of_equal_chances_has_a_scale(tmp_path, drawn):
-    config = dataclasses.replace(CONFIG, curriculum="sfl")
+    config = CONFIG.replaced(curriculum="sfl")
     of_sfl = read_snapshot(write_run(tmp_path / "sfl", config, learnability_state()), config)
     draw_sampling(tmp_path / "sampling.png", of_sfl)
     assert drawn[0].axes[0].get_ylim() == pytest.approx((0.125, 0.5)) and len(drawn[0].axes) == 1

@@ -18,7 +18,7 @@ def snapshot(tmp_path):
 
 @pytest.fixture
 def of_sfl(tmp_path):
-    config = dataclasses.replace(CONFIG, curriculum="sfl")
+    config = CONFIG.replaced(curriculum="sfl")
     return read_snapshot(write_run(tmp_path / "sfl", config, learnability_state()), config)
 
 
@@ -85,7 +85,7 @@ def test_summary_counts(snapshot, of_sfl):
 def test_summary_says_when_replay_begins(tmp_path, snapshot):
     later = dataclasses.replace(snapshot, replay_from=6)
     assert summary(later).splitlines()[1:] == ["no level is replayed before 6 are kept"]
-    config = dataclasses.replace(CONFIG, curriculum="sfl")
+    config = CONFIG.replaced(curriculum="sfl")
     empty = read_snapshot(write_run(tmp_path / "empty", config), config)
     assert summary(empty).splitlines()[1:] == ["the first period of 50 generations is not over"]
 

@@ -35,7 +35,7 @@ def test_snapshot_holds_the_kept_levels_from_the_best_to_the_worst(run):
 
 
 def test_chances_are_those_of_the_curriculum(run):
-    config = dataclasses.replace(CONFIG, temperature=1.0, staleness=0.25)
+    config = CONFIG.replaced(temperature=1.0, staleness=0.25)
     snapshot = read_snapshot(run, config)
     # Ranks 1 to 4 weigh 12, 6, 4 and 3 of 25; ages 5, 2, 5 and 10 are 22 together; the last has no score.
     by_score = 0.75 * np.array([12, 6, 4, 3, 0]) / 25
@@ -69,7 +69,7 @@ def test_solved_goes_on_beyond_one_part(run):
 
 
 def test_levels_of_sfl_are_those_that_are_drawn_from_all_alike(tmp_path):
-    config = dataclasses.replace(CONFIG, curriculum="sfl")
+    config = CONFIG.replaced(curriculum="sfl")
     snapshot = read_snapshot(write_run(tmp_path / "run", config, learnability_state()), config)
     assert snapshot.kept.identity.tolist() == [12, 9, 4, 3] and snapshot.score_name == "learnability"
     assert {name: share.tolist() for name, share in snapshot.chances.items()} == {"all alike": [0.25] * 4}
@@ -84,7 +84,7 @@ def test_empty_buffer_is_a_snapshot_of_no_levels(tmp_path):
 
 
 def test_world_without_a_solver_is_left_unsolved(tmp_path):
-    config = dataclasses.replace(CONFIG, levels="chain_short", score="uniform")
+    config = CONFIG.replaced(levels="chain_short", score="uniform")
     snapshot = read_snapshot(write_run(tmp_path / "run", config), config)
     assert snapshot.score_name == "uniform" and snapshot.solved([0]) is snapshot
 
@@ -92,7 +92,7 @@ def test_world_without_a_solver_is_left_unsolved(tmp_path):
 @pytest.mark.parametrize("name", ["dr", "fixed"])
 def test_curriculum_without_levels_is_refused(run, name):
     with pytest.raises(ValueError, match=f"run: its curriculum, {name}, keeps no levels"):
-        read_snapshot(run, dataclasses.replace(CONFIG, curriculum=name))
+        read_snapshot(run, CONFIG.replaced(curriculum=name))
 
 
 def test_newest_whole_checkpoint_is_read_and_the_broken_one_told(run):

@@ -1,7 +1,5 @@
 """Pictures over generations: the numbers of the metrics, and their moving means."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -73,7 +71,7 @@ def test_drift_draws_each_feature(tmp_path, rows, drawn):
 
 
 def test_drift_of_accel_is_drawn_against_the_distribution(tmp_path, rows, drawn):
-    draw_drift(tmp_path / "drift.png", rows, dataclasses.replace(CONFIG, curriculum="accel"))
+    draw_drift(tmp_path / "drift.png", rows, CONFIG.replaced(curriculum="accel"))
     *panels, corner = drawn[0].axes
     legend = [text.get_text() for text in corner.get_legend().get_texts()]
     assert legend == ["new (edits, at first emptied)", "replayed", "what DR draws"]

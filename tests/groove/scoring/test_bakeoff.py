@@ -90,7 +90,7 @@ def test_antagonist_counts_double_up_to_the_most():
 
 def contest(levels):
     """A bake-off of the smallest rule, whose agents live two updates with two workers."""
-    config = TrainConfig(hidden_size=4, embedding_size=2, prediction_size=2, workers=2, rollout_length=20)
+    config = TrainConfig.of(hidden_size=4, embedding_size=2, prediction_size=2, workers=2, rollout_length=20)
     mesh, learner = lives_mesh(1), build_learner(config, levels.world, build_rule(config))
     return Bakeoff(
         generator=levels,

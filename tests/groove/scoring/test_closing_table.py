@@ -94,7 +94,7 @@ def test_closing_scores_tunes_on_validation_levels_alone(heldout):
 
 
 def test_a2c_learns_small_levels():
-    config = TrainConfig(levels="small", workers=16, lifetime=(60, 60))
+    config = TrainConfig.of(levels="small", workers=16, lifetime=(60, 60))
     levels = generator("small")
     level_set = draw_level_set(levels, VALIDATION_STREAM, 8)
     lengths = jnp.full(8, 60)

@@ -26,7 +26,7 @@ from levels.registry import generator
 from tests.smallest_run import SMALLEST, StubPopulation
 
 solvable = jax.jit(jax.vmap(is_solvable))
-CONFIG = TrainConfig(hidden_size=2, embedding_size=2, prediction_size=2, workers=64, lifetime=(1, 1), devices=2)
+CONFIG = TrainConfig.of(hidden_size=2, embedding_size=2, prediction_size=2, workers=64, lifetime=(1, 1), devices=2)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def test_heldout_validation_and_training_levels_differ(monkeypatch):
     monkeypatch.setattr("groove.scoring.heldout.optimal_return", lambda grid, level: 1.0)
     monkeypatch.setattr("groove.scoring.heldout.random_return", lambda grid, level: 0.0)
     validation = draw_level_set(generator("small"), VALIDATION_STREAM, 128)
-    training = build_training(dataclasses.replace(SMALLEST, levels="small", population=256), lives_mesh(1))
+    training = build_training(SMALLEST.replaced(levels="small", population=256), lives_mesh(1))
 
     def fresh_levels(key):
         population = RecordingPopulation(training.population.learner, None, 1)

@@ -30,8 +30,8 @@ def test_hand_written_rules_have_their_epochs_and_default_step_sizes():
 
 def test_a_learned_rule_keeps_the_step_sizes_of_its_discovery_in_its_kind_of_world(tmp_path):
     who = learned(tiny.save(tmp_path / "lpg.safetensors"))
-    who = replace(who, config=replace(who.config, agent_learning_rate=3.0, kl_cost=0.25))
-    assert who.is_learned and who.config.levels == "small"
+    who = replace(who, config=who.config.replaced(agent_learning_rate=3.0, kl_cost=0.25))
+    assert who.is_learned and who.config.world.levels == "small"
     own, foreign = who.hyper(tiny.grid()), who.hyper(tiny.catch())
     assert (own.learning_rate, own.kl_cost) == (3.0, 0.25)
     assert foreign.learning_rate == pytest.approx(5e-4) and foreign.kl_cost == 0.5

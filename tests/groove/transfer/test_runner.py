@@ -11,6 +11,7 @@ import pytest
 from groove.transfer.contestants import Contestant, hand_written, learned
 from groove.transfer.runner import Setting, groups
 from lpg.rules.lpg import LPG
+from lpg.settings import RuleSettings
 from tests.groove.transfer import tiny
 from tests.groove.transfer.tiny import SETTING
 
@@ -21,7 +22,7 @@ NINE = replace(SETTING, num_seeds=9)
 def contestant(name):
     if name != "lpg":
         return hand_written(name)
-    rule = LPG(prediction_size=2, hidden_size=2, embedding_size=2)
+    rule = LPG(RuleSettings(prediction_size=2, hidden_size=2, embedding_size=2))
     return Contestant("lpg", rule, jax.jit(rule.init)(jax.random.key(0)), config=tiny.CONFIG)
 
 

@@ -16,9 +16,10 @@ from levels.registry import generator
 from levels.world import GymnaxWorld
 from lpg.rules.lpg import LPG
 from lpg.saved_rules import save_rule
+from lpg.settings import RuleSettings
 
 SETTING = Setting(num_seeds=2, workers=4, rollout_length=5, num_points=2)
-CONFIG = TrainConfig(hidden_size=2, embedding_size=2, prediction_size=2, workers=4, rollout_length=5)
+CONFIG = TrainConfig.of(hidden_size=2, embedding_size=2, prediction_size=2, workers=4, rollout_length=5)
 NUM_STEPS = 200
 """Ten updates of four workers' five steps."""
 
@@ -58,10 +59,10 @@ def grid(every_level=True):
 
 def save(path, seed=0):
     """A rule file; rules of other seeds are others."""
-    rule = LPG(prediction_size=2, hidden_size=2, embedding_size=2)
+    rule = LPG(RuleSettings(prediction_size=2, hidden_size=2, embedding_size=2))
     meta_params = jax.tree.map(lambda x: 3 * x, jax.jit(rule.init)(jax.random.key(seed)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_rule(path, rule, meta_params, {"config": dataclasses.asdict(CONFIG)})
+    save_rule(path, rule, meta_params, {"config": CONFIG.to_json()})
     return path
 
 

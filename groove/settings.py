@@ -1,0 +1,136 @@
+"""What a user sets of a run: curriculum, antagonists, evolution, how long and how often. Imports no JAX."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class CurriculumSettings:
+    """Who chooses the levels, and by what score."""
+
+    curriculum: str = "dr"
+    """Who chooses the levels: dr (fresh ones), fixed (those of --level-folder), plr, robust_plr, accel or sfl."""
+    score: str | None = None
+    """What plr, robust_plr and accel rank levels by, algorithmic_regret by default; sfl uses learnability."""
+    level_folder: str | None = None
+    """Folder of level files, for --curriculum fixed."""
+    value_steps: int = 750
+    """Steps within which an episode must end to count for value losses."""
+
+    def __post_init__(self) -> None:
+        if self.value_steps < 1:
+            raise ValueError(f"CurriculumSettings.value_steps must be >= 1, got {self.value_steps}")
+
+
+@dataclass(frozen=True)
+class AntagonistSettings:
+    """The antagonists that algorithmic regret compares the rule's agents with."""
+
+    antagonist: Literal["a2c", "ppo", "random", "expert"] = "a2c"
+    """Kind of antagonist: a2c and ppo train for the level's lifetime, random acts uniformly, expert is the exact
+    solver."""
+    antagonist_seeds: int = 2
+    """Antagonists trained on a new level."""
+    antagonist_max_seeds: int = 2
+    """Most antagonists on a level: above --antagonist-seeds, each replay adds one."""
+
+    def __post_init__(self) -> None:
+        if self.antagonist_seeds < 1:
+            raise ValueError(f"AntagonistSettings.antagonist_seeds must be >= 1, got {self.antagonist_seeds}")
+        if self.antagonist_max_seeds < self.antagonist_seeds:
+            raise ValueError(
+                "AntagonistSettings.antagonist_max_seeds must be >= --antagonist-seeds "
+                f"{self.antagonist_seeds}, got {self.antagonist_max_seeds}"
+            )
+
+
+@dataclass(frozen=True)
+class EvolutionSettings:
+    """The evolution strategy that searches for the rule."""
+
+    es: str = "Open_ES"
+    """Evolution strategy: any distribution-based strategy of evosax."""
+    population: int = 1024
+    """Candidate rules per generation, an even number; antithetic strategies form pairs of them."""
+    sigma: float = 0.1
+    """Standard deviation of the noise on the mean rule, at the start."""
+    es_learning_rate: float = 1e-2
+    """Adam's learning rate on the mean rule, at the start."""
+    es_learning_rate_decay: float = 0.999
+    """Factor of that learning rate per generation."""
+    es_min_learning_rate: float = 1e-5
+    """Lower bound of that learning rate."""
+    perturbation: str = "full"
+    """Noise on the rule's matrices: full, or lowrank:r, which lets candidates share the products with the mean
+    (Open_ES alone)."""
+    levels_per_candidate: int = 1
+    """Lifetimes that make up a candidate's fitness, each on a level of its own. Pairs share their levels;
+    where a strategy has no pairs, all candidates share the same ones."""
+
+    def __post_init__(self) -> None:
+        if self.population < 2 or self.population % 2:
+            raise ValueError(f"EvolutionSettings.population must be even and >= 2, got {self.population}")
+        for name in ("sigma", "es_learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"EvolutionSettings.{name} must be > 0, got {getattr(self, name)}")
+        if not 0 < self.es_learning_rate_decay <= 1:
+            raise ValueError(
+                f"EvolutionSettings.es_learning_rate_decay must be in (0, 1], got {self.es_learning_rate_decay}"
+            )
+        if not self.es_min_learning_rate >= 0:
+            raise ValueError(f"EvolutionSettings.es_min_learning_rate must be >= 0, got {self.es_min_learning_rate}")
+        if re.fullmatch(r"full|lowrank:[1-9]\d{0,3}", self.perturbation) is None:
+            raise ValueError(
+                "EvolutionSettings.perturbation must be full or lowrank:r with a rank r >= 1, "
+                f"got {self.perturbation!r}"
+            )
+        if self.rank is not None and self.es != "Open_ES":
+            raise ValueError(
+                f"EvolutionSettings.perturbation {self.perturbation} needs the strategy Open_ES, got {self.es}"
+            )
+        if self.levels_per_candidate < 1:
+            raise ValueError(f"EvolutionSettings.levels_per_candidate must be >= 1, got {self.levels_per_candidate}")
+
+    @property
+    def rank(self) -> int | None:
+        """Rank r of a matrix's perturbation, None for full noise."""
+        return None if self.perturbation == "full" else int(self.perturbation.removeprefix("lowrank:"))
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How long the run goes on, what it records, and on what devices."""
+
+    generations: int = 2500
+    """Generations to run."""
+    seed: int = 0
+    """Seed of everything the run draws, except the held-out levels, which are the same in all runs."""
+    heldout_every: int = 25
+    """Generations between two scores on the held-out levels."""
+    heldout_levels: int = 128
+    """Held-out levels, solvable, from a seed range of their own."""
+    checkpoint_every: int = 25
+    """Generations between two checkpoints."""
+    keep_checkpoints: int = 3
+    """Checkpoints kept, newest first."""
+    tune_configurations: int = 16
+    """Configurations in the random search that tunes A2C for the closing table, on 3 seeds each."""
+    devices: int | None = None
+    """Devices to spread the population over, of each process in a job; by default all, on CPU one per core (one in
+    a job)."""
+    chunk: int | None = None
+    """Lifetimes side by side on a device; bounds the memory. By default those of 128 workers on CPU,
+    elsewhere what fits into half the memory, up to 1024."""
+    precision: Literal["float32", "tf32", "bfloat16"] | None = None
+    """Precision of the rule's recurrent products, whose sums stay float32; by default float32 on CPU, tf32
+    elsewhere."""
+
+    def __post_init__(self) -> None:
+        counts = ("generations", "heldout_every", "heldout_levels", "checkpoint_every", "keep_checkpoints")
+        for name in (*counts, "tune_configurations", "devices", "chunk"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"RunSettings.{name} must be >= 1, got {value}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"RunSettings.seed must be in 0..{2**32 - 1}, got {self.seed}")

@@ -1,0 +1,20 @@
+"""What a user sets of the levels that a rule is discovered on. Imports no JAX."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class WorldSettings:
+    """The levels that the rule is discovered on."""
+
+    levels: str = "small"
+    """Level distribution, named world or maze to discover the rule on (see `groove levels`)."""
+    solvable: bool = False
+    """Redraw training levels in which no object of positive reward can be reached."""
+    lifetime: tuple[int, int] | None = None
+    """Updates an agent lives, log-uniform between two bounds; the distribution's own by default."""
+
+    def __post_init__(self) -> None:
+        if self.lifetime is not None and not 1 <= self.lifetime[0] <= self.lifetime[1] < 2**31:
+            low, high = self.lifetime
+            raise ValueError(f"WorldSettings.lifetime must be two numbers 1 <= LOW <= HIGH < 2**31, got {low} {high}")

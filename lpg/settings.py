@@ -1,0 +1,57 @@
+"""What a user sets of a learned rule and of the agents it trains. Imports no JAX."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Cell = Literal["gru", "lstm"]
+
+
+@dataclass(frozen=True)
+class RuleSettings:
+    """The learned update rule."""
+
+    rule: Literal["lpg", "ta-lpg"] = "lpg"
+    """Learned rule: lpg, or ta-lpg, which also reads the lifetime."""
+    cell: Cell = "gru"
+    """Recurrent cell of the rule: gru (GROOVE) or lstm (LPG)."""
+    hidden_size: int = 256
+    """Units of the recurrent cell."""
+    embedding_size: int = 16
+    """Width of the hidden layer that embeds predictions."""
+    prediction_size: int = 8
+    """Number of classes of the agent's prediction."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("prediction_size", 2), ("hidden_size", 1), ("embedding_size", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"RuleSettings.{name} must be >= {least}, got {getattr(self, name)}")
+        for name, known in (("rule", ("lpg", "ta-lpg")), ("cell", ("gru", "lstm"))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"RuleSettings.{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True)
+class AgentSettings:
+    """The agents that the rule trains."""
+
+    workers: int = 64
+    """Environments each agent acts in side by side."""
+    rollout_length: int = 20
+    """Steps between two updates of an agent."""
+    agent_learning_rate: float | None = None
+    """Agents' learning rate; by default 40 on integer observations (SGD), 1e-3 on images and 5e-4 on vectors (Adam)."""
+    agent_prediction_learning_rate: float | None = None
+    """Learning rate of a table of predictions, a tenth of --agent-learning-rate by default; networks ignore it."""
+    kl_cost: float = 0.5
+    """Weight of the prediction's divergence in an agent's loss, alpha_y."""
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "rollout_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"AgentSettings.{name} must be >= 1, got {getattr(self, name)}")
+        for name in ("agent_learning_rate", "agent_prediction_learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"AgentSettings.{name} must be > 0, got {value}")
+        if not self.kl_cost >= 0:
+            raise ValueError(f"AgentSettings.kl_cost must be >= 0, got {self.kl_cost}")

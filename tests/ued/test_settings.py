@@ -1,0 +1,27 @@
+"""The settings of replay: each number out of range is named."""
+
+import pytest
+
+from ued.settings import ReplaySettings
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("buffer", 0, ">= 1"),
+        ("num_edits", 0, ">= 1"),
+        ("sfl_period", 0, ">= 1"),
+        ("replay_fraction", 1.5, "in 0..1"),
+        ("min_filled", -0.5, "in 0..1"),
+        ("edit_fraction", float("nan"), "in 0..1"),
+        ("staleness", 1.5, "in 0..1"),
+        ("staleness", -0.1, "in 0..1"),
+        ("priorities", "softmax", "rank or proportional"),
+        ("temperature", 0.0, "> 0"),
+        ("temperature", -1.0, "> 0"),
+        ("temperature", float("nan"), "> 0"),
+    ],
+)
+def test_a_number_out_of_range_is_named(field, value, allowed):
+    with pytest.raises(ValueError, match=f"^ReplaySettings.{field} must be {allowed}, got {value!r}$"):
+        ReplaySettings(**{field: value})

@@ -1,6 +1,5 @@
 """What a generation with GROOVE's curriculum costs beside one with domain randomisation, turn by turn."""
 
-import dataclasses
 from typing import Any
 
 from benchmarks.generation import Generations
@@ -25,8 +24,8 @@ def measure(name: str, config: dict[str, Any], turns: int = TURNS) -> list[Readi
         The readings.
     """
     chosen = TrainConfig.from_json(config)
-    mesh = lives_mesh(chosen.devices)
-    arms = [Generations(dataclasses.replace(chosen, curriculum=curriculum), mesh) for curriculum in ("dr", "plr")]
+    mesh = lives_mesh(chosen.run.devices)
+    arms = [Generations(chosen.replaced(curriculum=curriculum), mesh) for curriculum in ("dr", "plr")]
     seconds = seconds_in_turns(arms, turns)
     subject = Subject("curriculum", name, settings_of(chosen))
     return [

@@ -66,7 +66,7 @@ def speed(name: str, config: dict[str, Any], repeats: int = REPEATS) -> list[Rea
         The readings.
     """
     chosen = TrainConfig.from_json(config)
-    subject, mesh = Subject("generation", name, settings_of(chosen)), lives_mesh(chosen.devices)
+    subject, mesh = Subject("generation", name, settings_of(chosen)), lives_mesh(chosen.run.devices)
     generations = Generations(chosen, mesh)
     for _ in range(2):
         jax.block_until_ready(generations())
@@ -109,7 +109,7 @@ def warm_compile(name: str, config: dict[str, Any]) -> list[Reading]:
     """
     chosen = TrainConfig.from_json(config)
     subject = Subject("generation", name, settings_of(chosen))
-    generations = Generations(chosen, lives_mesh(chosen.devices))
+    generations = Generations(chosen, lives_mesh(chosen.run.devices))
     return [subject.reading("compile, warm", "s", [generations.compile_seconds])]
 
 
@@ -125,7 +125,7 @@ def memory(section: str, name: str, config: dict[str, Any]) -> list[Reading]:
         One reading.
     """
     chosen = TrainConfig.from_json(config)
-    mesh = lives_mesh(chosen.devices)
+    mesh = lives_mesh(chosen.run.devices)
     generations = Generations(chosen, mesh)
     for _ in range(2):
         jax.block_until_ready(generations())

@@ -1,6 +1,5 @@
 """Lives of many lengths beside lives that are all as long as the longest, turn by turn in one process."""
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -29,10 +28,10 @@ def measure(name: str, config: dict[str, Any], turns: int = TURNS) -> list[Readi
         The readings.
     """
     chosen = TrainConfig.from_json(config)
-    assert chosen.lifetime is not None
-    longest = chosen.lifetime[1]
-    mesh = lives_mesh(chosen.devices)
-    constant = Generations(dataclasses.replace(chosen, lifetime=(longest, longest)), mesh)
+    assert chosen.world.lifetime is not None
+    longest = chosen.world.lifetime[1]
+    mesh = lives_mesh(chosen.run.devices)
+    constant = Generations(chosen.replaced(lifetime=(longest, longest)), mesh)
     mixed = Generations(chosen, mesh)
     lived: list[float] = []
     run: list[float] = []
@@ -46,7 +45,7 @@ def measure(name: str, config: dict[str, Any], turns: int = TURNS) -> list[Readi
     seconds = seconds_in_turns([constant, mixed_and_counted], turns)
     # The call that is not timed was counted, too.
     lived, run = lived[1:], run[1:]
-    most = chosen.population * chosen.levels_per_candidate * longest
+    most = chosen.evolution.population * chosen.evolution.levels_per_candidate * longest
     subject = Subject("generation", name, settings_of(chosen))
     pairs = list(zip(seconds, lived, strict=True))
     return [

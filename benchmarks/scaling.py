@@ -29,13 +29,19 @@ def measure(
     """
     chosen = TrainConfig.from_json(config)
     points = [TrainConfig.from_json(config | {axis: value}) for value in values]
-    seconds = seconds_in_turns([Generations(point, lives_mesh(point.devices)) for point in points], turns)
+    seconds = seconds_in_turns([Generations(point, lives_mesh(point.run.devices)) for point in points], turns)
     readings = []
     for place, (value, point) in enumerate(zip(values, points, strict=True)):
         subject = Subject("scaling", point_name(axis, value), settings_of(point))
         taken = [turn[place] for turn in seconds]
-        assert point.lifetime is not None
-        steps = point.population * point.levels_per_candidate * point.workers * point.rollout_length * point.lifetime[0]
+        assert point.world.lifetime is not None
+        steps = (
+            point.evolution.population
+            * point.evolution.levels_per_candidate
+            * point.agents.workers
+            * point.agents.rollout_length
+            * point.world.lifetime[0]
+        )
         readings += [
             subject.reading("generation", "s", taken),
             subject.reading("env steps", "1/s", [steps / each for each in taken]),

@@ -4,6 +4,7 @@ import difflib
 import re
 from contextlib import redirect_stderr
 from io import StringIO
+from itertools import groupby
 from typing import Any, TypeVar
 
 import tyro
@@ -38,7 +39,7 @@ def read_flags(kind: type[Flags], prog: str, arguments: list[str], default: Flag
     except SystemExit as end:
         if not end.code:
             raise
-        raise UsageError(f"{_reason(complaint.getvalue())} (see {prog} --help)") from end
+        raise UsageError(f"{with_flags(_reason(complaint.getvalue()))} (see {prog} --help)") from end
     except ValueError as error:
         raise UsageError(with_flags(str(error))) from error
 
@@ -64,10 +65,10 @@ def refuse_unknown_flags(arguments: list[str], known: list[str]) -> None:
 
 
 def _reason(box: str) -> str:
-    """The first paragraph in a box that tyro draws around a title, a reason and help."""
+    """The first paragraph in a box that tyro draws around a title, a reason and help, of dashes where it must."""
     lines = [line.strip("│ ") for line in box.splitlines()[1:]]
-    ends = [number for number, line in enumerate(lines) if not line.strip("─╰╯")]
-    reason = " ".join(" ".join(lines[: ends[0] if ends else None]).split())
+    paragraphs = [list(group) for ruled, group in groupby(lines, lambda line: not line.strip("─╰╯-")) if not ruled]
+    reason = " ".join(" ".join(paragraphs[0]).split())
     reason = re.sub(r"invalid literal for int\(\) with base 10: (.*)", r"must be an integer, got \1", reason)
     reason = re.sub(r"could not convert string to float: (.*)", r"must be a number, got \1", reason)
-    return re.sub(r"^(Error parsing )?((config|job): )?", "", reason)
+    return re.sub(r"^(Error parsing )?((config|job)[.a-z]*: )?", "", reason)

@@ -14,7 +14,7 @@ from levels.generators.solvable import Solvable
 from levels.level_generator import LevelGenerator
 from levels.solver import optimal_return, random_return
 from levels.worlds.tabular_grid import TabularGrid
-from lpg.update_rule import Hyperparameters
+from lpg.update_rule import Hyperparameters, UpdateRule
 
 HELDOUT_STREAM, VALIDATION_STREAM, TRAINING_STREAM, BAKEOFF_STREAM, TRANSFER_STREAM = 1, 2, 3, 4, 5
 """Keys of the draws for each purpose are folded with these: no seed makes them meet."""
@@ -94,11 +94,7 @@ def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed
 
 
 class Evaluation:
-    """Scores rules of one kind: agents live on every level of a set, and their last policies count.
-
-    Attributes:
-        rule: the update rule, without meta-parameters.
-    """
+    """Scores rules of one kind: agents live on every level of a set, and their last policies count."""
 
     def __init__(self, population: Population) -> None:
         """Compile once for all scores of a kind of rule.
@@ -106,12 +102,17 @@ class Evaluation:
         Args:
             population: runs the lifetimes; its learner holds the rule.
         """
-        self.rule = population.learner.rule
+        self._population = population
         self._mesh = population.mesh
         self._live = jax.jit(
             lambda meta_params, lives: population.live(meta_params, lives).returns,
             out_shardings=everywhere(population.mesh),
         )
+
+    @property
+    def rule(self) -> UpdateRule:
+        """The update rule, without meta-parameters."""
+        return self._population.learner.rule
 
     def returns(
         self, meta_params: PyTree, level_set: LevelSet, hyper: Hyperparameters, seed: int = 0

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.ued.tiny import NUM_PLACES, batch_of, edit, levels, number_of, outcome_of, replay
+from tests.ued.tiny import CAPACITY, NUM_PLACES, batch_of, edit, levels, number_of, outcome_of, replay
 from ued.curriculum import NOT_KEPT
 from ued.replay import PrioritizedLevelReplay, num_replayed_places
 from ued.scores import SCORES

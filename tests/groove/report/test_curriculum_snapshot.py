@@ -10,7 +10,6 @@ import pytest
 from groove.records.checkpoints import CheckpointError, Checkpoints
 from groove.report.curriculum_snapshot import SOLVED_AT_ONCE, read_snapshot
 from tests.groove.kept_levels import CONFIG, GENERATION, PRIZES, kept_buffer, learnability_state, write_run
-from ued.priorities import Priorities
 from ued.replay import PrioritizedLevelReplay
 from ued.scores import SCORES as FORMULAS
 
@@ -43,7 +42,7 @@ def test_chances_are_those_of_the_curriculum(run):
     np.testing.assert_allclose(snapshot.chances["by score"], by_score, rtol=1e-5)
     np.testing.assert_allclose(snapshot.chances["by staleness"], by_staleness, rtol=1e-5)
     assert snapshot.effective_size == pytest.approx(1 / np.sum((by_score + by_staleness) ** 2), rel=1e-5)
-    curriculum = PrioritizedLevelReplay(FORMULAS["algorithmic_regret"], Priorities("rank", 1.0, 0.25))
+    curriculum = PrioritizedLevelReplay(FORMULAS["algorithmic_regret"], config.replay)
     expected = np.sort(curriculum.probabilities(kept_buffer()))[::-1][:5]
     np.testing.assert_allclose(np.sort(snapshot.chance)[::-1], expected, rtol=1e-5)
 

@@ -85,7 +85,7 @@ def test_fingerprint_covers_rule_weights_passes_and_step_sizes(tmp_path):
         learned(tiny.save(tmp_path / "other.safetensors", seed=1)),
         replace(who, epochs=2),
         replace(who, minibatches=2),
-        replace(who, rule=replace(who.rule, lifetime_inputs=True)),
+        replace(who, rule=replace(who.rule, settings=replace(who.rule.settings, rule="ta-lpg"))),
         replace(who, tuned={"own: vector": OTHER}),
     ]
     found = [own.fingerprint(tiny.catch()) for own in (who, *others)]

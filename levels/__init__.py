@@ -10,7 +10,7 @@ For example::
     print(levels.optimal_return(source.world, level), levels.random_return(source.world, level))
     levels.save_level("mine.toml", level)
     again = levels.load_level("mine.toml")
-    short = levels.WithLifetime(source, 10, 250)           # draws the lifetime, too
+    short = levels.WithLifetime(source, 10, 250)           # also draws the lifetime
     level = levels.Solvable(short).sample(jax.random.key(1))
 """
 

@@ -1,4 +1,4 @@
-"""Maps as text: '#' is wall, '.' is free, any other sign stands on a free cell."""
+"""Maps as text: '#' is a wall, '.' is free, and any other character stands on a free cell."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -15,15 +15,15 @@ def read_map(
 
     Args:
         rows: h lines of w characters each.
-        signs: the signs that may stand on free cells, each at most once.
-        name: what the map is read from, for error messages.
+        signs: characters that may stand on free cells, each at most once.
+        name: source of the map, for error messages.
         first_line: line number of the first row, for error messages.
 
     Returns:
-        walls [h, w] bool, and the (row, column) of every sign that is there.
+        walls [h, w] bool, and the (row, column) of every sign on the map.
 
     Raises:
-        ValueError: no rows, rows of different lengths, an unknown or a repeated character.
+        ValueError: there are no rows, rows differ in length, or a character is unknown or repeated.
     """
     if not rows or not rows[0]:
         raise ValueError(f"{name}, line {first_line}: map must have at least one row and one column, got none")
@@ -36,9 +36,9 @@ def read_map(
             if sign in (WALL, FREE):
                 continue
             if sign not in signs:
-                raise ValueError(f"{where} has {sign!r}, allowed are {' '.join([WALL, FREE, *sorted(signs)])}")
+                raise ValueError(f"{where} has {sign!r}; allowed are {' '.join([WALL, FREE, *sorted(signs)])}")
             if sign in places:
-                raise ValueError(f"{where} has {sign!r} a second time, at most one is allowed")
+                raise ValueError(f"{where} has {sign!r} a second time; at most one is allowed")
             places[sign] = (i, j)
     return np.array([[sign == WALL for sign in row] for row in rows]), places
 
@@ -48,7 +48,7 @@ def draw_map(walls: Bool[np.ndarray, "h w"], signs: Mapping[tuple[int, int], str
 
     Args:
         walls: [h, w] bool.
-        signs: what stands on which (row, column).
+        signs: character on each (row, column) that has one.
 
     Returns:
         h strings of w characters.

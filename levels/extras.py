@@ -9,14 +9,14 @@ DISTRIBUTION = "groove-rl"
 
 
 def install_hint(extra: str, package: str) -> str:
-    """Return the command that installs what an extra asks for.
+    """Return the command that installs what an extra requires.
 
-    It names the libraries rather than the extra, so that it works the same from a clone, a wheel or an index, and this
-    interpreter, whose environment need not be activated.
+    It names the libraries rather than the extra, so it works the same from a clone, a wheel or an index. It names
+    this interpreter, so its environment need not be activated.
 
     Args:
-        extra: a key of pyproject.toml's optional dependencies.
-        package: what to install where this project itself is not installed.
+        extra: key of pyproject.toml's optional dependencies.
+        package: package to install if this project itself is not installed.
 
     Returns:
         One line, such as "/home/me/env/bin/python -m pip install 'brax<0.15,>=0.14.2'".

@@ -1,4 +1,4 @@
-"""A level in a few numbers, whose means over generations show where a curriculum drifts."""
+"""A few numbers that describe a level; their means over generations show where a curriculum drifts."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -8,15 +8,15 @@ from levels.level import UNUSED, Level
 
 
 def features(level: Level) -> dict[str, Float[Array, ""]]:
-    """Size, walls, objects, horizon and path length of a level.
+    """Return the size, walls, objects, horizon and path length of a level.
 
     Args:
         level: one valid level.
 
     Returns:
-        [] float32 each: `side` √(height · width), cells; `walls` wall cells inside height × width;
-        `objects` slots in use; `horizon` steps after which an episode is cut; `path_length` moves of
-        the shortest path from the start to an object of positive reward, NaN where none is in reach.
+        [] float32 each: `side`, √(height · width) in cells; `walls`, wall cells inside height × width;
+        `objects`, slots in use; `horizon`, steps after which an episode is truncated; `path_length`, moves
+        of the shortest path from the start to an object of positive reward, NaN if none is reachable.
     """
     num_cells = level.height * level.width
     # Everything beyond height × width is wall.

@@ -13,15 +13,15 @@ UNUSED = -1
 class Level:
     """One grid level: the gymnax parameters of a grid world (LPG, arXiv:2007.08794, appendix).
 
-    gymnax asks its parameters for `max_steps_in_episode` alone. They are not derived from its EnvParams,
-    since importing gymnax loads every environment of its own with seaborn and pandas: 150 MB, 1.2 s.
+    gymnax requires only `max_steps_in_episode` of its parameters. This class does not derive from gymnax's
+    EnvParams because importing gymnax loads all of its environments, seaborn and pandas: 150 MB, 1.2 s.
 
     A cell is the integer `row * W + column` of the H×W array, whatever the level's own size. Slots
     that hold no object have type -1 and zeros elsewhere, so that equal levels are equal arrays.
     """
 
-    max_steps_in_episode: Int[Array, ""]  # [] int32, steps after which an episode is cut
-    walls: Bool[Array, "H W"]  # [H, W] bool, True where no one may stand and outside height × width
+    max_steps_in_episode: Int[Array, ""]  # [] int32, steps after which an episode is truncated
+    walls: Bool[Array, "H W"]  # [H, W] bool, True on walls and everywhere outside height × width
     height: Int[Array, ""]  # [] int32, rows in use, 1..H
     width: Int[Array, ""]  # [] int32, columns in use, 1..W
     start: Int[Array, ""]  # [] int32, cell of the agent at reset (redrawn by a random layout)
@@ -29,15 +29,15 @@ class Level:
     object_types: Int[Array, "M"]  # [M] int32, plane of each object, -1 = slot unused
     object_rewards: Float[Array, "M"]  # [M] float32, paid on collection
     object_terminate_probs: Float[Array, "M"]  # [M] float32, chance that collection ends the episode
-    object_respawn_probs: Float[Array, "M"]  # [M] float32, chance per step that it comes back
+    object_respawn_probs: Float[Array, "M"]  # [M] float32, chance per step that it respawns
     lifetime: Int[Array, ""]  # [] int32, updates an agent trains on this level
 
 
 def is_valid(level: Level) -> Bool[Array, ""]:
-    """Whether a level is one that an agent can live on.
+    """Return whether an agent can live on a level.
 
-    Start and objects stand on distinct free cells, everything beyond height × width is wall,
-    probabilities lie in [0, 1], numbers are finite, counts are at least 1.
+    The start and the objects stand on distinct free cells, everything beyond height × width is wall,
+    probabilities lie in [0, 1], numbers are finite, and counts are at least 1.
 
     Args:
         level: one level.
@@ -76,6 +76,6 @@ def stack_levels(levels: list[Level]) -> Level:
         levels: n levels.
 
     Returns:
-        A Level whose every field has a leading axis [n].
+        A Level with a leading axis [n] in every field.
     """
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *levels)

@@ -1,4 +1,4 @@
-"""Levels as readable files: a map of signs and a table of objects, in TOML."""
+"""Levels as readable files: a map of characters and a table of objects, in TOML."""
 
 import re
 import string
@@ -16,14 +16,14 @@ from levels.ascii_map import START, draw_map, read_map
 from levels.level import UNUSED, Level
 
 SYMBOLS = string.ascii_lowercase
-"""Sign of the object in each slot."""
+"""Character of the object in each slot."""
 
 LARGEST = 2**31 - 1
 OBJECT_NUMBERS = ("reward", "terminate_prob", "respawn_prob")
 HEADER = """\
-# A grid level. Map: '#' wall, '.' free, 'S' the agent's start, letters the objects: 'a' is in the
-# first slot, 'b' in the second and so on. Each has an [[objects]] table: its type, the reward of
-# collecting it, the chance that this ends the episode, the chance per step that it comes back.
+# A grid level. Map: '#' wall, '.' free, 'S' the agent's start; letters are objects: 'a' is in the
+# first slot, 'b' in the second and so on. Each has an [[objects]] table: its type, the reward for
+# collecting it, the chance that this ends the episode, and the chance per step that it respawns.
 """
 
 
@@ -31,7 +31,7 @@ def save_level(path: str | Path, level: Level) -> None:
     """Write a level to a file that load_level reads back bit for bit.
 
     Args:
-        path: file to write; an old one is replaced.
+        path: file to write; an existing one is replaced.
         level: one valid level (levels.level.is_valid) of at most 26 slots.
 
     Raises:
@@ -44,9 +44,9 @@ def save_level(path: str | Path, level: Level) -> None:
 
 
 def _faults(level: Any) -> Iterator[str]:
-    """What keeps a level of NumPy arrays from being written, the first fault first."""
+    """Yield the reasons why a level of NumPy arrays cannot be written."""
     if level.walls.ndim != 2:
-        yield f"walls must be one level's, [H, W], got shape {level.walls.shape}"
+        yield f"walls must have two axes [H, W], got shape {level.walls.shape}"
     height, width = level.walls.shape
     used = level.object_types != UNUSED
     if len(used) > len(SYMBOLS):
@@ -78,18 +78,18 @@ def _faults(level: Any) -> Iterator[str]:
 
 
 def _text(level: Any) -> str:
-    """The file of a valid level of NumPy arrays."""
+    """Return the text of the file for a valid level of NumPy arrays."""
     height, width = level.walls.shape
     slots = np.flatnonzero(level.object_types != UNUSED)
     signs = {divmod(int(level.object_cells[m]), width): SYMBOLS[m] for m in slots}
     signs[divmod(int(level.start), width)] = START
     rows = draw_map(level.walls[: level.height, : level.width], signs)
     lines = [
-        f"max_steps = {level.max_steps_in_episode}  # steps after which an episode is cut",
+        f"max_steps = {level.max_steps_in_episode}  # steps after which an episode is truncated",
         f"lifetime = {level.lifetime}  # updates that an agent trains for",
-        f"array_height = {height}  # the array that the map lies in, at its top left",
+        f"array_height = {height}  # size of the array; the map lies in its top left corner",
         f"array_width = {width}",
-        f"num_slots = {len(level.object_types)}  # objects that the array has room for",
+        f"num_slots = {len(level.object_types)}  # number of objects that the level has room for",
         *('map = """', *rows, '"""'),
     ]
     for m in slots:
@@ -100,21 +100,21 @@ def _text(level: Any) -> str:
 
 
 def _shortest(value: np.float32) -> str:
-    """Decimal of the fewest digits that reads back as the same float32; nine are always enough."""
+    """Return the shortest decimal that reads back as the same float32; nine digits are always enough."""
     texts = (f"{value:.{digits}g}" for digits in range(1, 10))
     text = next(text for text in texts if _single(text) == value)
     return text if "." in text or "e" in text else f"{text}.0"
 
 
 def _single(text: str) -> np.float32:
-    """The float32 nearest to a decimal, infinite beyond the largest."""
+    """Return the float32 nearest to a decimal, infinite beyond the largest."""
     with np.errstate(over="ignore"):
         return np.float32(text)
 
 
 @dataclass(frozen=True)
 class _Table:
-    """A TOML table with what it takes to say where one of its fields is."""
+    """A TOML table that knows on which line each of its fields is."""
 
     path: str
     lines: tuple[str, ...]  # of the whole file
@@ -122,7 +122,7 @@ class _Table:
     index: int | None = None  # number of the [[objects]] table, None at the top level
 
     def line(self, field: str) -> int | None:
-        """Line of a field, else that of the table's heading, else None."""
+        """Return the line of a field, else that of the table's heading, else None."""
         current, heading = None, None
         for number, text in enumerate(self.lines, 1):
             if re.match(r"\s*\[\[\s*objects\s*\]\]", text):
@@ -133,14 +133,14 @@ class _Table:
         return heading
 
     def fail(self, field: str, problem: str) -> NoReturn:
-        """Raise the error of a field."""
+        """Raise an error about a field."""
         line = self.line(field)
         place = self.path if line is None else f"{self.path}, line {line}"
         name = field if self.index is None else f"objects[{self.index}].{field}"
         raise ValueError(f"{place}: {name} {problem}")
 
     def get(self, field: str, kinds: tuple[type, ...], kind_name: str) -> Any:
-        """A field that must be there and of a kind; bool is no number."""
+        """Return a required field of one of the given types; a bool is not a number."""
         if field not in self.values:
             self.fail(field, "is missing")
         value = self.values[field]
@@ -149,7 +149,7 @@ class _Table:
         return value
 
     def integer(self, field: str, low: int, default: int | None = None) -> int:
-        """An integer field, ≥ low; a default makes it optional."""
+        """Return an integer field, ≥ low; a default makes it optional."""
         if default is not None and field not in self.values:
             return default
         value = self.get(field, (int,), "an integer")
@@ -158,16 +158,16 @@ class _Table:
         return value
 
     def number(self, field: str, low: float, high: float) -> np.float32:
-        """A number field in low..high."""
+        """Return a number field in low..high."""
         value = self.get(field, (int, float), "a number")
-        # Compared as the float32 that it becomes: the decimal of the largest one lies above it.
+        # Compare it as a float32, because the shortest decimal of the largest float32 lies above it.
         single = _single(str(value))
         if not low <= single <= high:
             self.fail(field, f"must be in {low:g}..{high:g}, got {value}")
         return single
 
     def refuse_others(self, *known: str) -> None:
-        """Fail on a field that nobody reads."""
+        """Refuse fields that nobody reads."""
         for field in self.values:
             if field not in known:
                 self.fail(field, f"is unknown; known are {', '.join(known)}")
@@ -179,18 +179,18 @@ def load_level(
     """Read a level from a file.
 
     Args:
-        path: file in save_level's format. `array_height`, `array_width` and `num_slots` may be
-            left out: then the array is as large as the map, with slots up to the last letter.
+        path: file in save_level's format. `array_height`, `array_width` and `num_slots` may be left
+            out; the array is then as large as the map, with slots up to the last letter.
         height: rows H of the level's array, or None for the file's.
         width: columns W of the array, or None for the file's.
-        num_objects: object slots M, or None for the file's.
+        num_objects: number of object slots M, or None for the file's.
 
     Returns:
         A valid level.
 
     Raises:
         ValueError: the file is malformed or the level does not fit; the message names the file,
-            the line where it is known, and the field.
+            the line if it is known, and the field.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -201,7 +201,7 @@ def load_level(
         raise ValueError(f"{path}: must be TOML: {error}") from None
     table = _Table(str(path), tuple(text.splitlines()), values)
     table.refuse_others("max_steps", "lifetime", "array_height", "array_width", "num_slots", "map", "objects")
-    rows = table.get("map", (str,), "a text").strip("\n").split("\n")
+    rows = table.get("map", (str,), "a string").strip("\n").split("\n")
     walls, places = read_map(rows, [START, *SYMBOLS], table.path, (table.line("map") or 0) + 1)
     if START not in places:
         table.fail("map", f"must have a start {START!r}, got none")
@@ -218,7 +218,7 @@ def load_level(
 
 
 def _read_objects(table: _Table, places: dict[str, tuple[int, int]]) -> dict[int, _Table]:
-    """The object tables by slot, each of which has its letter on the map and the other way round."""
+    """Read the object tables by slot; every table needs its letter on the map and every letter a table."""
     objects: dict[int, _Table] = {}
     values = table.values.get("objects", [])
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
@@ -247,7 +247,7 @@ def _build(
     width: int,
     num_objects: int,
 ) -> Level:
-    """The level of a checked file, in an array of a size."""
+    """Build the level of a checked file, in an array of height × width cells."""
     if walls.shape[0] > height or walls.shape[1] > width:
         table.fail("map", f"of {walls.shape[0]}×{walls.shape[1]} must fit the array's {height}×{width}")
     if objects and max(objects) >= num_objects:

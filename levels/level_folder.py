@@ -1,4 +1,4 @@
-"""A fixed set of levels as a source of levels: those of a folder of level files."""
+"""A source that draws from a fixed set of levels, such as those of a folder of level files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ class FixedLevels:
     """A generator (levels.level_generator.LevelGenerator) that draws uniformly from a set of levels.
 
     Attributes:
-        world: that the levels belong to.
+        world: world that the levels belong to.
         levels: [n, …] levels, n ≥ 1.
     """
 
@@ -25,10 +25,10 @@ class FixedLevels:
     levels: Level
 
     def sample(self, key: Key[Array, ""]) -> Level:
-        """One level of the set.
+        """Draw one level of the set.
 
         Args:
-            key: consumed.
+            key: random key, consumed.
 
         Returns:
             The level.
@@ -38,18 +38,18 @@ class FixedLevels:
 
 
 def level_folder(folder: Path, world: TabularGrid | RandomGrid) -> FixedLevels:
-    """The levels of all `*.toml` files of a folder, in arrays of a world's shapes.
+    """Load all `*.toml` files of a folder as levels, in arrays of a world's shapes.
 
     Args:
-        folder: read in the order of the files' names.
-        world: whose array size and slots the levels must fit.
+        folder: folder of level files, which are read in the order of their names.
+        world: world whose array size and slots the levels must fit.
 
     Returns:
         The generator.
 
     Raises:
-        ValueError: no such folder, no level file in it, a file that is malformed, or a level that does not fit
-            the world; the message names the file.
+        ValueError: the folder does not exist or holds no level file, a file is malformed, or a level does not
+            fit the world; the message names the file.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder of level files")

@@ -1,4 +1,4 @@
-"""What a curriculum needs of a source of levels."""
+"""What a curriculum needs from a source of levels."""
 
 from typing import Protocol
 
@@ -16,5 +16,5 @@ class LevelGenerator(Protocol):
         ...
 
     def sample(self, key: Key[Array, ""]) -> PyTree:
-        """One level, of a grid world a Level; pure, so that it may be jitted and vmapped over keys."""
+        """Draw one level, a Level in a grid world; pure, so it may be jitted and vmapped over keys."""
         ...

@@ -1,4 +1,4 @@
-"""Environments of other libraries by name. Importing this loads no JAX; a library and its adapter load on use."""
+"""Environments of other libraries by name. Importing this does not load JAX; libraries and adapters load on use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Library(NamedTuple):
     adapter: str
     """Module with `environment(name) -> tuple[World, level]`."""
     module: str
-    """Name the library is imported by."""
+    """Name that the library is imported by."""
     extra: str
     """Extra of this project that installs it."""
 
@@ -34,14 +34,14 @@ LIBRARIES: dict[str, Library] = {
     "brax": Library("levels.worlds.adapters.brax", "brax", "brax"),
     "gymnasium": Library("levels.worlds.gymnasium_world", "gymnasium", "gymnasium"),
 }
-"""Name -> its adapter, import name and extra."""
+"""Adapter, import name and extra of each library."""
 
 
 @cache
 def library_environment(name: str) -> tuple[World, PyTree]:
-    """An environment of another library and the level that it is played on.
+    """Load an environment of another library and the level that it is played on.
 
-    A name is loaded once: worlds hash by identity, and a second one would be compiled again.
+    Each name is loaded only once, because worlds hash by identity and a second one would be compiled again.
 
     Args:
         name: library and environment, such as "brax:ant".
@@ -50,11 +50,11 @@ def library_environment(name: str) -> tuple[World, PyTree]:
         The world and its level.
 
     Raises:
-        ValueError: unknown library or environment, or the library is not installed or does not import.
+        ValueError: the library or environment is unknown, or the library is not installed or cannot be imported.
     """
     library, colon, env_name = name.partition(":")
     if not colon:
-        raise ValueError(f"an environment is named library:environment, as in brax:ant, got {name!r}")
+        raise ValueError(f"the name of an environment must be library:environment, such as brax:ant, got {name!r}")
     if library not in LIBRARIES:
         raise ValueError(f"unknown library {library!r}; known: {', '.join(LIBRARIES)}")
     adapter, module, extra = LIBRARIES[library]
@@ -62,8 +62,8 @@ def library_environment(name: str) -> tuple[World, PyTree]:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module:
-            raise ValueError(f"{name} needs {module}, which does not import: {error}") from error
+            raise ValueError(f"{name} needs {module}, which cannot be imported: {error}") from error
         raise ValueError(f"{name} needs {module}, which is not installed: {install_hint(extra, module)}") from None
     except ImportError as error:
-        raise ValueError(f"{name} needs {module}, which does not import: {error}") from error
+        raise ValueError(f"{name} needs {module}, which cannot be imported: {error}") from error
     return importlib.import_module(adapter).environment(env_name)

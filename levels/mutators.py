@@ -1,4 +1,4 @@
-"""Edits of a level, by which ACCEL makes new levels of old ones (arXiv:2203.01302). A valid level stays valid."""
+"""Edits by which ACCEL makes new levels from old ones (arXiv:2203.01302). A valid level stays valid."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,24 +18,25 @@ from levels.generators.distributions import (
 from levels.level import UNUSED, Level
 
 STEPS_FACTOR_RANGE = (0.5, 2.0)
-"""Range of the log-uniform factor by which an edit changes an episode's limit; a choice of this project."""
+"""Range of the log-uniform factor by which an edit changes the episode limit; a choice of this project."""
 
 NUM_DRAWS = 4
-"""Random numbers that one edit has at hand."""
+"""Random numbers available to one edit."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What edited levels must keep to beyond being valid.
+    """Limits that edited levels must respect beyond being valid.
 
     Attributes:
-        min_steps: shortest episode limit, steps, ≥ 1.
-        max_steps: longest episode limit, steps, at most 2³⁰.
-        num_types: object types that the level's world tells apart (levels.worlds.random_grid.RandomGrid),
-            ≥ 1; an added object's type is its slot number modulo this. None: the slot number.
+        min_steps: shortest episode limit in steps, ≥ 1.
+        max_steps: longest episode limit in steps, at most 2³⁰.
+        num_types: number of object types that the level's world distinguishes
+            (levels.worlds.random_grid.RandomGrid), ≥ 1; an added object's type is its slot number modulo this,
+            or the slot number itself if this is None.
 
     Raises:
-        ValueError: an empty range, or one beyond these bounds.
+        ValueError: the range is empty, or a value is out of bounds.
     """
 
     min_steps: int = 1
@@ -60,24 +61,24 @@ class Mutator(Protocol):
         Args:
             draws: [4] float32, uniform in [0, 1).
             level: one valid level.
-            limits: what the edited level must keep to.
+            limits: limits that the edited level must respect.
 
         Returns:
-            A valid level. Where the edit is impossible, for want of a free cell, an empty slot or a
-            second object, the level as it was.
+            A valid level. If the edit is impossible for want of a free cell, an empty slot or a second
+            object, the level is returned unchanged.
         """
         ...
 
 
 def _pick(draw: Float[Array, ""], allowed: Bool[Array, "K"]) -> Int[Array, ""]:
-    """Uniform index among those allowed, K where there are none."""
+    """Draw a uniform index among those allowed; K if there are none."""
     count = jnp.sum(allowed)
     rank = jnp.minimum((draw * count).astype(jnp.int32), jnp.maximum(count - 1, 0))
     return jnp.sum(jnp.cumsum(allowed) <= rank).astype(jnp.int32)
 
 
 def _put(values: Array, index: Int[Array, ""], value: Array | int | float) -> Array:
-    """`values` [K] with one of them replaced, none by index K."""
+    """Replace one of the `values` [K]; index K replaces none."""
     return jnp.where(jnp.arange(values.size) == index, value, values)
 
 
@@ -86,18 +87,18 @@ def _used(level: Level) -> Bool[Array, "M"]:
 
 
 def _standing(level: Level) -> Bool[Array, "S"]:
-    """The cells of start and objects."""
+    """Return which cells hold the start or an object."""
     cells = jnp.arange(level.walls.size)
     return (cells == level.start) | jnp.any((cells[:, None] == level.object_cells) & _used(level), axis=1)
 
 
 def _free_cell(draw: Float[Array, ""], level: Level) -> Int[Array, ""]:
-    """Uniform cell without wall, start and object, S = H·W where there is none."""
+    """Draw a uniform cell without wall, start or object; S = H·W if there is none."""
     return _pick(draw, ~level.walls.ravel() & ~_standing(level))
 
 
 def _flip_wall(draws: Float[Array, "4"], level: Level, limits: Limits) -> Level:
-    """Turn a cell without start and object into a wall, or a wall into a free cell."""
+    """Turn a cell without start or object into a wall, or a wall into a free cell."""
     del limits
     height, width = level.walls.shape
     inside = (jnp.arange(height)[:, None] < level.height) & (jnp.arange(width) < level.width)
@@ -122,7 +123,7 @@ def _move_object(draws: Float[Array, "4"], level: Level, limits: Limits) -> Leve
 
 
 def _add_object(draws: Float[Array, "4"], level: Level, limits: Limits) -> Level:
-    """Put an object into the first empty slot and on a free cell, its numbers as in LevelDistribution."""
+    """Put an object in the first empty slot and on a free cell, with numbers drawn as in LevelDistribution."""
     num_slots = level.object_types.size
     cell = _free_cell(draws[0], level)
     first_empty = jnp.sum(jnp.cumprod(_used(level))).astype(jnp.int32)
@@ -139,7 +140,7 @@ def _add_object(draws: Float[Array, "4"], level: Level, limits: Limits) -> Level
 
 
 def _remove_object(draws: Float[Array, "4"], level: Level, limits: Limits) -> Level:
-    """Take an object away, unless it is the only one."""
+    """Remove an object, unless it is the only one."""
     del limits
     used = _used(level)
     slot = _pick(draws[0], used & (jnp.sum(used) > 1))
@@ -169,7 +170,7 @@ def _draw_terminate_prob(draws: Float[Array, "4"], level: Level, limits: Limits)
 
 
 def _draw_respawn_prob(draws: Float[Array, "4"], level: Level, limits: Limits) -> Level:
-    """Redraw the chance per step that an object comes back."""
+    """Redraw the chance per step that an object respawns."""
     del limits
     drawn = log_uniform(draws[1], *RESPAWN_PROB_RANGE)
     slot = _pick(draws[0], _used(level))
@@ -177,7 +178,7 @@ def _draw_respawn_prob(draws: Float[Array, "4"], level: Level, limits: Limits) -
 
 
 def _scale_max_steps(draws: Float[Array, "4"], level: Level, limits: Limits) -> Level:
-    """Multiply the steps after which an episode is cut; the product is brought within the limits."""
+    """Scale the number of steps after which an episode is truncated, then clip it to the limits."""
     steps = level.max_steps_in_episode * log_uniform(draws[0], *STEPS_FACTOR_RANGE)
     within = jnp.clip(jnp.round(steps), limits.min_steps, limits.max_steps)
     return replace(level, max_steps_in_episode=within.astype(jnp.int32))
@@ -199,18 +200,17 @@ MUTATORS: dict[str, Mutator] = {
 
 @dataclass(frozen=True)
 class Edits:
-    """Some edits of a level, one after the other, each drawn uniformly from the named ones.
+    """A number of edits of a level, one after the other, each drawn uniformly from the named ones.
 
-    An edit that is drawn where it is impossible changes nothing, so that a level may come out as it
-    went in.
+    An edit that turns out to be impossible changes nothing, so a level may come out as it went in.
 
     Attributes:
-        num_edits: edits of a level, ≥ 1.
-        names: keys of MUTATORS, at least one; a name that is there twice is drawn twice as often.
-        limits: what edited levels must keep to.
+        num_edits: number of edits per level, ≥ 1.
+        names: keys of MUTATORS, at least one; a name listed twice is drawn twice as often.
+        limits: limits that edited levels must respect.
 
     Raises:
-        ValueError: num_edits < 1, no name or an unknown one.
+        ValueError: num_edits < 1, or there is no name or an unknown one.
     """
 
     num_edits: int
@@ -230,7 +230,7 @@ class Edits:
         """Edit one level.
 
         Args:
-            key: consumed.
+            key: random key, consumed.
             level: one valid level.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Where start and objects go on a map that is already there."""
+"""Where the start and the objects go on a given map."""
 
 import jax
 import jax.numpy as jnp
@@ -6,12 +6,12 @@ from jaxtyping import Array, Bool, Int, Key
 
 
 def draw_free_cells(key: Key[Array, ""], blocked: Bool[Array, "H W"], num_cells: int) -> Int[Array, "K"]:
-    """Distinct cells, uniform among those that are not blocked.
+    """Draw distinct cells uniformly among those that are not blocked.
 
     Args:
         key: random key.
-        blocked: [H, W] bool, cells that must not be drawn; at least K are not.
-        num_cells: how many, K.
+        blocked: [H, W] bool, cells that must not be drawn; at least K must not be blocked.
+        num_cells: number of cells K to draw.
 
     Returns:
         [K] int32, cells `row * W + column`.

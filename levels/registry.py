@@ -1,4 +1,4 @@
-"""Every source of levels by name. Importing this loads no JAX; a generator's module loads on use."""
+"""Every source of levels by name. Importing this does not load JAX; a generator's module loads on use."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ GENERATORS: dict[str, Callable[[], LevelGenerator]] = {
     **_rows(_maze, "maze_perfect_winding", "maze_perfect_branching", "maze_perfect_uniform"),
     **_rows(_maze, "maze_comb_short", "maze_comb_long"),
 }
-"""Name -> what builds its generator."""
+"""Function that builds each generator, by name."""
 
 
 def generator(name: str) -> LevelGenerator:
-    """The source of levels of a name.
+    """Return the source of levels with the given name.
 
     Args:
-        name: a key of GENERATORS.
+        name: key of GENERATORS.
 
     Returns:
-        Its generator; two of one name are equal.
+        The generator; generators of the same name compare equal.
 
     Raises:
-        ValueError: unknown name.
+        ValueError: the name is unknown.
     """
     if name not in GENERATORS:
         raise ValueError(f"unknown level distribution {name!r}; known: {', '.join(GENERATORS)}")

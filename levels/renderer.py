@@ -15,19 +15,19 @@ from levels.worlds.tabular_grid import GridState
 AGENT = "@"
 SUPERSAMPLE = 4
 LINE_HEIGHT = 24
-"""Pixels of a line in a gallery's titles."""
+"""Height of a line of a gallery's titles, in pixels."""
 FLOOR, LINE, WALL = (244, 243, 239), (222, 220, 214), (62, 66, 74)
 INK, WHITE, AGENT_FILL = (24, 24, 28), (255, 255, 255), (240, 228, 66)
 POSITIVE, NEGATIVE = (0, 114, 178), (213, 94, 0)
-"""Blue and vermillion of Okabe and Ito (2008): told apart in all common kinds of colour blindness."""
+"""Blue and vermillion of Okabe and Ito (2008), distinguishable in all common kinds of colour blindness."""
 
 
 def standing_cells(level: Level, state: GridState | RandomGridState | None = None) -> tuple[int, dict[int, int]]:
-    """Where the agent and the objects are.
+    """Find where the agent and the objects are.
 
     Args:
         level: one level.
-        state: an episode's state, or None for the layout that the level itself holds.
+        state: state of an episode, or None for the level's own layout.
 
     Returns:
         The agent's cell, and the slot of the object on each cell that holds one.
@@ -46,14 +46,14 @@ def standing_cells(level: Level, state: GridState | RandomGridState | None = Non
 
 
 def render_text(level: Level, state: GridState | RandomGridState | None = None) -> str:
-    """Draw a level as text: its map, then a line per object.
+    """Draw a level as text: its map, then one line per object.
 
-    Walls are '#', free cells '.', the object of slot 0 is 'a', of slot 1 'b' …; the agent is 'S'
-    at its start and '@' in an episode, where objects that are away are missing.
+    Walls are '#' and free cells '.'; the object in slot 0 is 'a', the one in slot 1 'b', and so on. The
+    agent is 'S' at its start and '@' during an episode, in which absent objects are not drawn.
 
     Args:
         level: one level of at most 26 object slots.
-        state: an episode's state, or None for the level as it starts.
+        state: state of an episode, or None for the level as it starts.
 
     Returns:
         Lines of text, without a trailing line break.
@@ -75,7 +75,7 @@ def render_text(level: Level, state: GridState | RandomGridState | None = None) 
 
 
 def reward_color(reward: float) -> Float[np.ndarray, "3"]:
-    """Colour of a reward: vermillion at −1, white at 0, blue at +1, clipped beyond.
+    """Return the colour of a reward: vermillion at −1, white at 0, blue at +1, clipped beyond.
 
     Args:
         reward: any finite number.
@@ -89,7 +89,7 @@ def reward_color(reward: float) -> Float[np.ndarray, "3"]:
 
 
 def _axes(cell_pixels: int) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:
-    """Coordinates x, y of a cell's sample points, from −1 to 1, y pointing up."""
+    """Return the coordinates x, y of a cell's sample points, from −1 to 1, with y pointing up."""
     samples = cell_pixels * SUPERSAMPLE
     centres = (np.arange(samples) + 0.5) / samples * 2 - 1
     return np.broadcast_to(centres, (samples, samples)), np.broadcast_to(-centres[:, None], (samples, samples))
@@ -98,7 +98,7 @@ def _axes(cell_pixels: int) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray,
 def _paint_object(
     canvas: Float[np.ndarray, "n n 3"], reward: float, terminate_prob: float, respawn_prob: float, cell_pixels: int
 ) -> None:
-    """Paint an object into a cell's samples: a disc, a cross and a ring as render_rgb tells."""
+    """Paint an object into a cell's samples: a disc, a cross and a ring, as described in render_rgb."""
     x, y = _axes(cell_pixels)
     radius = np.hypot(x, y)
     clockwise = np.arctan2(x, y) / (2 * math.pi) % 1.0
@@ -122,15 +122,15 @@ def render_rgb(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Draw a level as a picture, cropped to its own height × width.
 
-    Walls are dark, the agent is a yellow diamond, an object is a disc: blue for a positive, white
-    for no, vermillion for a negative reward. A cross on it tells that collection may end the
-    episode, its width growing with the square root of the chance; a ring around it, clockwise from
-    the top, tells the chance to come back: a quarter for 1e-3, half for 1e-2, full for 1.
+    Walls are dark, the agent is a yellow diamond, and an object is a disc: blue for a positive reward,
+    white for zero, vermillion for a negative one. A cross on the disc shows that collection may end the
+    episode; its width grows with the square root of the chance. A ring around it, clockwise from the
+    top, shows the chance to respawn: a quarter ring for 1e-3, half for 1e-2, full for 1.
 
     Args:
         level: one level.
-        state: an episode's state, or None for the level as it starts.
-        cell_pixels: side of a cell, ≥ 4.
+        state: state of an episode, or None for the level as it starts.
+        cell_pixels: side of a cell in pixels, ≥ 4.
 
     Returns:
         uint8 [height · cell_pixels, width · cell_pixels, 3].
@@ -163,7 +163,7 @@ def render_rgb(
 
 
 def _title_strip(title: str, height: int, width: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Lines of black text on white, centred."""
+    """Draw centred lines of black text on white."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -180,16 +180,16 @@ def render_gallery(
     """Draw levels side by side, row by row, on white.
 
     Args:
-        levels: n ≥ 1 levels, of any sizes.
-        columns: levels in a row, ≥ 1.
-        titles: n texts of one or more lines, one above each level, or None.
-        cell_pixels: side of a cell, ≥ 4.
+        levels: n ≥ 1 levels of any size.
+        columns: number of levels per row, ≥ 1.
+        titles: n titles of one or more lines, one above each level, or None.
+        cell_pixels: side of a cell in pixels, ≥ 4.
 
     Returns:
         uint8 [h, w, 3].
 
     Raises:
-        ValueError: no levels, columns below 1, or not one title per level.
+        ValueError: there are no levels, columns is below 1, or there is not one title per level.
     """
     if not levels:
         raise ValueError("render_gallery: levels must hold at least one level, got none")

@@ -1,4 +1,4 @@
-"""What a user sets of the levels that a rule is discovered on. Imports no JAX."""
+"""Settings of the levels that a rule is discovered on. Imports no JAX."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ class WorldSettings:
     levels: str = "small"
     """Level distribution, named world or maze to discover the rule on (see `groove levels`)."""
     solvable: bool = False
-    """Redraw training levels in which no object of positive reward can be reached."""
+    """Redraw training levels in which no object of positive reward is reachable."""
     lifetime: tuple[int, int] | None = None
-    """Updates an agent lives, log-uniform between two bounds; the distribution's own by default."""
+    """Lifetime in updates, log-uniform between two bounds; by default the distribution's own."""
 
     def __post_init__(self) -> None:
         if self.lifetime is not None and not 1 <= self.lifetime[0] <= self.lifetime[1] < 2**31:

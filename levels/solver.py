@@ -20,7 +20,7 @@ from levels.worlds.tabular_grid import GridPlan, TabularGrid
 class Arrivals:
     """Outcomes of actions as arrivals: a cell, and the object collected on the way to it.
 
-    Arrival r stands on cell r mod S. With auto-collect the cell settles what is collected and R = S;
+    Arrival r is at cell r mod S. With auto-collect, the cell determines what is collected, and R = S;
     otherwise there is a layer of S arrivals for each object and one for none.
     """
 
@@ -38,7 +38,7 @@ class ObjectTable:
 
 
 def arrivals(grid: TabularGrid, plan: GridPlan) -> Arrivals:
-    """Arrivals of all actions from all cells.
+    """Return the arrivals of all actions from all cells.
 
     Args:
         grid: the world.
@@ -60,14 +60,14 @@ def arrivals(grid: TabularGrid, plan: GridPlan) -> Arrivals:
 
 
 def arrival_values(table: ObjectTable, slot: Int[Array, "R"], values: Float[Array, "sets S"]) -> Float[Array, "sets R"]:
-    """Expected reward and later value of each arrival, given the objects present before the step.
+    """Return the expected reward plus later value of each arrival, given the objects present before the step.
 
-    For object m, with v₀ and v₁ the values without and with it afterwards: an absent one gives
-    (1 - p)·v₀ + p·v₁, a present one v₁, a collected one reward + (1 - p_terminate)·v₀.
+    Let v₀ and v₁ be the values without and with object m afterwards. The object gives (1 - p)·v₀ + p·v₁
+    if absent, v₁ if present, and reward + (1 - p_terminate)·v₀ if collected.
 
     Args:
         table: the objects.
-        slot: [R] object that an arrival collects, M = none.
+        slot: [R] object that each arrival collects, M = none.
         values: [2^M, S] values after the step.
 
     Returns:
@@ -86,7 +86,7 @@ def arrival_values(table: ObjectTable, slot: Int[Array, "R"], values: Float[Arra
 
 
 def backup(grid: TabularGrid, level: Level) -> Callable[[Array], Array]:
-    """The one-step backup of a level.
+    """Build the one-step backup of a level.
 
     Args:
         grid: the world.
@@ -109,7 +109,7 @@ def backup(grid: TabularGrid, level: Level) -> Callable[[Array], Array]:
 def backed_up(
     step: Callable[[Array], Array], values: Float[Array, "sets S"], num_backups: Int[Array, ""]
 ) -> Float[Array, "sets S"]:
-    """`values` after `num_backups` steps of value iteration; runs no longer than that many."""
+    """Return `values` after `num_backups` steps of value iteration, in a loop of exactly that many steps."""
 
     def body(state: tuple[Array, Array]) -> tuple[Array, Array]:
         count, current = state
@@ -119,17 +119,17 @@ def backed_up(
 
 
 def no_values(grid: TabularGrid) -> Float[Array, "sets S"]:
-    """Values with no step left."""
+    """Return the values with no steps left."""
     return jnp.zeros((2**grid.num_objects, grid.num_cells), jnp.float32)
 
 
 def episode_return(grid: TabularGrid, level: Level, value_of: Callable[[Array], Array]) -> Float[Array, ""]:
-    """Expected return from the start, V_{k+1} = value_of(E[r + (1 - terminated)·V_k]), V_0 = 0.
+    """Return the expected return from the start, V_{k+1} = value_of(E[r + (1 - terminated)·V_k]), V_0 = 0.
 
     Args:
         grid: the world.
         level: one valid level.
-        value_of: state values [2^M, S] from action values [2^M, A, S].
+        value_of: function from action values [2^M, A, S] to state values [2^M, S].
 
     Returns:
         [] float32.
@@ -140,7 +140,7 @@ def episode_return(grid: TabularGrid, level: Level, value_of: Callable[[Array], 
 
 
 def optimal_return(grid: TabularGrid, level: Level) -> Float[Array, ""]:
-    """Expected return of the best policy, which may count steps.
+    """Return the expected return of the best policy, which may depend on the time step.
 
     Args:
         grid: the world.
@@ -153,7 +153,7 @@ def optimal_return(grid: TabularGrid, level: Level) -> Float[Array, ""]:
 
 
 def random_return(grid: TabularGrid, level: Level) -> Float[Array, ""]:
-    """Expected return of uniformly random actions.
+    """Return the expected return of uniformly random actions.
 
     Args:
         grid: the world.
@@ -166,7 +166,7 @@ def random_return(grid: TabularGrid, level: Level) -> Float[Array, ""]:
 
 
 def policy_return(grid: TabularGrid, level: Level, probs: Float[Array, "O A"]) -> Float[Array, ""]:
-    """Expected return of a fixed policy.
+    """Return the expected return of a fixed policy.
 
     Args:
         grid: the world.
@@ -181,16 +181,16 @@ def policy_return(grid: TabularGrid, level: Level, probs: Float[Array, "O A"]) -
 
 
 def optimal_policy(grid: TabularGrid, level: Level, num_steps: int) -> Int8[Array, "T O"]:
-    """Best action at each of the first steps of an episode, by observation.
+    """Return the best action at each of the first steps of an episode, by observation.
 
     Args:
         grid: the world.
         level: one valid level.
-        num_steps: T, rows of the answer; the level's max_steps or more give the whole policy.
+        num_steps: number of steps T; the level's max_steps or more give the whole policy.
 
     Returns:
         [T, O] int8, O = grid.num_observations; action 0 (stay) at steps past the time limit, and the
-        lowest of equally good actions.
+        lowest-numbered one of equally good actions.
     """
     action_values = backup(grid, level)
     later = jnp.maximum(level.max_steps_in_episode - num_steps, 0)

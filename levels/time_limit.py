@@ -1,4 +1,4 @@
-"""The level of an environment that has nothing to vary but the length of its episodes."""
+"""The level of an environment in which only the length of episodes can vary."""
 
 import jax.numpy as jnp
 from flax import struct
@@ -12,14 +12,14 @@ NO_LIMIT = 2**31 - 1
 class TimeLimit:
     """Level of an environment of another library."""
 
-    max_steps_in_episode: Int[Array, ""]  # [] int32, steps after which an episode is cut: a truncation
+    max_steps_in_episode: Int[Array, ""]  # [] int32, steps after which an episode is truncated
 
 
 def time_limit(num_steps: int) -> TimeLimit:
-    """The level that cuts episodes after a number of steps.
+    """Build the level that truncates episodes after a number of steps.
 
     Args:
-        num_steps: ≥ 1; NO_LIMIT for never.
+        num_steps: steps per episode, ≥ 1; NO_LIMIT for never.
 
     Returns:
         The level.

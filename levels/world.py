@@ -1,4 +1,4 @@
-"""What the rollout needs of an environment, and the adapter that makes any gymnax environment one."""
+"""What a rollout needs from an environment, and the adapter that provides it for any gymnax environment."""
 
 import math
 from dataclasses import dataclass
@@ -11,52 +11,52 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, PyTree
 
 
 class World(Protocol):
-    """An environment in the form that a rollout runs fast: tables first, random numbers first.
+    """An environment in a form that a rollout can run fast: tables and random numbers come first.
 
-    What depends on the level alone is computed once per lifetime (`plan`), all random numbers of a
+    Whatever depends on the level alone is computed once per lifetime (`plan`), all random numbers of a
     rollout are drawn at once (`noise`), and only the rest happens step by step.
     """
 
     @property
     def num_actions(self) -> int:
-        """Number of discrete actions, or of floats in an action where they are continuous, A."""
+        """Number A of discrete actions, or of floats in a continuous action."""
         ...
 
     @property
     def continuous_actions(self) -> bool:
-        """Whether actions are vectors of num_actions floats, in -1..1 and clipped to it, in place of one integer."""
+        """Whether an action is a vector of num_actions floats, clipped to -1..1, rather than one integer."""
         ...
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
-        """Shape of one observation; () where the observation is an integer state index."""
+        """Shape of one observation; () if the observation is an integer state index."""
         ...
 
     @property
     def num_observations(self) -> int | None:
-        """Number of integer observations, or None where observations are arrays."""
+        """Number of integer observations, or None if observations are arrays."""
         ...
 
     def plan(self, level: PyTree) -> PyTree:
-        """Tables of one level, reused by every step on it."""
+        """Compute the tables of one level, which every step on it reuses."""
         ...
 
     def noise(self, key: Key[Array, ""], plan: PyTree, shape: tuple[int, ...]) -> PyTree:
-        """Random numbers for `shape` steps, each with its reset; leaves lead with `shape`."""
+        """Draw random numbers for `shape` steps, each with its reset; leaves lead with `shape`."""
         ...
 
     def reset(self, noise: PyTree, plan: PyTree) -> PyTree:
-        """State at the start of an episode; `noise` of shape ()."""
+        """Return the state at the start of an episode; `noise` has shape ()."""
         ...
 
     def step(
         self, noise: PyTree, plan: PyTree, state: PyTree, action: Int[Array, ""] | Float[Array, "A"]
     ) -> tuple[PyTree, Float[Array, ""], Bool[Array, ""], Bool[Array, ""]]:
-        """One step without reset: next state, reward, terminated, truncated; `noise` of shape ()."""
+        """Take one step without reset: next state, reward, terminated, truncated; `noise` has shape ()."""
         ...
 
     def observe(self, plan: PyTree, state: PyTree) -> Array:
-        """Observation of a state, of `observation_shape`."""
+        """Return the observation of a state, of shape `observation_shape`."""
         ...
 
 
@@ -65,7 +65,7 @@ ObservationKind = Literal["table", "image", "vector"]
 
 
 def observation_kind(world: World) -> ObservationKind:
-    """Return what kind of observation a world gives, which decides networks, optimizers and learning rates.
+    """Return the kind of observation of a world, which decides networks, optimizers and learning rates.
 
     Args:
         world: the environment.
@@ -95,11 +95,11 @@ class GymnaxNoise:
 
 
 def keys_of_steps(key: Key[Array, ""], shape: tuple[int, ...]) -> GymnaxNoise:
-    """Keys for a batch of steps.
+    """Draw keys for a batch of steps.
 
     Args:
-        key: consumed.
-        shape: of the batch.
+        key: random key, consumed.
+        shape: shape of the batch.
 
     Returns:
         Noise whose leaves have that shape.
@@ -109,13 +109,13 @@ def keys_of_steps(key: Key[Array, ""], shape: tuple[int, ...]) -> GymnaxNoise:
 
 
 def rescale(action: Float[Array, "A"], low: ArrayLike, high: ArrayLike, shape: tuple[int, ...]) -> Float[Array, "..."]:
-    """An action of a continuous policy in the bounds of an action space: -1 is low, 1 is high.
+    """Rescale an action of a continuous policy to the bounds of an action space: -1 is low, 1 is high.
 
     Args:
         action: [A] float32, clipped to -1..1.
         low: lower bounds, of `shape` or broadcast to it.
-        high: upper bounds, likewise.
-        shape: of the action space, of A elements.
+        high: upper bounds, of `shape` or broadcast to it.
+        shape: shape of the action space, which has A elements.
 
     Returns:
         The action in low..high.
@@ -129,8 +129,8 @@ class GymnaxWorld:
     """Any gymnax 1.x environment, run through `step_env`.
 
     gymnax's own `step` resets on every step; a rollout resets by itself and skips that work.
-    Environments hash by identity: make each once. An action of a Box is clipped to -1..1 and rescaled
-    linearly to the bounds of the Box.
+    Environments hash by identity, so make each one only once. An action of a Box is clipped to -1..1 and
+    rescaled linearly to the bounds of the Box.
     """
 
     env: Any

@@ -16,7 +16,7 @@ from ued.settings import ReplaySettings
 
 @struct.dataclass
 class LearnabilityState:
-    """Two sets of K levels: those drawn from, and those found since."""
+    """Two sets of K levels: those drawn from and those found since."""
 
     active: LevelBuffer  # levels of the last period, drawn from
     found: LevelBuffer  # the best of this period's new levels
@@ -27,16 +27,17 @@ class LearnabilityState:
 class LearnabilitySampling:
     """Sampling for learnability, SFL (Rutherford et al. 2024, arXiv:2408.15099).
 
-    Of the new levels of `sfl_period` generations the `buffer` most learnable ones are kept; over the
-    next period half of each batch are drawn from them, uniformly.
+    Of the new levels of `sfl_period` generations, the `buffer` most learnable ones are kept. Over the
+    next period, half of each batch is drawn uniformly from them.
 
-    Differs: the pool is the new levels that the candidate rules of a period lived on anyway, not one
-    rolled out apart, so that a generation costs no more environment steps than any other.
+    Differs: the pool consists of the new levels that the period's candidate rules train on anyway. It
+    is not rolled out separately, so a generation costs no extra environment steps.
 
-    Differs: a level is not marked as in use; where lives end at different times, two may meet on it.
+    Differs: a level is not marked as in use; if lives end at different times, two may share a level.
 
     Attributes:
-        settings: buffer is the number of levels K kept of a pool, sfl_period the generations whose new levels are one.
+        settings: replay settings; buffer is the number of levels K kept from a pool, sfl_period the number of
+            generations whose new levels form a pool.
     """
 
     settings: ReplaySettings = ReplaySettings()
@@ -54,10 +55,10 @@ class LearnabilitySampling:
         return LearnabilityState(active=empty, found=empty, generation=jnp.int32(0))
 
     def probabilities(self, state: LearnabilityState) -> Float[Array, "K"]:
-        """Chance of each active slot to be the next one drawn.
+        """Return each active slot's probability of being drawn next.
 
         Args:
-            state: of the curriculum.
+            state: state of the curriculum.
 
         Returns:
             [K], 0 for empty slots.

@@ -1,4 +1,4 @@
-"""The levels that a curriculum keeps, and which of them give way: by score alone."""
+"""The levels that a curriculum keeps; they are evicted by score alone."""
 
 from dataclasses import replace
 
@@ -16,9 +16,9 @@ class LevelBuffer:
 
     levels: PyTree  # [C, …] levels
     filled: Bool[Array, "C"]  # [C] bool, the slot holds a level
-    in_use: Bool[Array, "C"]  # [C] bool, agents live on the level: neither drawn again nor evicted
-    score: Float[Array, "C"]  # [C] float32, -inf = never scored or not scorable
-    agent_return: Float[Array, "C"]  # [C] float32, of the rule's agents at the last visit
+    in_use: Bool[Array, "C"]  # [C] bool, agents live on the level, so it is neither drawn again nor evicted
+    score: Float[Array, "C"]  # [C] float32, -inf = never scored or impossible to score
+    agent_return: Float[Array, "C"]  # [C] float32, mean return of the rule's agents at the last visit
     extras: Extras  # [C]
     identity: Int[Array, "C"]  # [C] int32, number of the level in the order of arrival, -1 = empty slot
     parent: Int[Array, "C"]  # [C] int32, identity of the level that it is an edit of, -1 = none
@@ -26,12 +26,12 @@ class LevelBuffer:
     last_drawn: Int[Array, "C"]  # [C] int32, generation of its last visit
     visits: Int[Array, "C"]  # [C] int32, generations in which agents lived on it
     generation: Int[Array, ""]  # [] int32, updates so far
-    num_arrived: Int[Array, ""]  # [] int32, levels ever taken in
-    num_evicted: Int[Array, ""]  # [] int32, levels that gave way to a better one
+    num_arrived: Int[Array, ""]  # [] int32, levels ever stored
+    num_evicted: Int[Array, ""]  # [] int32, levels evicted in favour of a better one
 
     @property
     def capacity(self) -> int:
-        """Slots C."""
+        """Number of slots C."""
         return self.filled.shape[0]
 
     @property
@@ -46,11 +46,11 @@ class LevelBuffer:
 
 
 def empty_buffer(example_level: PyTree, capacity: int) -> LevelBuffer:
-    """A buffer without levels.
+    """Build a buffer without levels.
 
     Args:
         example_level: one level, for its shapes.
-        capacity: slots C, ≥ 1.
+        capacity: number of slots C, ≥ 1.
 
     Returns:
         The buffer.
@@ -75,12 +75,12 @@ def empty_buffer(example_level: PyTree, capacity: int) -> LevelBuffer:
 
 
 def draw_slots(key: Key[Array, ""], probability: Float[Array, "C"], num_slots: int) -> Int[Array, "k"]:
-    """Distinct slots, one after another in proportion to their probabilities (Gumbel top-k).
+    """Draw distinct slots one after another, in proportion to their probabilities (Gumbel top-k).
 
     Args:
-        key: consumed.
-        probability: [C].
-        num_slots: k ≤ C.
+        key: random key, consumed.
+        probability: [C] probability of each slot.
+        num_slots: number of slots k ≤ C.
 
     Returns:
         [k] int32; -1 where fewer than k slots have a probability above 0.
@@ -91,11 +91,11 @@ def draw_slots(key: Key[Array, ""], probability: Float[Array, "C"], num_slots: i
 
 
 def kept_or_fresh(kept: PyTree, slots: Int[Array, "k"], fresh: PyTree) -> PyTree:
-    """The levels of slots, and fresh ones where there is no slot.
+    """Return the levels in the given slots, and fresh ones where there is no slot.
 
     Args:
         kept: [C, …] levels.
-        slots: [k], -1 = none.
+        slots: [k] slots, -1 = none.
         fresh: [k, …] levels.
 
     Returns:
@@ -106,15 +106,15 @@ def kept_or_fresh(kept: PyTree, slots: Int[Array, "k"], fresh: PyTree) -> PyTree
 
 
 def first_or_second(is_first: Bool[Array, "k"], first: PyTree, second: PyTree) -> PyTree:
-    """Row by row the one or the other.
+    """Choose one of two pytrees row by row.
 
     Args:
-        is_first: [k].
-        first: [k, …].
-        second: [k, …].
+        is_first: [k] bool, whether the row comes from the first.
+        first: [k, …] pytree.
+        second: [k, …] pytree of the same shapes.
 
     Returns:
-        [k, …].
+        [k, …] pytree.
     """
     return jax.tree.map(lambda a, b: jnp.where(is_first.reshape(-1, *[1] * (a.ndim - 1)), a, b), first, second)
 
@@ -123,11 +123,11 @@ def take(buffer: LevelBuffer, slots: Int[Array, "k"]) -> LevelBuffer:
     """Mark levels as in use and as drawn now.
 
     Args:
-        buffer: before.
-        slots: [k], -1 = none.
+        buffer: buffer to change.
+        slots: [k] slots, -1 = none.
 
     Returns:
-        The buffer after.
+        The changed buffer.
     """
     where = _kept(buffer, slots)
     return replace(
@@ -141,13 +141,13 @@ def give_back(buffer: LevelBuffer, batch: Batch, outcome: Outcome, score: Float[
     """Store the outcome of replayed levels whose lives ended, and free them.
 
     Args:
-        buffer: before.
-        batch: n levels, of which those without a slot are passed over.
-        outcome: of the batch.
-        score: [n], finite or -inf.
+        buffer: buffer to change.
+        batch: batch of n levels; those without a slot are skipped.
+        outcome: outcome of the batch.
+        score: [n] scores, finite or -inf.
 
     Returns:
-        The buffer after.
+        The changed buffer.
     """
     where = _kept(buffer, jnp.where(outcome.ended, batch.slots, NOT_KEPT))
 
@@ -165,12 +165,12 @@ def give_back(buffer: LevelBuffer, batch: Batch, outcome: Outcome, score: Float[
 
 
 def is_repeated(buffer: LevelBuffer, levels: PyTree, offered: Bool[Array, "n"]) -> Bool[Array, "n"]:
-    """Which levels equal, in every number, one that the buffer holds or one offered before them.
+    """Find the levels that equal, in every number, one in the buffer or one offered before them.
 
     Args:
-        buffer: of C slots.
-        levels: [n, …].
-        offered: [n] bool, levels that are to be compared.
+        buffer: buffer of C slots.
+        levels: [n, …] levels.
+        offered: [n] bool, levels to compare.
 
     Returns:
         [n] bool.
@@ -190,28 +190,28 @@ def is_repeated(buffer: LevelBuffer, levels: PyTree, offered: Bool[Array, "n"]) 
 
 
 def keep_best(buffer: LevelBuffer, batch: Batch, outcome: Outcome, score: Float[Array, "n"]) -> LevelBuffer:
-    """Take new levels in while they are better than the worst that is kept.
+    """Store new levels as long as they are better than the worst ones kept.
 
-    The best new level meets the worst slot, the next best the next worst: what is kept are the C
-    best of old and new. An empty slot is worse than any level; one in use never gives way. Evicting
-    by score alone and drawing by the mixture with staleness are two things: by the mixture, the
-    levels just taken in would go first.
+    The best new level is compared with the worst slot, the next best with the next worst, and so on,
+    so the C best of the old and new levels are kept. An empty slot is worse than any level; a level in
+    use is never evicted. Levels are drawn by a mixture of score and staleness but evicted by score
+    alone, because the mixture would evict the levels just stored first.
 
     Args:
-        buffer: before.
-        batch: n levels, of which those with a slot are passed over.
-        outcome: of the batch.
-        score: [n]; levels of score -inf are passed over.
+        buffer: buffer to change.
+        batch: batch of n levels; those with a slot are skipped.
+        outcome: outcome of the batch.
+        score: [n] scores; levels with score -inf are skipped.
 
     Returns:
-        The buffer after.
+        The changed buffer.
     """
     offered = outcome.ended & (batch.slots == NOT_KEPT) & jnp.isfinite(score)
     offered &= ~is_repeated(buffer, batch.levels, offered)
     num_met = min(score.shape[0], buffer.capacity)
     new = jnp.argsort(jnp.where(offered, -score, jnp.inf))[:num_met]
     worth = jnp.where(buffer.in_use, jnp.inf, jnp.where(buffer.filled, buffer.score, -jnp.inf))
-    # Empty slots come before kept levels of score -inf: nothing is evicted while there is room.
+    # Empty slots come before kept levels with score -inf, so nothing is evicted while there is room.
     slot = jnp.lexsort((buffer.filled, worth))[:num_met]
     enters = offered[new] & (score[new] > worth[slot])
     where = jnp.where(enters, slot, buffer.capacity)
@@ -241,5 +241,5 @@ def keep_best(buffer: LevelBuffer, batch: Batch, outcome: Outcome, score: Float[
 
 
 def _kept(buffer: LevelBuffer, slots: Int[Array, "k"]) -> Int[Array, "k"]:
-    """Slots to index with: -1 becomes C, which updates in mode "drop" pass over."""
+    """Slots to index with; -1 becomes C, which updates in mode "drop" skip."""
     return jnp.where(slots == NOT_KEPT, buffer.capacity, slots)

@@ -9,38 +9,38 @@ from jaxtyping import Array, Bool, Float, Int
 from ued.settings import ReplaySettings
 
 LEAST_PROBABILITY = 1e-30
-"""Of an available slot: far ranks at a low temperature come to less than float32 can hold."""
+"""Smallest probability of an available slot; far ranks at a low temperature would underflow float32."""
 
 
 def ranks(score: Float[Array, "C"], available: Bool[Array, "C"]) -> Int[Array, "C"]:
-    """Rank of each score among the available ones, 1 = highest; equal scores share the better rank.
+    """Rank each score among the available ones, 1 = highest; equal scores share the better rank.
 
     Args:
-        score: [C], finite where available.
-        available: [C].
+        score: [C] scores, finite where available.
+        available: [C] bool, slots that may be drawn.
 
     Returns:
-        [C] int32 ≥ 1; of no meaning where not available.
+        [C] int32 ≥ 1, meaningless where not available.
     """
     ordered = jnp.sort(jnp.where(available, -score, jnp.inf))
     return 1 + jnp.searchsorted(ordered, -score, side="left")
 
 
 def _normalised(log_weight: Float[Array, "C"], available: Bool[Array, "C"]) -> Float[Array, "C"]:
-    """Probabilities ∝ exp(log_weight): uniform where all weights are 0, all 0 where none is available."""
+    """Probabilities ∝ exp(log_weight): uniform if all weights are 0, all 0 if no slot is available."""
     log_weight = jnp.where(available, log_weight, -jnp.inf)
     flat = jnp.where(jnp.all(jnp.isneginf(log_weight)), jnp.where(available, 0.0, -jnp.inf), log_weight)
     return jnp.where(jnp.any(available), jax.nn.softmax(flat), 0.0)
 
 
 def effective_number(probability: Float[Array, "C"]) -> Float[Array, ""]:
-    """Slots of equal chance that would be drawn from as unevenly, 1 / ΣP².
+    """Return the effective number of slots, 1 / ΣP²: k equally likely slots count as k.
 
     Args:
-        probability: [C], sums to 1 or is all 0.
+        probability: [C] probabilities, which sum to 1 or are all 0.
 
     Returns:
-        [] in 1..C, 0 where all are 0.
+        [] in 1..C, or 0 if all are 0.
     """
     squares = jnp.sum(probability**2)
     return jnp.where(squares > 0, 1 / squares, 0.0)
@@ -51,7 +51,7 @@ class Priorities:
     """Replay distribution P = (1 − ρ)·P_score + ρ·P_stale over the available slots.
 
     P_score ∝ rank^(−1/β), or ∝ score^(1/β) for scores that are never negative; P_stale ∝ generations
-    since a level was last drawn. Formed from logarithms: no score is too large.
+    since a level was last drawn. Weights are computed as logarithms, so no score is too large.
 
     Attributes:
         settings: priorities is the kind, temperature is β, staleness is ρ.
@@ -60,11 +60,11 @@ class Priorities:
     settings: ReplaySettings = ReplaySettings()
 
     def score_share(self, score: Float[Array, "C"], available: Bool[Array, "C"]) -> Float[Array, "C"]:
-        """P_score.
+        """Return P_score.
 
         Args:
-            score: [C], finite where available.
-            available: [C].
+            score: [C] scores, finite where available.
+            available: [C] bool, slots that may be drawn.
 
         Returns:
             [C], sums to 1 unless nothing is available.
@@ -76,11 +76,11 @@ class Priorities:
         return _normalised(log_weight, available)
 
     def stale_share(self, age: Int[Array, "C"], available: Bool[Array, "C"]) -> Float[Array, "C"]:
-        """P_stale.
+        """Return P_stale.
 
         Args:
-            age: [C], generations since the level was last drawn, ≥ 0.
-            available: [C].
+            age: [C] generations since the level was last drawn, ≥ 0.
+            available: [C] bool, slots that may be drawn.
 
         Returns:
             [C], sums to 1 unless nothing is available.
@@ -90,12 +90,12 @@ class Priorities:
     def shares(
         self, score: Float[Array, "C"], age: Int[Array, "C"], available: Bool[Array, "C"]
     ) -> tuple[Float[Array, "C"], Float[Array, "C"]]:
-        """The two parts of P.
+        """Return the two parts of P.
 
         Args:
-            score: [C], finite where available.
-            age: [C], generations since the level was last drawn, ≥ 0.
-            available: [C].
+            score: [C] scores, finite where available.
+            age: [C] generations since the level was last drawn, ≥ 0.
+            available: [C] bool, slots that may be drawn.
 
         Returns:
             (1 − ρ)·P_score and ρ·P_stale, [C] each.
@@ -106,16 +106,16 @@ class Priorities:
     def __call__(
         self, score: Float[Array, "C"], age: Int[Array, "C"], available: Bool[Array, "C"]
     ) -> Float[Array, "C"]:
-        """P.
+        """Return P.
 
         Args:
-            score: [C], finite where available.
-            age: [C], generations since the level was last drawn, ≥ 0.
-            available: [C], slots that may be drawn.
+            score: [C] scores, finite where available.
+            age: [C] generations since the level was last drawn, ≥ 0.
+            available: [C] bool, slots that may be drawn.
 
         Returns:
-            [C] in [0, 1], sums to 1 unless nothing is available. An available slot has a chance, however
-            small, so that a batch can always be filled.
+            [C] in [0, 1], sums to 1 unless nothing is available. Every available slot has a positive
+            probability, so that a batch can always be filled.
         """
         mixture = sum(self.shares(score, age, available))
         return jnp.where(available, jnp.maximum(mixture, LEAST_PROBABILITY), 0.0)

@@ -23,18 +23,18 @@ from ued.scores import Score
 from ued.settings import ReplaySettings
 
 Edit = Callable[[Key[Array, ""], PyTree], PyTree]
-"""A key and a level to a level that differs from it in a few details."""
+"""Function from a key and a level to a level that differs from it in a few details."""
 
 
 def num_replayed_places(num_places: int, share: float) -> int:
-    """Places of a batch for replayed levels: the share, rounded, but at least one for new levels.
+    """Return how many places of a batch hold replayed levels; at least one is left for new levels.
 
     Args:
-        num_places: n.
-        share: in [0, 1].
+        num_places: number of places n.
+        share: share of replayed levels, in [0, 1]; the number of places is rounded.
 
     Returns:
-        In 0..n - 1.
+        A number in 0..n - 1.
     """
     return min(round(share * num_places), num_places - 1)
 
@@ -43,18 +43,18 @@ def num_replayed_places(num_places: int, share: float) -> int:
 class PrioritizedLevelReplay:
     """A fixed number of new and of replayed levels each generation (Jiang et al. 2021, arXiv:2010.03934).
 
-    Replay starts once `min_filled` of the buffer is filled; until then the places of replayed levels
-    hold fresh ones, which train the rule but are stored only where their score can be had. Robust PLR
-    (arXiv:2110.02439) lets replayed levels alone train the rule. ACCEL (Parker-Holder et al. 2022,
-    arXiv:2203.01302) is robust PLR some of whose new levels are edits of those replayed.
+    Replay starts once `min_filled` of the buffer is filled. Until then, fresh levels take the places of
+    replayed ones; they train the rule unless `robust`, but are stored only if they can be scored. Robust
+    PLR (arXiv:2110.02439) trains the rule on replayed levels only. ACCEL (Parker-Holder et al. 2022,
+    arXiv:2203.01302) is robust PLR in which some new levels are edits of replayed ones.
 
-    Differs: the published methods toss a coin for a whole batch of new or of replayed levels.
+    Differs: the published methods flip a coin to decide whether a whole batch is new or replayed.
 
     Attributes:
-        score: ranks levels.
-        settings: buffer is the number of slots C, at least the levels of a batch.
-        robust: new levels are scored but do not train.
-        edit: a level's random edit, for ACCEL.
+        score: score that ranks levels.
+        settings: replay settings; buffer is the number of slots C, at least the number of levels in a batch.
+        robust: whether new levels are scored but do not train.
+        edit: random edit of a level, for ACCEL.
     """
 
     score: Score
@@ -68,7 +68,7 @@ class PrioritizedLevelReplay:
 
     @property
     def priorities(self) -> Priorities:
-        """Turns scores and staleness into probabilities."""
+        """Probabilities of replay, from scores and staleness."""
         return Priorities(self.settings)
 
     def num_measured(self, num_places: int) -> int:
@@ -78,10 +78,10 @@ class PrioritizedLevelReplay:
         return empty_buffer(example_level, self.settings.buffer)
 
     def probabilities(self, state: LevelBuffer) -> Float[Array, "C"]:
-        """Chance of each slot to be the next one drawn.
+        """Return each slot's probability of being drawn next.
 
         Args:
-            state: the buffer.
+            state: buffer of the curriculum.
 
         Returns:
             [C], 0 for slots that are empty, unscored or in use.
@@ -152,7 +152,7 @@ class PrioritizedLevelReplay:
     def _with_edits(
         self, key: Key[Array, ""], edit: Edit, new: PyTree, replayed: PyTree, identities: Array
     ) -> tuple[PyTree, Array]:
-        """New levels of which the first ones are edits of those replayed, as far as there are any."""
+        """Replace the first of the new levels by edits of replayed ones, as far as there are any."""
         num_new, num_replayed = jax.tree.leaves(new)[0].shape[0], identities.shape[0]
         num_edits = round(self.settings.edit_fraction * num_new)
         parent = jnp.arange(num_edits) % num_replayed

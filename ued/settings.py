@@ -1,4 +1,4 @@
-"""What a user sets of a curriculum that replays levels. Imports no JAX."""
+"""Settings of a curriculum that replays levels. Imports no JAX."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,23 +9,23 @@ class ReplaySettings:
     """Which levels are kept, and how they are replayed."""
 
     buffer: int = 4000
-    """Levels that the curriculum keeps."""
+    """Number of levels that the curriculum keeps."""
     replay_fraction: float = 0.5
     """Fraction of a generation's levels that is replayed."""
     min_filled: float = 0.5
     """Fraction of the buffer that must be filled before levels are replayed (not sfl)."""
     priorities: Literal["rank", "proportional"] = "rank"
-    """How a score becomes a chance of replay."""
+    """How scores become probabilities of replay."""
     temperature: float = 0.3
     """Temperature of the priorities; smaller values prefer the highest scores more."""
     staleness: float = 0.3
-    """Weight of the generations since the last replay in a level's chance of replay."""
+    """Weight of staleness, the generations since the last replay, in a level's probability of replay."""
     edit_fraction: float = 1.0
     """Fraction of accel's new levels that are edits of the replayed ones."""
     num_edits: int = 5
-    """Edits that turn a level into its child in accel."""
+    """Number of edits that turn a level into its child in accel."""
     sfl_period: int = 50
-    """Generations whose new levels form one pool of sfl."""
+    """Number of generations whose new levels form one pool of sfl."""
 
     def __post_init__(self) -> None:
         for name in ("buffer", "num_edits", "sfl_period"):

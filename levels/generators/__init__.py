@@ -1,1 +1,1 @@
-"""Distributions over levels, named worlds, mazes, and what wraps a generator."""
+"""Distributions over levels, named worlds, mazes, and wrappers around generators."""

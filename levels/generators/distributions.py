@@ -16,26 +16,26 @@ RESPAWN_PROB_RANGE = (0.001, 0.1)
 """Range of the log-uniform chance per step that a collected object comes back."""
 
 REWARD_RANGE = (-1.0, 1.0)
-"""Range of an object's uniform reward, of which the first slot's has the positive part only."""
+"""Range of an object's uniform reward; the object in the first slot has the positive part only."""
 
 
 def between(draw: Float[Array, "..."], low: int, high: int) -> Int[Array, "..."]:
-    """Uniform int32 in low..high, both included, from a draw uniform in [0, 1)."""
+    """Turn a draw uniform in [0, 1) into a uniform int32 in low..high, both included."""
     return jnp.minimum(low + (draw * (high - low + 1)).astype(jnp.int32), high)
 
 
 def log_uniform(draw: Float[Array, "..."], low: float, high: float) -> Float[Array, "..."]:
-    """Number in [low, high], low > 0, whose logarithm is uniform, from a draw uniform in [0, 1)."""
+    """Turn a draw uniform in [0, 1) into a log-uniform number in [low, high], low > 0."""
     return jnp.clip(low * (high / low) ** draw, low, high)
 
 
 def log_uniform_int(draw: Float[Array, "..."], low: int, high: int) -> Int[Array, "..."]:
-    """Log-uniform int32 in low..high, both included, from a draw uniform in [0, 1)."""
+    """Turn a draw uniform in [0, 1) into a log-uniform int32 in low..high, both included."""
     return jnp.minimum(log_uniform(draw, float(low), float(high + 1)).astype(jnp.int32), high)
 
 
 def uniform_reward(draw: Float[Array, "..."], slot: Int[Array, "..."]) -> Float[Array, "..."]:
-    """Reward of the object in a slot, uniform in REWARD_RANGE, from a draw uniform in [0, 1)."""
+    """Turn a draw uniform in [0, 1) into the reward of the object in a slot, uniform in REWARD_RANGE."""
     low, high = REWARD_RANGE
     return jnp.where(slot == 0, high * draw, low + (high - low) * draw)
 
@@ -48,20 +48,20 @@ class LevelDistribution:
     object are log-uniform. Rewards are uniform in [-1, 1], the first object's in [0, 1]. Walls are
     drawn over the largest grid, so a smaller level keeps only those that fall inside it.
 
-    A level always has room: of the walls that fall inside, those drawn last are dropped until
-    start and objects fit. Of the published distributions only `all` can come to that, with a chance
-    of 1e-9 per level.
+    A level always has room: if the start and the objects do not fit, the walls drawn last inside the
+    level are dropped until they do. Among the published distributions this can only happen in `all`,
+    with a chance of 1e-9 per level.
 
     Attributes:
-        min_side: fewest rows and columns, ≥ 1.
-        max_side: most rows and columns, H = W of the arrays.
-        num_walls: distinct wall cells drawn over max_side × max_side.
-        min_objects: fewest objects, ≥ 1.
-        max_objects: most objects, the slots M of the arrays.
-        min_steps: shortest episode limit, steps.
-        max_steps: longest episode limit, steps.
-        min_lifetime: shortest lifetime, updates.
-        max_lifetime: longest lifetime, updates.
+        min_side: smallest number of rows and columns, ≥ 1.
+        max_side: largest number of rows and columns, H = W of the arrays.
+        num_walls: number of distinct wall cells drawn over max_side × max_side.
+        min_objects: smallest number of objects, ≥ 1.
+        max_objects: largest number of objects, the slots M of the arrays.
+        min_steps: shortest episode limit in steps.
+        max_steps: longest episode limit in steps.
+        min_lifetime: shortest lifetime in updates.
+        max_lifetime: longest lifetime in updates.
 
     Raises:
         ValueError: a range is empty or starts below 1, or walls or objects do not fit.
@@ -100,16 +100,16 @@ class LevelDistribution:
         return TabularGrid(height=self.max_side, width=self.max_side, num_objects=self.max_objects)
 
     def sample(self, key: Key[Array, ""]) -> Level:
-        """One level, always valid.
+        """Draw one level, always valid.
 
         Args:
-            key: consumed.
+            key: random key, consumed.
 
         Returns:
             A Level with arrays of max_side × max_side cells and max_objects slots; object k has type k.
         """
         num_cells, num_slots = self.max_side**2, self.max_objects
-        # One draw for all: a level's compile time is mostly that of its random number calls.
+        # Draw all numbers in one call, because such calls make up most of a level's compile time.
         draws = jax.random.uniform(key, (num_cells + 3 * num_slots + 4,))
         cell_draws, object_draws, level_draws = jnp.split(draws, [num_cells, num_cells + 3 * num_slots])
         reward_draws, terminate_draws, respawn_draws = object_draws.reshape(3, num_slots)
@@ -138,7 +138,7 @@ class LevelDistribution:
     def _place(
         self, order: Int[Array, "S"], side: Int[Array, ""], num_objects: Int[Array, ""]
     ) -> tuple[Bool[Array, "H W"], Int[Array, ""], Int[Array, "M"]]:
-        """Walls, start and object cells from one random order of all S = H·W cells.
+        """Place walls, start and objects by one random order of all S = H·W cells.
 
         The first `num_walls` cells of the order are walls; the next cells inside the level are the
         start and the objects, so they are uniform over distinct free cells.
@@ -162,4 +162,4 @@ DISTRIBUTIONS: dict[str, LevelDistribution] = {
     "all": LevelDistribution(4, 10, 15, 1, 5, 20, 750, 250, 250),
 }
 """GROOVE's distributions by name. `all` is published with lifetimes of 250, of 1000 and of
-log-U[10, 250] updates: `dataclasses.replace(DISTRIBUTIONS["all"], min_lifetime=10)` is the last."""
+log-U[10, 250] updates; the last is `dataclasses.replace(DISTRIBUTIONS["all"], min_lifetime=10)`."""

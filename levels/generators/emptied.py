@@ -1,4 +1,4 @@
-"""A generator whose levels are emptied, for a curriculum that builds them up again by edits."""
+"""A generator that empties levels, for a curriculum that builds them up again by edits."""
 
 from dataclasses import dataclass, replace
 
@@ -14,12 +14,12 @@ from levels.world import World
 class Emptied:
     """A generator (levels.level_generator.LevelGenerator) of another's levels without inner walls and with one object.
 
-    ACCEL starts from empty levels (arXiv:2203.01302). The object that stays is the first
-    of positive reward, in GROOVE's random levels that of the first slot; where no reward is
-    positive it is the first object. All else is as drawn.
+    ACCEL starts from empty levels (arXiv:2203.01302). The object that stays is the first one with a
+    positive reward, which is the one in the first slot in GROOVE's random levels. If no reward is
+    positive, it is the first object. Everything else stays as drawn.
 
     Attributes:
-        generator: where the levels come from; they are grid levels with an object each.
+        generator: source of the levels, which are grid levels with at least one object.
     """
 
     generator: LevelGenerator
@@ -30,10 +30,10 @@ class Emptied:
         return self.generator.world
 
     def sample(self, key: Key[Array, ""]) -> Level:
-        """One level, valid where the wrapped generator's is.
+        """Draw one level, valid if the wrapped generator's is.
 
         Args:
-            key: consumed.
+            key: random key, consumed.
 
         Returns:
             The level that the wrapped generator draws from the key, emptied.
@@ -41,7 +41,7 @@ class Emptied:
         level: Level = self.generator.sample(key)
         height, width = level.walls.shape
         used = level.object_types != UNUSED
-        # The highest rank comes first in the slots; a positive object's is 2, any other's 1.
+        # The first slot of the highest rank stays; an object of positive reward has rank 2, any other 1.
         rank = used.astype(jnp.int32) + (used & (level.object_rewards > 0))
         stays = jnp.arange(used.size) == jnp.argmax(rank)
         return replace(

@@ -1,4 +1,4 @@
-"""The mazes of the UED literature, read from the optional package jaxued where it is installed."""
+"""The mazes of the UED literature, read from the optional package jaxued if it is installed."""
 
 import ast
 import importlib.util
@@ -14,19 +14,19 @@ TABLE = "prefabs"
 
 
 def literature_maze_names() -> tuple[str, ...]:
-    """Names of the literature's mazes, such as SixteenRooms or Labyrinth.
+    """Return the names of the literature's mazes, such as SixteenRooms or Labyrinth.
 
     Returns:
         The names in jaxued's own order.
 
     Raises:
-        ValueError: jaxued is not installed, or holds no such table.
+        ValueError: jaxued is not installed, or has no table of mazes.
     """
     return tuple(_prefabs())
 
 
 def literature_maze(name: str) -> MazeGenerator:
-    """The levels of a maze of the literature (JaxUED, arXiv:2403.13091).
+    """Build the generator of a maze from the literature (JaxUED, arXiv:2403.13091).
 
     Differs: the direction that the agent faces there has no meaning in a grid world and is
     dropped, and the goal is an object as in `small` rather than always worth 1.
@@ -35,7 +35,7 @@ def literature_maze(name: str) -> MazeGenerator:
         name: one of literature_maze_names().
 
     Returns:
-        Its generator, of 250 steps an episode and a lifetime of 2500 updates.
+        Its generator, with 250 steps per episode and a lifetime of 2500 updates.
 
     Raises:
         ValueError: jaxued is not installed, or has no maze of that name.
@@ -49,9 +49,9 @@ def literature_maze(name: str) -> MazeGenerator:
 
 
 def _prefabs() -> dict[str, str]:
-    """The maps by name, taken from jaxued's source.
+    """Read the maps by name from jaxued's source.
 
-    The source is parsed and never run: jaxued's own loader fails on current JAX, and finding a
+    The source is parsed but never run, because jaxued's own loader fails on current JAX, and finding a
     submodule the usual way would import the packages above it.
     """
     spec = importlib.util.find_spec(PACKAGE)
@@ -74,7 +74,7 @@ def _prefabs() -> dict[str, str]:
 
 
 def _text(node: ast.expr, texts: dict[str, str]) -> str:
-    """The text of a string, of the name of one, or of either stripped."""
+    """Return the text of a string literal, of a name assigned one, or of either one stripped."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "strip":
         return _text(node.func.value, texts).strip()
     if isinstance(node, ast.Name) and node.id in texts:

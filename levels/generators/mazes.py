@@ -1,4 +1,4 @@
-"""Eleven hand-kept 13×13 mazes for held-out evaluation, read from the files in maze_maps/."""
+"""Eleven fixed 13×13 mazes for held-out evaluation, read from the files in maze_maps/."""
 
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -28,24 +28,24 @@ MAZE_NAMES = (
     "comb_short",
     "comb_long",
 )
-"""Files of maze_maps/: rooms, labyrinths, mazes with one path between any two cells, dead ends."""
+"""Files in maze_maps/: rooms, labyrinths, mazes with one path between any two cells, dead ends."""
 
 
 @dataclass(frozen=True)
 class MazeGenerator:
     """Levels (levels.level_generator.LevelGenerator) of one maze, from its start to its goal.
 
-    The first object stands on the goal, with a reward in [0, 1]. Further objects, as many and of
-    the kinds that `objects` draws, stand on free cells drawn per level.
+    The first object stands on the goal, with a reward in [0, 1]. Further objects, with the number and
+    properties that `objects` draws, stand on free cells drawn for each level.
 
     Attributes:
         rows: the map: '#' wall, '.' free, one 'S' start, one 'G' goal.
-        objects: random levels whose objects' number, rewards and chances these levels take.
-        max_steps: steps after which an episode is cut, ≥ 1.
-        lifetime: updates, ≥ 1.
+        objects: distribution of levels from which the objects' number, rewards and chances are drawn.
+        max_steps: number of steps after which an episode is truncated, ≥ 1.
+        lifetime: lifetime in updates, ≥ 1.
 
     Raises:
-        ValueError: a malformed map, one without start or goal, or a count below 1.
+        ValueError: the map is malformed or lacks a start or goal, or a count is below 1.
     """
 
     rows: tuple[str, ...]
@@ -74,7 +74,7 @@ class MazeGenerator:
             key: random key.
 
         Returns:
-            A level that differs from others of the maze in its objects only.
+            A level that differs from others of the maze only in its objects.
         """
         object_key, place_key = jax.random.split(key)
         walls, places = read_map(self.rows, (START, GOAL), "MazeGenerator.rows")
@@ -97,7 +97,7 @@ class MazeGenerator:
 
 
 def maze_rows(name: str) -> tuple[str, ...]:
-    """The map of a maze.
+    """Read the map of a maze.
 
     Args:
         name: one of MAZE_NAMES.
@@ -106,7 +106,7 @@ def maze_rows(name: str) -> tuple[str, ...]:
         Its rows.
 
     Raises:
-        ValueError: unknown name.
+        ValueError: the name is unknown.
     """
     if name not in MAZE_NAMES:
         raise ValueError(f"unknown maze {name!r}; known: {', '.join(MAZE_NAMES)}")
@@ -115,15 +115,15 @@ def maze_rows(name: str) -> tuple[str, ...]:
 
 
 def maze(name: str) -> MazeGenerator:
-    """The levels of a maze.
+    """Build the generator of a maze.
 
     Args:
         name: one of MAZE_NAMES.
 
     Returns:
-        Its generator, of 250 steps an episode and a lifetime of 2500 updates.
+        Its generator, with 250 steps per episode and a lifetime of 2500 updates.
 
     Raises:
-        ValueError: unknown name, or a malformed file.
+        ValueError: the name is unknown, or the file is malformed.
     """
     return MazeGenerator(maze_rows(name))

@@ -19,10 +19,10 @@ class ObjectType:
     """Objects that behave alike.
 
     Attributes:
-        reward: paid on collection.
+        reward: reward on collection.
         terminate_prob: chance that collection ends the episode, 0..1.
-        respawn_prob: chance per step that a collected one comes back, 0..1.
-        count: how many there are, ≥ 1.
+        respawn_prob: chance per step that a collected object respawns, 0..1.
+        count: number of such objects, ≥ 1.
     """
 
     reward: float
@@ -40,18 +40,18 @@ class ObjectType:
 
 @dataclass(frozen=True)
 class NamedWorld:
-    """Levels (levels.level_generator.LevelGenerator) of fixed walls and object types, positions drawn.
+    """Levels (levels.level_generator.LevelGenerator) with fixed walls and object types but random positions.
 
     Attributes:
-        rows: the map, '#' for walls and '.' for free cells; all of one length.
+        rows: rows of the map, '#' for walls and '.' for free cells, all of the same length.
         types: the object types.
-        max_steps: steps after which an episode is cut, ≥ 1.
-        is_random: whether agent and objects are drawn again in every episode and observed as
+        max_steps: number of steps after which an episode is truncated, ≥ 1.
+        is_random: whether agent and objects are placed again in every episode and observed as
             planes, one per type; otherwise the level fixes them and the observation is an integer.
-        lifetime: updates, ≥ 1.
-        num_moves: 5 or 9, as in TabularGrid.
+        lifetime: lifetime in updates, ≥ 1.
+        num_moves: number of moves, 5 or 9, as in TabularGrid.
         auto_collect: whether moving onto an object collects it; False doubles the actions. LPG's
-            own action sets are 9 moves, and 9 moves without auto-collect (18).
+            own action sets are 9 moves, and 9 moves without auto-collect (18 actions).
     """
 
     rows: tuple[str, ...]
@@ -72,7 +72,7 @@ class NamedWorld:
 
     @property
     def num_objects(self) -> int:
-        """Objects of all types."""
+        """Number of objects of all types."""
         return sum(kind.count for kind in self.types)
 
     @property
@@ -88,7 +88,7 @@ class NamedWorld:
             key: random key.
 
         Returns:
-            A level whose start and objects stand on distinct free cells, drawn uniformly.
+            A level with the start and the objects on distinct free cells, drawn uniformly.
         """
         walls, _ = read_map(self.rows, (), "NamedWorld.rows")
         cells = draw_free_cells(key, jnp.asarray(walls), self.num_objects + 1)
@@ -110,11 +110,11 @@ class NamedWorld:
 
 
 def open_field(height: int, width: int) -> tuple[str, ...]:
-    """The map without walls of a size."""
+    """Return a map of the given size without walls."""
     return (FREE * width,) * height
 
 
-# The paper shows its two walled maps as small figures only; these two are redrawn after its
+# The paper shows its two walled maps only as small figures; these two are redrawn from its
 # description: a vertical wall with two gaps, and a vertical and a horizontal wall with two gaps each.
 VERTICAL_WALL = (
     "....#....",

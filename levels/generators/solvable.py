@@ -1,4 +1,4 @@
-"""How far a level's prize is, whether it is in reach, and the filter that keeps only levels where it is."""
+"""How far away a level's prize is, whether it is reachable, and a filter that keeps only levels where it is."""
 
 from dataclasses import dataclass
 
@@ -12,20 +12,20 @@ from levels.world import World
 
 
 def path_lengths(walls: Bool[Array, "H W"], start: Int[Array, ""]) -> Int[Array, "H W"]:
-    """Moves of the shortest path from the start to each cell, by breadth-first search in four directions.
+    """Return the length of the shortest path from the start to each cell, by breadth-first search in four directions.
 
     Args:
         walls: [H, W] bool.
         start: [] int, cell `row * W + column`.
 
     Returns:
-        [H, W] int32, 0 at the start and H·W where no path leads; H·W everywhere if the start is a wall.
+        [H, W] int32, moves: 0 at the start, H·W at unreachable cells; H·W everywhere if the start is a wall.
     """
     return _search(walls, start)[0]
 
 
 def _search(walls: Bool[Array, "H W"], start: Int[Array, ""]) -> tuple[Int[Array, "H W"], Bool[Array, "H W"]]:
-    """Path lengths, and which cells are reached; who needs no lengths pays for none."""
+    """Return path lengths and which cells are reached; under jit, unused lengths cost nothing."""
     cells = jnp.arange(walls.size).reshape(walls.shape)
 
     def spread(filled: Bool[Array, "H W"]) -> Bool[Array, "H W"]:
@@ -37,7 +37,7 @@ def _search(walls: Bool[Array, "H W"], start: Int[Array, ""]) -> tuple[Int[Array
         lengths, _, filled = state
         return lengths + ~filled, filled, spread(filled)
 
-    # A round reaches the cells one move further, so it stops after at most H·W rounds.
+    # Each round reaches the cells one move further, so the loop stops after at most H·W rounds.
     nothing = jnp.zeros_like(walls)
     first = (jnp.zeros(walls.shape, jnp.int32), nothing, (cells == start) & ~walls)
     lengths, _, filled = jax.lax.while_loop(lambda state: jnp.any(state[1] != state[2]), search, first)
@@ -45,31 +45,31 @@ def _search(walls: Bool[Array, "H W"], start: Int[Array, ""]) -> tuple[Int[Array
 
 
 def reachable(walls: Bool[Array, "H W"], start: Int[Array, ""]) -> Bool[Array, "H W"]:
-    """Cells that four-directional moves reach from the start.
+    """Find the cells that four-directional moves reach from the start.
 
     Args:
         walls: [H, W] bool.
         start: [] int, cell `row * W + column`.
 
     Returns:
-        [H, W] bool, with the start; empty where the start is a wall.
+        [H, W] bool, including the start; all False if the start is a wall.
     """
     return _search(walls, start)[1]
 
 
 def _prizes(level: Level) -> Bool[Array, "M"]:
-    """The slots of objects of positive reward."""
+    """Return which slots hold an object of positive reward."""
     return (level.object_types != UNUSED) & (level.object_rewards > 0)
 
 
 def moves_to_prize(level: Level) -> Int[Array, ""]:
-    """Moves of the shortest path from the start to an object of positive reward, in four directions.
+    """Return the length of the shortest path from the start to an object of positive reward, in four directions.
 
     Args:
         level: one level.
 
     Returns:
-        [] int32, H·W where none is in reach.
+        [] int32, moves; H·W if no such object is reachable.
     """
     out_of_reach = level.walls.size
     lengths = path_lengths(level.walls, level.start).ravel()[level.object_cells]
@@ -77,7 +77,7 @@ def moves_to_prize(level: Level) -> Int[Array, ""]:
 
 
 def is_solvable(level: Level) -> Bool[Array, ""]:
-    """Whether an object of positive reward is in reach of the start.
+    """Return whether an object of positive reward is reachable from the start.
 
     Args:
         level: one level.
@@ -90,12 +90,12 @@ def is_solvable(level: Level) -> Bool[Array, ""]:
 
 @dataclass(frozen=True)
 class Solvable:
-    """A generator (levels.level_generator.LevelGenerator) whose unsolvable levels are drawn again.
+    """A generator (levels.level_generator.LevelGenerator) that draws unsolvable levels again.
 
     Attributes:
-        generator: where the levels come from.
-        max_draws: draws after which the last level is given as it is, ≥ 1. Of GROOVE's random levels
-            at most 3.4% (`small`) are unsolvable, so the default is never reached with those.
+        generator: source of the levels.
+        max_draws: number of draws after which the last level is returned as it is, ≥ 1. At most 3.4%
+            (`small`) of GROOVE's random levels are unsolvable, so the default is never reached with those.
 
     Raises:
         ValueError: max_draws < 1.
@@ -114,10 +114,10 @@ class Solvable:
         return self.generator.world
 
     def sample(self, key: Key[Array, ""]) -> Level:
-        """One level with a positive object in reach.
+        """Draw one level with a reachable object of positive reward.
 
         Args:
-            key: consumed.
+            key: random key, consumed.
 
         Returns:
             The first solvable level of at most `max_draws`, else the last one drawn.

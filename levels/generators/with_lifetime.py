@@ -1,4 +1,4 @@
-"""A generator whose levels are lived on for another while."""
+"""A generator that gives another's levels a new lifetime."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +16,9 @@ class WithLifetime:
     """A generator (levels.level_generator.LevelGenerator) that replaces the lifetime of another's levels.
 
     Attributes:
-        generator: where the levels come from.
-        low: shortest lifetime, updates, ≥ 1.
-        high: longest lifetime, updates; lifetimes are log-uniform integers in low..high.
+        generator: source of the levels.
+        low: shortest lifetime in updates, ≥ 1.
+        high: longest lifetime in updates; lifetimes are log-uniform integers in low..high.
 
     Raises:
         ValueError: low < 1 or high < low.
@@ -37,7 +37,7 @@ class WithLifetime:
         return self.generator.world
 
     def sample(self, key: Key[Array, ""]) -> PyTree:
-        # The key goes on as it is, so that the same levels are drawn whatever their lifetime.
+        # The key is passed on unchanged, so that the same levels are drawn whatever their lifetime.
         level: Any = self.generator.sample(key)
         lifetime_key = jax.random.fold_in(key, 2**31)
         return level.replace(lifetime=log_uniform_int(jax.random.uniform(lifetime_key), self.low, self.high))

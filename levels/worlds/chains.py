@@ -14,14 +14,14 @@ from levels.lifetimes import updates_in
 from levels.world import GymnaxWorld
 
 NUM_RELEVANT_BITS = 2
-"""Observed bits that tell something: which of the two actions is right."""
+"""Observed bits that carry information: which of the two actions is right."""
 
 
 @struct.dataclass(kw_only=True)
 class ChainLevel(EnvParams):
     """One chain: the gymnax parameters of a DelayedChain."""
 
-    max_steps_in_episode: Int[Array, ""]  # [] int32, above length: a chain ends, it is never cut
+    max_steps_in_episode: Int[Array, ""]  # [] int32, above length, so a chain ends but is never truncated
     length: Int[Array, ""]  # [] int32, steps of an episode, 1..max_length
     lifetime: Int[Array, ""]  # [] int32, updates an agent trains on this chain
 
@@ -31,9 +31,9 @@ class ChainState(EnvState):
     """State of an episode."""
 
     time: Int[Array, ""]  # [] int32, steps taken
-    right_action: Int[Array, ""]  # [] int32, 0 or 1, the first action that will pay
+    right_action: Int[Array, ""]  # [] int32, 0 or 1, the first action that will pay off
     chose_right: Bool[Array, ""]  # [] bool, whether the first action was the right one
-    distractors: Bool[Array, "D"] | None  # [D] bool, observed bits that mean nothing; None where there are none
+    distractors: Bool[Array, "D"] | None  # [D] bool, meaningless observed bits; None if D = 0
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class DelayedChain(Environment[ChainState, ChainLevel]):
     In a noisy chain every step between the first and the last pays +1 or −1 at random, whatever
     the action.
 
-    Without distractors the observation is one integer: the right action (0 or 1) in the first
-    state, 1 + t after t steps; it tells the position, not what was chosen. With D distractors it is
-    2 + D bits: bit a is set in the first state if action a is right, both are 0 afterwards; the
-    other D are drawn at every step. Environments of equal fields are equal and hash alike.
+    Without distractors, the observation is one integer: the right action (0 or 1) in the first
+    state, 1 + t after t steps; it shows the position, not the choice. With D distractors, it is
+    2 + D bits: bit a is set in the first state if action a is right, and both are 0 afterwards; the
+    other D are drawn at every step. Environments with equal fields are equal and have the same hash.
 
     Attributes:
-        max_length: longest chain, ≥ 1.
+        max_length: length of the longest chain, ≥ 1.
         noisy: whether mid-chain steps pay random rewards.
-        num_distractors: meaningless bits D, ≥ 0.
+        num_distractors: number of meaningless bits D, ≥ 0.
     """
 
     max_length: int = 30
@@ -75,7 +75,7 @@ class DelayedChain(Environment[ChainState, ChainLevel]):
 
     @property
     def default_params(self) -> ChainLevel:
-        """The longest chain, for the lifetime of 1M steps."""
+        """The longest chain, with a lifetime of 1M steps."""
         return chain_level(jnp.int32(self.max_length), updates_in(1_000_000))
 
     def reset_env(self, key: Key[Array, ""], params: ChainLevel) -> tuple[Array, ChainState]:
@@ -139,16 +139,16 @@ class DelayedChain(Environment[ChainState, ChainLevel]):
         return spaces.Dict(parts)
 
     def _distractors(self, key: Key[Array, ""]) -> Bool[Array, "D"] | None:
-        # None rather than an empty array, at which XLA of jaxlib 0.11 crashes once a scan is spread over devices.
+        # None rather than an empty array, on which XLA of jaxlib 0.11 crashes once a scan is spread over devices.
         return jax.random.bernoulli(key, shape=(self.num_distractors,)) if self.num_distractors else None
 
 
 def chain_level(length: Int[Array, ""], lifetime: int) -> ChainLevel:
-    """The chain of a length.
+    """Build the chain of a given length.
 
     Args:
         length: [] int32, steps of an episode, ≥ 1.
-        lifetime: updates, ≥ 1.
+        lifetime: lifetime in updates, ≥ 1.
 
     Returns:
         A chain whose time limit lies one step beyond its end.
@@ -158,12 +158,12 @@ def chain_level(length: Int[Array, ""], lifetime: int) -> ChainLevel:
 
 @dataclass(frozen=True)
 class ChainGenerator:
-    """Chains (levels.level_generator.LevelGenerator) of one kind, their length drawn per lifetime.
+    """Chains (levels.level_generator.LevelGenerator) of one kind, with a length drawn per lifetime.
 
     Attributes:
-        chain: the environment; its max_length is the longest drawn.
-        min_length: the shortest drawn, 1..max_length.
-        lifetime: updates, ≥ 1.
+        chain: the environment; its max_length is the longest length drawn.
+        min_length: shortest length drawn, 1..max_length.
+        lifetime: lifetime in updates, ≥ 1.
     """
 
     chain: DelayedChain = DelayedChain()

@@ -19,7 +19,7 @@ GridWorldState = GridState | RandomGridState
 class GridWorld(Environment[Any, Any]):
     """A grid world behind gymnax 1.x's interface: spaces, auto-reset, wrappers, vmap over levels.
 
-    Two environments of equal grids are equal and hash alike, so neither recompiles the other's
+    Environments of equal grids are equal and have the same hash, so neither recompiles the other's
     programs.
     """
 
@@ -27,7 +27,7 @@ class GridWorld(Environment[Any, Any]):
         """Make the environment of a grid.
 
         Args:
-            grid: the world's fixed sizes and actions; a tabular 6×6 world with 3 objects by default.
+            grid: fixed sizes and actions of the world; a tabular 6×6 world with 3 objects by default.
         """
         self.grid = TabularGrid() if grid is None else grid
 

@@ -1,4 +1,4 @@
-"""Episodes of a Gymnasium environment on the host, so kept that stepping them is a function of its arguments."""
+"""Episodes of a Gymnasium environment on the host, kept so that stepping them is a function of its arguments."""
 
 import threading
 from collections import OrderedDict
@@ -9,36 +9,36 @@ from typing import Any
 import numpy as np
 
 ABANDONED_AFTER = 1000
-"""Callbacks after which an environment that was not stepped in is used for another episode, before one is made."""
+"""Number of callbacks without a step after which an environment is reused for another episode, not a new one made."""
 
 HISTORIES_PER_ENV = 32
-"""Episodes remembered for each environment that is kept: a worker may end one on every step of a rollout."""
+"""Episodes remembered per environment kept, because a worker may end one on every step of a rollout."""
 
 
 @dataclass
 class Episode:
-    """What rebuilds an episode: its start and what was done in it."""
+    """What it takes to rebuild an episode: its start and its actions."""
 
     start: int
     marks: list[int] = field(default_factory=list)  # mark of the state after each action
     actions: list[Any] = field(default_factory=list)
-    env: Any = None  # the environment that stands after the last action, if one still does
+    env: Any = None  # the environment in its state after the last action, if there still is one
     last_call: int = 0  # number of the last callback that stepped it
 
 
 class GymnasiumHost:
     """Environments of one kind and the episodes that are played in them.
 
-    A program on a device may go back: a loop over a batch goes on computing for the members that are
-    through, and drops what comes out. So an episode keeps its actions; stepped from an earlier state,
-    it is played again up to there. Thread-safe, and free of calls to JAX, which would wait for the
-    very thread that runs the callback.
+    A program on a device may go back in time: a loop over a batch keeps computing for members that are
+    finished and discards the results. An episode therefore keeps its actions; when it is stepped from
+    an earlier state, it is replayed up to there. Thread-safe, and free of calls to JAX, which would
+    wait for the very thread that runs the callback.
 
     Args:
-        make: makes an environment.
-        num_starts: seeds 0..num_starts − 1 that episodes start from.
-        max_envs: environments kept at most; beyond that the one unused for longest is taken over, and
-            the episode that it belonged to must be played again to go on.
+        make: function that makes an environment.
+        num_starts: number of seeds, 0..num_starts − 1, that episodes start from.
+        max_envs: largest number of environments kept; beyond that, the one unused for longest is
+            reused, and the episode that it belonged to must be replayed to go on.
     """
 
     def __init__(self, make: Callable[[], Any], num_starts: int, max_envs: int) -> None:
@@ -66,19 +66,19 @@ class GymnasiumHost:
         """Step several episodes.
 
         Args:
-            ids: of the episodes; unknown ones begin where the time is 0.
-            starts: their seeds.
+            ids: ids of the episodes; an unknown one begins if its time is 0.
+            starts: seeds of the episodes.
             times: steps taken so far.
-            marks: of the states to step from.
-            next_marks: of the states after it.
-            actions: as the environment takes them.
+            marks: marks of the states to step from.
+            next_marks: marks of the states after the step.
+            actions: actions as the environment takes them.
             lasts: whether the time limit ends the episode with this step.
 
         Returns:
-            For each episode the observation, reward, terminated, truncated.
+            The observation, reward, terminated and truncated of each episode.
 
         Raises:
-            RuntimeError: an episode is not known, or went on from an earlier state since.
+            RuntimeError: an episode is unknown, or has since continued from an earlier state.
         """
         with self._lock:
             self._num_calls += 1
@@ -109,22 +109,22 @@ class GymnasiumHost:
                 del self._episodes[oldest]
         if episode is None:
             raise RuntimeError(
-                f"an episode of a Gymnasium environment goes on after {time} steps, but is not known here: it was "
-                f"begun by another process, or more than {HISTORIES_PER_ENV * self._max_envs} others were played since"
+                f"an episode of a Gymnasium environment continues after {time} steps but is unknown here: it was begun "
+                f"by another process, or more than {HISTORIES_PER_ENV * self._max_envs} others have been played since"
             )
         if time > len(episode.actions) or (time > 0 and episode.marks[time - 1] != mark):
-            raise RuntimeError("two rollouts go on from one state amid an episode of a Gymnasium environment")
+            raise RuntimeError("two rollouts continue from the same state within an episode of a Gymnasium environment")
         self._episodes.move_to_end(name)
         return episode
 
     def _rebuild(self, name: tuple[int, int], episode: Episode, time: int) -> None:
-        """Bring an episode to where it was after its first `time` actions, and forget what came after."""
+        """Bring an episode back to where it was after its first `time` actions, and forget what came after."""
         if episode.env is None:
             episode.env = self._take()
             self._bound[name] = episode
         del episode.actions[time:], episode.marks[time:]
         episode.env.reset(seed=episode.start)
-        # What follows the start is the episode's own, else the pool of starts would be all there is to see.
+        # Each episode has its own randomness after the start; otherwise no more episodes than starts would differ.
         episode.env.unwrapped.np_random = np.random.default_rng(name)
         for action in episode.actions:
             episode.env.step(action)

@@ -24,7 +24,7 @@ class GymnasiumState:
     start: Int[Array, ""]  # [] int32, seed of its first observation
     time: Int[Array, ""]  # [] int32, steps taken
     episode: UInt[Array, "2"]  # [2] uint32, its name on the host; zeros before the first step
-    mark: UInt[Array, ""]  # [] uint32, of this state among all states after as many steps
+    mark: UInt[Array, ""]  # [] uint32, identifies this state among all states after as many steps
     observation: Array  # what the agent sees
 
 
@@ -33,33 +33,34 @@ class GymnasiumNoise:
     """Random numbers of one step."""
 
     start: Int[Array, ""]  # [] int32, seed of the next episode, 0..num_starts − 1
-    words: UInt[Array, "2"]  # [2] uint32, name of the episode if it begins with this step; the first marks the state
+    words: UInt[Array, "2"]  # [2] uint32, name of an episode that begins with this step; the first word marks the state
 
 
 class GymnasiumWorld:
     """An environment of Gymnasium (levels.world.World), run on the host in one callback for a whole batch.
 
-    A rollout computes a reset on every step of every worker. To keep that cheap an episode starts from
-    one of `num_starts` first observations, those of the seeds 0..num_starts − 1, computed once; after
-    the start the environment draws from `np_random` seeded by the episode's own random name, so that
-    episodes of one start differ. (An environment that draws from elsewhere repeats itself.)
+    A rollout computes a reset on every step of every worker. To keep that cheap, an episode starts from
+    one of `num_starts` first observations, those of the seeds 0..num_starts − 1, computed once. After
+    the start, the environment draws from an `np_random` seeded by the episode's own random name, so that
+    episodes with the same start differ. (An environment that draws from elsewhere repeats itself.)
 
-    Observations are a Box, as float32 in its own shape and range, or Discrete, as an integer from 0.
-    Actions are Discrete, counted from 0, or a Box, to whose bounds -1..1 is rescaled. Time limits are the
-    level's, not a wrapper's.
+    Observations are a Box, given as float32 in its own shape and range, or Discrete, given as an integer
+    from 0. Actions are Discrete, counted from 0, or a Box, rescaled from -1..1 to its bounds. The time
+    limit is the level's, not a wrapper's.
 
-    A state can be stepped again later, and any number of times, as long as what is stepped are not two
-    futures of one state in turns. It cannot be stepped in another process than the one that began its
-    episode: what goes on after a stop begins new episodes.
+    A state can be stepped again later, any number of times, but two futures of one state cannot be
+    stepped in turns. A state can only be stepped in the process that began its episode, so a program
+    that resumes after a stop must begin new episodes.
 
     Args:
-        env_id: registered with Gymnasium, such as "CartPole-v1".
-        num_starts: first observations S, ≥ 1.
-        max_envs: environments kept on the host at most, ≥ 1; more workers than that are correct but slow.
-        **options: for `gymnasium.make`.
+        env_id: id registered with Gymnasium, such as "CartPole-v1".
+        num_starts: number of first observations S, ≥ 1.
+        max_envs: largest number of environments kept on the host, ≥ 1; more workers than that are correct
+            but slow.
+        **options: options for `gymnasium.make`.
 
     Raises:
-        ValueError: unknown environment, one that cannot be made, or spaces that are none of these.
+        ValueError: the environment is unknown or cannot be made, or its spaces are none of these.
     """
 
     def __init__(self, env_id: str, num_starts: int = 256, max_envs: int = 4096, **options: Any) -> None:
@@ -130,7 +131,7 @@ class GymnasiumWorld:
     ) -> tuple[GymnasiumState, Float[Array, ""], Bool[Array, ""], Bool[Array, ""]]:
         if self.continuous_actions:
             action = rescale(action, self._actions.low, self._actions.high, self._actions.shape)
-        # Named by its first step, not by its reset: batch members that share a start part here.
+        # An episode is named by its first step, not by its reset, because batch members that share a start part here.
         episode = jnp.where(state.time == 0, noise.words, state.episode)
         mark, time = noise.words[0], state.time + 1
         observation, reward, terminated, truncated = self._call(
@@ -146,7 +147,7 @@ class GymnasiumWorld:
     def _step_on_host(
         self, episode: Any, start: Any, time: Any, mark: Any, next_mark: Any, action: Any, last: Any
     ) -> Any:
-        """The callback: arrays with a leading batch axis."""
+        """Step a batch on the host, as a callback: all arrays have a leading batch axis."""
         names = [tuple(name) for name in np.asarray(episode).tolist()]
         starts, times, marks, next_marks, lasts = (np.asarray(x).tolist() for x in (start, time, mark, next_mark, last))
         if self.continuous_actions:
@@ -169,18 +170,18 @@ class GymnasiumWorld:
 
 
 def environment(name: str) -> tuple[GymnasiumWorld, TimeLimit]:
-    """An environment of Gymnasium and its registered time limit.
+    """Make an environment of Gymnasium with its registered time limit.
 
     Args:
-        name: registered with Gymnasium, such as "CartPole-v1".
+        name: id registered with Gymnasium, such as "CartPole-v1".
 
     Returns:
         The world and its level.
 
     Raises:
-        ValueError: unknown environment, one that cannot be made, or spaces that no agent here can use.
+        ValueError: the environment is unknown or cannot be made, or no agent here can use its spaces.
     """
-    if ":" not in name:  # else the module that registers it comes first
+    if ":" not in name:  # otherwise the name starts with the module that registers it
         require_known("gymnasium", name, gymnasium.registry)
     world = GymnasiumWorld(name)
     return world, time_limit(gymnasium.spec(name).max_episode_steps or NO_LIMIT)

@@ -1,4 +1,4 @@
-"""Calls from a program to the host for a whole batch, in pieces that cannot block it."""
+"""Calls from a program to the host for a whole batch, in pieces too small to block it."""
 
 import math
 from collections.abc import Callable
@@ -10,23 +10,23 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array, PyTree
 
 MAX_BYTES = 2**16
-"""Largest argument of one call. Above 100 kB JAX copies it on a thread of its pool, and where every device waits
-in a callback, as two do on two cores, no thread is left to do it."""
+"""Largest argument of one call. Above 100 kB, JAX copies it on a thread of its pool, and when every device waits
+in a callback, as two do on two cores, no thread is left to do so."""
 
 
 def host_callback(function: Callable[..., PyTree], results: PyTree) -> Callable[..., PyTree]:
-    """A function of the host as one that can be jitted and, at any depth, batched.
+    """Turn a function of the host into one that can be jitted and batched at any depth.
 
-    However deep the batch axes are nested, the host sees one axis [M], and all of a batch at once unless
+    However deeply batch axes are nested, the host sees one axis [M], and the whole batch at once unless
     it is cut into pieces of MAX_BYTES.
 
     Args:
-        function: of the host; a pure function of arrays with a leading axis [M] to arrays with that
-            axis. It must not call JAX.
-        results: for each result of one batch member its `jax.ShapeDtypeStruct`.
+        function: pure function on the host, from arrays with a leading axis [M] to arrays with that
+            axis; it must not call JAX.
+        results: `jax.ShapeDtypeStruct` of each result of one batch member.
 
     Returns:
-        The function of one batch member's arrays.
+        A function of one batch member's arrays.
     """
 
     def in_pieces(*arrays: Array) -> PyTree:

@@ -1,4 +1,4 @@
-"""The LPG grid world (arXiv:2007.08794, appendix) whose layout is drawn in every episode: observed as planes."""
+"""The LPG grid world (arXiv:2007.08794, appendix) with a layout drawn in every episode, observed as planes."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from levels.level import UNUSED, Level
 from levels.worlds.tabular_grid import TabularGrid
 
 NOWHERE = 2**30
-"""Rank of an object that is away: above every free cell's rank."""
+"""Rank of an absent object, above every free cell's rank."""
 
 
 @struct.dataclass
@@ -21,7 +21,7 @@ class RandomGridState:
 
     time: Int[Array, ""]  # [] int32, steps taken
     agent_rank: Int[Array, ""]  # [] int32
-    object_ranks: Int[Array, "M"]  # [M] int32, NOWHERE while away
+    object_ranks: Int[Array, "M"]  # [M] int32, NOWHERE while absent
     terminated: Bool[Array, ""]  # [] bool, a collected object ended the episode
 
 
@@ -52,12 +52,12 @@ class RandomGridNoise:
 
 
 def free_rank(draw: Float[Array, ""], taken: Int[Array, "K"], num_free: Int[Array, ""]) -> Int[Array, ""]:
-    """Uniform rank among the free cells that nobody has taken.
+    """Turn a draw into a uniform rank among the free cells that are not taken.
 
     Args:
-        draw: uniform in [0, 1).
-        taken: ranks in use, distinct; NOWHERE takes nothing.
-        num_free: number of free cells, above the number taken.
+        draw: number uniform in [0, 1).
+        taken: [K] distinct ranks in use; NOWHERE takes nothing.
+        num_free: number of free cells, greater than the number taken.
 
     Returns:
         [] int32, a rank in 0..num_free - 1 that is not in `taken`.
@@ -71,15 +71,15 @@ def free_rank(draw: Float[Array, ""], taken: Int[Array, "K"], num_free: Int[Arra
 
 @dataclass(frozen=True)
 class RandomGrid:
-    """Grid world (levels.world.World) that draws agent and objects again in every episode.
+    """Grid world (levels.world.World) that places agent and objects again in every episode.
 
-    An object that comes back does so on a free cell that holds neither agent nor object. The
-    observation is binary planes [types + 2, H, W]: one per object type, the agent's, the walls'.
+    An object respawns on a free cell that holds neither the agent nor an object. The observation is
+    binary planes [types + 2, H, W]: one per object type, one for the agent and one for the walls.
     A level must have more free cells than objects.
 
     Attributes:
         grid: array size, slots, moves and collection, as for the tabular world.
-        num_types: planes of object types, ≥ 1.
+        num_types: number of object types, one plane each, ≥ 1.
     """
 
     grid: TabularGrid = TabularGrid()
@@ -127,7 +127,7 @@ class RandomGrid:
     def noise(self, key: Key[Array, ""], plan: RandomGridPlan, shape: tuple[int, ...]) -> RandomGridNoise:
         del plan
         num_objects = self.grid.num_objects
-        # Drawn flat, the same numbers compile several times faster than in their shape.
+        # The same numbers compile several times faster if they are drawn flat.
         draws = jax.random.uniform(key, (math.prod(shape) * (3 * num_objects + 2),)).reshape(*shape, -1)
         respawn, respawn_place, reset_place, terminate = jnp.split(
             draws, [num_objects, 2 * num_objects, 3 * num_objects + 1], axis=-1

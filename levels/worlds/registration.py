@@ -10,10 +10,10 @@ from levels.worlds.tabular_grid import TabularGrid
 
 
 def make_grid_world(**grid: Any) -> GridWorld:
-    """A grid world of fixed layouts.
+    """Make a grid world of fixed layouts.
 
     Args:
-        **grid: fields of TabularGrid; absent ones keep their defaults.
+        **grid: fields of TabularGrid; omitted ones keep their defaults.
 
     Returns:
         The gymnax environment.
@@ -22,11 +22,11 @@ def make_grid_world(**grid: Any) -> GridWorld:
 
 
 def make_random_grid_world(num_types: int = 3, **grid: Any) -> GridWorld:
-    """A grid world whose layout is drawn again in every episode.
+    """Make a grid world whose layout is drawn again in every episode.
 
     Args:
-        num_types: planes of object types, ≥ 1.
-        **grid: fields of TabularGrid; absent ones keep their defaults.
+        num_types: number of object types, one plane each, ≥ 1.
+        **grid: fields of TabularGrid; omitted ones keep their defaults.
 
     Returns:
         The gymnax environment.
@@ -35,7 +35,7 @@ def make_random_grid_world(num_types: int = 3, **grid: Any) -> GridWorld:
 
 
 FACTORIES = {"GridWorld-groove": make_grid_world, "RandomGridWorld-groove": make_random_grid_world}
-"""Environment id -> factory taking the grid's fields."""
+"""Factory of each environment id, which takes the grid's fields."""
 
 
 def register() -> None:

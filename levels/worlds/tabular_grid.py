@@ -1,4 +1,4 @@
-"""The LPG grid world (arXiv:2007.08794, appendix) whose layout the level fixes: integer observations."""
+"""The LPG grid world (arXiv:2007.08794, appendix) with a layout fixed by the level and integer observations."""
 
 import math
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ class GridPlan:
     """Tables of one level (S = H·W cells, A actions)."""
 
     next_cell: Int[Array, "S A"]  # [S, A] int32, where the action leads
-    target_cell: Int[Array, "S A"]  # [S, A] int32, whose object the action collects, S = none
+    target_cell: Int[Array, "S A"]  # [S, A] int32, cell that the action collects from, S = none
     bit: Int[Array, "S+1"]  # [S + 1] int32, bit of the object on a cell, 0 = none
     reward: Float[Array, "S+1"]  # [S + 1] float32, reward of the object on a cell
-    terminate_prob: Float[Array, "S+1"]  # [S + 1] float32, its chance to end the episode
+    terminate_prob: Float[Array, "S+1"]  # [S + 1] float32, chance that collecting it ends the episode
     start: Int[Array, ""]  # [] int32
     all_present: Int[Array, ""]  # [] int32, bits of all objects
     respawn_probs: Float[Array, "M"]  # [M] float32
@@ -43,8 +43,8 @@ class GridPlan:
 class GridNoise:
     """Random numbers of one step."""
 
-    respawn: Int[Array, ""]  # [] int32, bits of the objects that come back if they are away
-    terminate: Float[Array, ""]  # [] float32 in [0, 1), compared with the chance to end
+    respawn: Int[Array, ""]  # [] int32, bits of the objects that respawn if they are absent
+    terminate: Float[Array, ""]  # [] float32 in [0, 1), compared with the chance that the episode ends
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,16 @@ class TabularGrid:
     """Grid world (levels.world.World) whose layout is fixed by the level, observed as one integer.
 
     The observation is `position + cells × bitmask(objects present)`, without a time feature. Moving
-    into a wall or the border leaves the agent where it is. An object collected in a step may come
-    back from the next step on. Reaching the time limit is a truncation, not a termination.
+    into a wall or the border leaves the agent where it is. An object collected in a step may respawn
+    from the next step on. Reaching the time limit is a truncation, not a termination.
 
     Attributes:
         height: rows H of the array, ≥ 1.
         width: columns W of the array, ≥ 1.
-        num_objects: object slots M, 0..20.
-        num_moves: 5 (stay and four moves) or 9 (with diagonals).
-        auto_collect: moving onto an object collects it; otherwise as many further actions
-            collect from the cell that the move of the same number points to.
+        num_objects: number of object slots M, 0..20.
+        num_moves: number of moves, 5 (stay and four directions) or 9 (with diagonals).
+        auto_collect: whether moving onto an object collects it; otherwise each move has a second
+            action, which collects from the cell that the move points to.
     """
 
     height: int = 6
@@ -80,7 +80,7 @@ class TabularGrid:
 
     @property
     def num_cells(self) -> int:
-        """Cells of the array, S = H·W."""
+        """Number of cells in the array, S = H·W."""
         return self.height * self.width
 
     @property
@@ -121,7 +121,7 @@ class TabularGrid:
         )
 
     def motion(self, walls: Bool[Array, "H W"]) -> tuple[Int[Array, "S A"], Int[Array, "S A"]]:
-        """Where each action leads and whose object it collects.
+        """Find where each action leads and from which cell it collects.
 
         Args:
             walls: [H, W] bool.
@@ -145,7 +145,7 @@ class TabularGrid:
         return jnp.concatenate([moved, stayed], 1), jnp.concatenate([nothing, reached], 1)
 
     def noise(self, key: Key[Array, ""], plan: GridPlan, shape: tuple[int, ...]) -> GridNoise:
-        # Drawn flat, the same numbers compile several times faster than in their shape.
+        # The same numbers compile several times faster if they are drawn flat.
         draws = jax.random.uniform(key, ((self.num_objects + 1) * math.prod(shape),)).reshape(-1, *shape)
         respawn = jnp.zeros(shape, jnp.int32)
         for m in range(self.num_objects):

@@ -25,7 +25,7 @@ def test_draw_map_inverts_read_map():
         ([], r"here, line 4: map must have at least one row and one column, got none"),
         ([""], r"here, line 4: map must have at least one row"),
         (["...", ".."], r"here, line 5: map row must have 3 characters like the first, got 2"),
-        (["..x"], r"here, line 4: map has 'x', allowed are # \. S"),
+        (["..x"], r"here, line 4: map has 'x'; allowed are # \. S"),
         (["S..", ".S."], r"here, line 5: map has 'S' a second time"),
     ],
 )

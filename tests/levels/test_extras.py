@@ -1,4 +1,4 @@
-"""What a message says of an optional library that is missing."""
+"""What a message says about a missing optional library."""
 
 import re
 import sys

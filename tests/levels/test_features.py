@@ -1,4 +1,4 @@
-"""The numbers of a level: by hand, and against a restatement in plain Python."""
+"""The features of a level: by hand, and against a restatement in plain Python."""
 
 import functools
 from collections import deque
@@ -15,11 +15,11 @@ from levels.generators.distributions import DISTRIBUTIONS, LevelDistribution
 from levels.level import Level
 
 WALLED = LevelDistribution(3, 6, 16, 1, 3, 5, 50)
-"""Many walls: long paths, and about a third of the levels have no prize in reach."""
+"""Many walls, so paths are long, and about a third of the levels have no prize within reach."""
 
 
 def by_hand(rows, objects, start, size=(4, 5)):
-    """A level of a map; objects are (cell in the array, reward), None for an unused slot."""
+    """Build a level from a map; objects are (cell in the array, reward), None for an unused slot."""
     walls = np.ones(size, bool)
     walls[: len(rows), : len(rows[0])] = [[sign == "#" for sign in row] for row in rows]
     cells, rewards = zip(*[(0, 0.0) if entry is None else entry for entry in objects], strict=True)
@@ -50,7 +50,7 @@ def test_features_by_hand():
     assert all(value.dtype == jnp.float32 and value.shape == () for value in found.values())
     np.testing.assert_allclose(found["side"], np.sqrt(12), rtol=1e-6)
     assert (found["walls"], found["objects"], found["horizon"]) == (3, 2, 17)
-    # From the top left down, three to the right, down.
+    # From the top left: down, three to the right, down.
     assert found["path_length"] == 5
 
 
@@ -84,7 +84,7 @@ def sampler(generator):
 
 
 def restated(level, k):
-    """The features of the k-th of many levels, in plain Python."""
+    """Compute the features of the k-th of many levels in plain Python."""
     height, width = int(level.height[k]), int(level.width[k])
     walls = level.walls[k]
     prizes = level.object_cells[k][(level.object_types[k] >= 0) & (level.object_rewards[k] > 0)].tolist()

@@ -1,4 +1,4 @@
-"""Level files: exact round trips, and errors that say where."""
+"""Level files: exact round trips, and errors that name the line."""
 
 import dataclasses
 
@@ -69,7 +69,7 @@ def level_arrays(draw):
 
 
 def assert_same(level, other):
-    """Equal bit for bit, field by field."""
+    """Assert that two levels are equal bit for bit, field by field."""
     for field in dataclasses.fields(Level):
         a, b = np.asarray(getattr(level, field.name)), np.asarray(getattr(other, field.name))
         assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()), field.name
@@ -118,11 +118,11 @@ def test_saved_file_is_readable(path):
     save_level(path, load_level(path, height=3))
     text = path.read_text()
     assert text[text.index("max_steps") :] == (
-        "max_steps = 100  # steps after which an episode is cut\n"
+        "max_steps = 100  # steps after which an episode is truncated\n"
         "lifetime = 250  # updates that an agent trains for\n"
-        "array_height = 3  # the array that the map lies in, at its top left\n"
+        "array_height = 3  # size of the array; the map lies in its top left corner\n"
         "array_width = 3\n"
-        "num_slots = 3  # objects that the array has room for\n"
+        "num_slots = 3  # number of objects that the level has room for\n"
         'map = """\nS.#\n.c.\n"""\n\n'
         '[[objects]]\nsymbol = "c"\ntype = 0\nreward = -0.25\nterminate_prob = 1.0\nrespawn_prob = 0.3\n'
     )
@@ -158,7 +158,7 @@ def test_load_level_defaults_to_the_maps_size_and_last_letter(path):
         ("num_slots = 3", "num_slots = 2", r"line 10: objects\[0\].symbol needs more than 2 slots, got 'c'$"),
         ("num_slots = 3", "array_width = 2", r"line 4: map of 2×3 must fit the array's 2×2$"),
         ("S.#\n", "S.\n", r"line 6: map row must have 2 characters like the first, got 3$"),
-        ("S.#\n", "S?#\n", r"line 5: map has '\?', allowed are"),
+        ("S.#\n", "S?#\n", r"line 5: map has '\?'; allowed are"),
         ("S.#\n", "SS#\n", r"line 5: map has 'S' a second time"),
         ("S.#\n", "..#\n", r"line 4: map must have a start 'S', got none$"),
         ("S.#\n", "S.a\n", r"line 4: map has 'a', which no \[\[objects\]\] table describes$"),
@@ -198,7 +198,7 @@ def test_malformed_file_is_refused_naming_line_and_field(path, old, new, message
     assert "\n" not in str(error.value)
 
 
-def test_file_that_is_no_text_is_refused(path):
+def test_file_that_is_not_text_is_refused(path):
     path.write_bytes(b"max_steps = \xff")
     with pytest.raises(ValueError, match="level.toml: must be UTF-8 text, got byte 255 at 12"):
         load_level(path)
@@ -223,7 +223,7 @@ def test_file_that_is_no_text_is_refused(path):
         ),
         ({"object_types": np.int32([-1, -1, -2])}, "level.object_types must be >= -1, got -2"),
         ({"object_types": np.full(27, -1)}, "level.object_types must have at most 26 slots, got 27"),
-        ({"walls": np.zeros((5, 2, 3), bool)}, r"level.walls must be one level's, \[H, W\], got shape \(5, 2, 3\)"),
+        ({"walls": np.zeros((5, 2, 3), bool)}, r"level.walls must have two axes \[H, W\], got shape \(5, 2, 3\)"),
     ],
 )
 def test_invalid_level_is_not_saved(path, changes, message):

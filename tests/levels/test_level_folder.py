@@ -1,4 +1,4 @@
-"""A folder of level files as a source of levels: each of them, as often as any other, or one line why not."""
+"""A folder of level files as a source of levels: each is drawn equally often, and errors take one line."""
 
 import jax
 import numpy as np
@@ -32,7 +32,7 @@ respawn_prob = 0
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a level file of a name and give its folder back."""
+    """Write a level file with the given name and return its folder."""
 
     def write(name, **numbers):
         defaults = {"steps": 10, "slots": 2, "map": "Sa.#", "symbol": "a", "kind": 0}
@@ -50,12 +50,12 @@ def test_folder_is_drawn_from_uniformly(write):
     np.testing.assert_array_equal(levels.levels.max_steps_in_episode, [10, 11, 12])
     drawn = jax.jit(jax.vmap(levels.sample))(jax.random.split(jax.random.key(0), 3000))
     share = np.bincount(drawn.max_steps_in_episode - 10) / 3000
-    # Five standard deviations, with the seed fixed.
+    # The margin is five standard deviations; the seed is fixed.
     assert share.shape == (3,) and np.all(np.abs(share - 1 / 3) < 5 * np.sqrt(2 / 9 / 3000))
     assert levels.world is WORLD
 
 
-def test_small_and_large_levels_stand_in_arrays_of_the_worlds_shape(write):
+def test_small_and_large_levels_have_arrays_of_the_worlds_shape(write):
     write("a.toml")
     folder = write("b.toml", map="S...\\n....\\n...b".replace("\\n", "\n"), symbol="b", kind=1)
     levels = level_folder(folder, WORLD).levels

@@ -1,4 +1,4 @@
-"""Environments of other libraries: refusals, and for every library that is here one environment played."""
+"""Environments of other libraries: refusals, and one environment played for every installed library."""
 
 import importlib.util
 import subprocess
@@ -32,7 +32,7 @@ SMALL = {
 """One environment of each library."""
 
 SLOW = {"craftax", "brax"}
-"""Libraries that compile for longer than ten seconds."""
+"""Libraries that take longer than ten seconds to compile."""
 
 
 @struct.dataclass
@@ -66,7 +66,7 @@ def played(world, num_steps=NUM_STEPS):
 
 
 def walked(key, world, plan, states, num_steps):
-    """A rollout as `collect` makes it, with vectors as actions: some of them out of range."""
+    """Collect a rollout like `collect`, with vectors as actions, some of them out of range."""
     noise = world.noise(key, plan, (num_steps, NUM_WORKERS))
     actions = 2 * jax.random.normal(key, (num_steps, NUM_WORKERS, world.num_actions))
     observe = jax.vmap(world.observe, (None, 0))
@@ -105,7 +105,7 @@ def test_library_environment_is_played(library):
 
 
 def restarts_by_its_limit(rollout, limit):
-    """Every episode has ended by the limit; only one as long as the limit is truncated; observations go on within."""
+    """Assert that episodes are truncated exactly at the limit and that observations go on within episodes."""
     done = rollout.terminated | rollout.truncated
     for worker in range(NUM_WORKERS):
         time = 0
@@ -119,7 +119,7 @@ def restarts_by_its_limit(rollout, limit):
     assert done.sum(axis=0).min() >= NUM_STEPS // limit
 
 
-def test_pgx_plays_the_others_at_random_until_it_is_the_agents_turn():
+def test_pgx_moves_the_others_at_random_until_it_is_the_agents_turn():
     installed("pgx")
     world, level = library_environment("pgx:tic_tac_toe")
     assert level.max_steps_in_episode == NO_LIMIT
@@ -128,7 +128,7 @@ def test_pgx_plays_the_others_at_random_until_it_is_the_agents_turn():
     assert {-1.0, 1.0} <= set(rollout.reward[rollout.terminated].tolist()) <= {-1.0, 0.0, 1.0}
     mine, theirs = rollout.observation[..., 0].sum((2, 3)), rollout.observation[..., 1].sum((2, 3))
     assert set((theirs - mine).ravel().tolist()) == {0.0, 1.0}
-    # An illegal move, onto a cell that is taken, ends the game with −1.
+    # An illegal move, onto an occupied cell, ends the game with −1.
     taken = rollout.observation.any(-1).reshape(400, NUM_WORKERS, 9)
     illegal = np.take_along_axis(taken, rollout.action[..., None], -1)[..., 0]
     assert illegal.any() and rollout.terminated[illegal].all() and (rollout.reward[illegal] == -1).all()
@@ -136,7 +136,7 @@ def test_pgx_plays_the_others_at_random_until_it_is_the_agents_turn():
 
 @struct.dataclass
 class LostAtOnce:
-    """State of a game that the other player wins with the first move."""
+    """Return the state of a game that the other player wins with the first move."""
 
     current_player: jax.Array
     legal_action_mask: jax.Array
@@ -184,7 +184,7 @@ def test_jumanji_counts_the_parts_of_an_action_with_the_last_one_fastest():
     "name, steps",
     [("jumanji:Maze-v0", 100), ("xminigrid:MiniGrid-DoorKey-5x5", 250), ("navix:Navix-DoorKey-5x5-v0", 100)],
 )
-def test_library_environment_calls_the_librarys_own_time_limit_a_truncation(name, steps):
+def test_library_environment_reports_the_librarys_own_time_limit_as_a_truncation(name, steps):
     installed(name.partition(":")[0])
     world, level = library_environment(name)
     rollout = jax.tree.map(np.asarray, played(world, steps)(jax.random.key(1), level)[2])
@@ -206,7 +206,7 @@ def test_library_environment_lists_what_a_library_has(library):
     "name, message",
     [
         ("atari:Pong", "^unknown library 'atari'; known: pgx, xminigrid, navix, jumanji, craftax, brax, gymnasium$"),
-        ("ant", "^an environment is named library:environment, as in brax:ant, got 'ant'$"),
+        ("ant", "^the name of an environment must be library:environment, such as brax:ant, got 'ant'$"),
     ],
 )
 def test_library_environment_refuses_an_unknown_library(name, message):
@@ -223,11 +223,11 @@ def test_library_environment_says_how_to_install_what_is_missing(monkeypatch):
         library_environment("brax:ant")
 
 
-def test_library_environment_says_why_a_library_does_not_import(monkeypatch, tmp_path):
+def test_library_environment_says_why_a_library_cannot_be_imported(monkeypatch, tmp_path):
     (tmp_path / "broken_library.py").write_text("import no_such_part")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(LIBRARIES, "brax", Library("levels.worlds.adapters.brax", "broken_library", "brax"))
-    with pytest.raises(ValueError, match="^brax:ant needs broken_library, which does not import: No module named"):
+    with pytest.raises(ValueError, match="^brax:ant needs broken_library, which cannot be imported: No module named"):
         library_environment("brax:ant")
 
 

@@ -1,4 +1,4 @@
-"""What the adapters share, on a countdown in place of a library."""
+"""What the adapters share, tested on a countdown in place of a library."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from levels.worlds.adapters.library_world import LibraryWorld, planes, require_k
 
 
 class Countdown(LibraryWorld):
-    """Starts at 3, goes down by the action and terminates at 0 or below; observed as an integer."""
+    """Starts at 3, decreases by the action and terminates at 0 or below; observed as an integer."""
 
     num_actions = 3
 

@@ -1,4 +1,4 @@
-"""Edits of levels: valid whatever is drawn, one thing at a time, and nothing where nothing can be done."""
+"""Edits of levels: valid whatever is drawn, one change at a time, and no change where none is possible."""
 
 import functools
 
@@ -14,7 +14,7 @@ from levels.level import Level, is_valid
 from levels.mutators import MUTATORS, Edits, Limits
 
 CRAMPED = LevelDistribution(2, 4, 10, 1, 3, 1, 9, 10, 250)
-"""Ten walls for sixteen cells: many levels have no free cell."""
+"""Ten walls for sixteen cells, so many levels have no free cell."""
 
 CASES = {"all": (DISTRIBUTIONS["all"], Limits(20, 750)), "cramped": (CRAMPED, Limits(1, 9))}
 NUM_LEVELS = 500
@@ -36,7 +36,7 @@ TOUCHED = {
 
 @functools.cache
 def all_edits(case):
-    """One program that draws levels and makes each edit, and ten of any kind, of every one."""
+    """Compile one program that draws levels and applies to each every edit, and ten edits of any kind."""
     generator, limits = CASES[case]
     edits = {name: Edits(1, (name,), limits) for name in MUTATORS} | {"ten": Edits(10, limits=limits)}
 
@@ -62,7 +62,7 @@ def fields(level):
 
 
 def changed(before, after):
-    """For each level and field, whether it changed."""
+    """Return for each level and field whether it changed."""
     after = fields(after)
     return {
         name: (values != after[name]).reshape(len(values), -1).any(1) if values.ndim else values != after[name]
@@ -107,7 +107,7 @@ def test_every_edit_is_valid_canonical_and_within_the_limits(case, seed):
 
 @pytest.mark.parametrize("name", sorted(MUTATORS))
 @cases
-def test_edit_changes_only_what_it_says(case, name):
+def test_edit_changes_only_what_its_name_says(case, name):
     before, after, _ = edited(case)
     touched = {field for field, where in changed(before, after[name]).items() if where.any()}
     assert touched == TOUCHED[name]
@@ -132,7 +132,7 @@ def test_flip_wall_flips_one_cell_that_nobody_stands_on(case):
     assert all(int(r * flipped.shape[2] + c) not in standing(before, i) for i, r, c in zip(k, row, column, strict=True))
     opened = before.walls[flipped]
     assert opened.any() and not opened.all()
-    # It is impossible only where start and objects fill the level.
+    # It is impossible only if start and objects fill the level.
     filled = 1 + (before.object_types >= 0).sum(1) == before.height * before.width
     np.testing.assert_array_equal(~flipped.any((1, 2)), filled)
 
@@ -217,7 +217,7 @@ def test_max_steps_is_scaled_by_at_most_two():
 
 
 def small(walls, objects, start=0, steps=10, num_slots=2):
-    """A level of a [H, W] map with objects on cells, all of reward 0.5."""
+    """Build a level from a [H, W] map with objects on cells, all of reward 0.5."""
     used = np.arange(num_slots) < len(objects)
     return Level(
         max_steps_in_episode=jnp.int32(steps),
@@ -314,7 +314,7 @@ def test_largest_and_smallest_horizons_stay_within_the_limits():
 def test_flip_wall_picks_cells_evenly():
     level = small([[0, 1, 0], [0, 0, 1]], [4])
     keys = jax.random.split(jax.random.key(0), 4000)
-    # Which edit is made must not tell which cell it flips.
+    # Which edit is made must not determine which cell it flips.
     for names in (("flip_wall", "reward"), ("reward", "flip_wall")):
         flipped = many_edits(Edits(1, names))(keys, level).walls != level.walls
         counts = np.asarray(flipped.sum(0).ravel())
@@ -341,7 +341,7 @@ def test_edits_are_made_one_after_the_other():
     level = small(np.zeros((6, 6)), [1])
     for num_edits in (1, 3):
         flips = (edit_small(level, "flip_wall", num_edits=num_edits).walls != np.asarray(level.walls)).sum((1, 2))
-        # The same cell may be flipped back, in pairs.
+        # A cell may be flipped back, so flips may cancel in pairs.
         assert set(flips.tolist()) <= set(range(num_edits, 0, -2)) and num_edits in flips
     assert len(np.unique(edit_small(level, "reward", num_edits=3).object_rewards[:, 0])) == 64
 

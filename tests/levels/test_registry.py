@@ -12,7 +12,7 @@ from levels.registry import GENERATORS, generator
 from levels.worlds.chains import CHAINS
 
 
-def test_registry_names_everything_there_is():
+def test_registry_names_every_generator():
     chains, mazes = (f"chain_{name}" for name in CHAINS), (f"maze_{name}" for name in MAZE_NAMES)
     assert list(GENERATORS) == [*DISTRIBUTIONS, *NAMED_WORLDS, *chains, *mazes]
     assert len(GENERATORS) == 4 + 10 + 5 + 11
@@ -25,7 +25,7 @@ def test_generator_builds_an_equal_one_each_time(name):
     assert built.world.num_actions in (2, 5)
 
 
-def test_generator_gives_the_one_of_the_name():
+def test_generator_returns_the_one_with_the_name():
     assert generator("small") is DISTRIBUTIONS["small"]
     assert generator("random_small") is NAMED_WORLDS["random_small"]
     assert generator("chain_distractor") is CHAINS["distractor"]

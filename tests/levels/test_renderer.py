@@ -64,7 +64,7 @@ def test_render_rgb_is_cropped_and_shows_walls_and_agent(level):
     assert render_rgb(level, cell_pixels=8).shape == (16, 24, 3)
 
 
-def test_render_rgb_tells_termination_and_return_apart(level):
+def test_render_rgb_distinguishes_termination_and_respawn(level):
     picture = render_rgb(level)
     lasting, ending = cell(picture, 0, 1), cell(picture, 1, 0)
     assert np.all(lasting[12, 12] == np.round(reward_color(1.0)))
@@ -76,7 +76,7 @@ def test_render_rgb_tells_termination_and_return_apart(level):
     assert all(np.all(lasting[place] > 200) for place in ring)
 
 
-def test_render_rgb_draws_half_a_ring_for_a_return_of_one_percent(level):
+def test_render_rgb_draws_half_a_ring_for_a_respawn_chance_of_one_percent(level):
     level = level.replace(object_respawn_probs=np.float32([0.01, 0, 0]))
     goal = cell(render_rgb(level), 0, 1)
     assert np.all(goal[12, 21] < 60) and np.all(goal[12, 2] > 200)
@@ -98,7 +98,7 @@ def test_render_rgb_follows_an_episode(level):
     assert np.array_equal(cell(picture, 1, 0), cell(picture, 1, 1)), "an object that is away must not be drawn"
 
 
-def test_reward_color_runs_from_vermillion_over_white_to_blue():
+def test_reward_color_runs_from_vermillion_through_white_to_blue():
     assert reward_color(0).tolist() == [255, 255, 255]
     assert reward_color(1).tolist() == reward_color(7).tolist() == [0, 114, 178]
     assert reward_color(-1).tolist() == [213, 94, 0]

@@ -38,7 +38,7 @@ def random_level(random, grid, max_steps, num_walls):
 
 
 def brute_force(grid, level, choose):
-    """Value of the start by enumerating every outcome of every step, in plain Python.
+    """Compute the value of the start by enumerating every outcome of every step, in plain Python.
 
     `choose(step, observation, values)` reduces the list of action values to a state value.
     """
@@ -91,7 +91,7 @@ def brute_force(grid, level, choose):
 
 
 def solve(grid, levels, probs, num_steps):
-    """Optimal, random and fixed-policy returns and the optimal policy of a stack of levels, in one program."""
+    """Compute optimal, random and fixed-policy returns and the optimal policy of a stack of levels in one program."""
 
     def one(level, probs):
         return (
@@ -154,9 +154,9 @@ def corridor(object_cell, max_steps, terminate_prob, respawn_prob):
 
 def test_optimal_return_by_hand():
     levels = [
-        corridor(2, 1, 0.0, 0.0),  # two steps away, one step left
+        corridor(2, 1, 0.0, 0.0),  # two steps away with one step left
         corridor(2, 2, 1.0, 0.0),
-        corridor(1, 5, 0.0, 1.0),  # collected in steps 1, 3 and 5: it comes back one step later
+        corridor(1, 5, 0.0, 1.0),  # collected in steps 1, 3 and 5, because it respawns one step later
         corridor(1, 5, 0.25, 1.0),
         corridor(1, 2, 0.0, 1.0),  # never twice in two steps
         corridor(1, 3, 0.0, 0.5),

@@ -43,7 +43,7 @@ def test_gymnax_world_noise_never_repeats(catch):
     assert len(np.unique(words, axis=0)) == 100
 
 
-def test_gymnax_world_steps_as_the_environment_does(catch):
+def test_gymnax_world_steps_like_the_environment(catch):
     params = catch.env.default_params
     noise = catch.noise(jax.random.key(3), params, (12,))
     state = catch.reset(jax.tree.map(lambda leaf: leaf[0], noise), params)
@@ -58,7 +58,7 @@ def test_gymnax_world_steps_as_the_environment_does(catch):
     assert terminated and reward in (-1, 1)
 
 
-def test_gymnax_world_tells_truncation_from_termination():
+def test_gymnax_world_distinguishes_truncation_from_termination():
     env, params = gymnax.make("CartPole-v1")
     world = GymnaxWorld(env)
     params = params.replace(max_steps_in_episode=2)
@@ -71,7 +71,7 @@ def test_gymnax_world_tells_truncation_from_termination():
     assert ends == [(False, False), (False, True)]
 
 
-def test_gymnax_world_tells_continuous_from_discrete_actions(catch):
+def test_gymnax_world_distinguishes_continuous_from_discrete_actions(catch):
     pendulum = GymnaxWorld(gymnax.make("Pendulum-v1")[0])
     assert (pendulum.continuous_actions, pendulum.num_actions) == (True, 1)
     assert catch.continuous_actions is False

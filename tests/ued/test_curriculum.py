@@ -1,4 +1,4 @@
-"""What every curriculum promises, whatever happens to its levels; and domain randomisation."""
+"""What every curriculum guarantees, whatever happens to its levels; and domain randomisation."""
 
 import functools
 
@@ -20,7 +20,7 @@ every_curriculum = pytest.mark.parametrize("name", CURRICULA)
 
 @st.composite
 def generations(draw):
-    """Fresh levels, some of them alike, the scores of a generation, and whose lives then end."""
+    """Fresh levels, some of them equal, the scores of a generation, and the places whose lives then end."""
     numbers = draw(st.lists(st.integers(0, 15), min_size=NUM_PLACES, max_size=NUM_PLACES))
     scores = draw(st.lists(SCORES, min_size=NUM_PLACES, max_size=NUM_PLACES))
     ended = draw(st.lists(st.booleans(), min_size=NUM_PLACES, max_size=NUM_PLACES))
@@ -29,7 +29,7 @@ def generations(draw):
 
 @functools.cache
 def programs(name):
-    """Compiled sample, update and report; a batch keeps the levels of the places that want none."""
+    """Compile sample, update and report; a batch keeps the levels of the places that want none."""
     curriculum = CURRICULA[name]
 
     def sample(key, state, fresh, wanted, last):
@@ -49,14 +49,14 @@ def programs(name):
 
 @functools.cache
 def start(name):
-    """The first state and a batch for it."""
+    """Return the first state and a batch for it."""
     curriculum = CURRICULA[name]
     state = curriculum.init(jax.tree.map(lambda x: x[0], levels([0])))
     return curriculum.sample(jax.random.key(0), state, levels(np.arange(100, 104)), EVERYWHERE)
 
 
 def outcomes(name, scores, ended=None):
-    """With these scores, of which learnability knows 0, ¼ and none."""
+    """Build an outcome with these scores, which become 0, ¼ or no score under learnability."""
     if name != "sfl":
         return outcome_of(scores, ended)
     shares = np.where(np.isfinite(scores), np.where(np.asarray(scores) > 0, 0.5, 0.0), np.nan)
@@ -64,7 +64,7 @@ def outcomes(name, scores, ended=None):
 
 
 def live(name, steps):
-    """State before and after the draw, batch, outcome, state after the update and its report, step by step."""
+    """Return, for each step, the states before and after the draw, batch, outcome, updated state and its report."""
     sample, update = programs(name)
     state, batch = start(name)
     wanted = np.ones(NUM_PLACES, bool)
@@ -141,7 +141,7 @@ def test_only_the_key_decides_what_is_drawn(name):
 
 
 @every_curriculum
-def test_levels_without_a_number_are_neither_kept_nor_replayed(name):
+def test_levels_without_a_finite_score_are_neither_kept_nor_replayed(name):
     steps = [(numbers, [float("nan"), float("inf"), -float("inf"), float("nan")], ended) for numbers, _, ended in WHOLE]
     for _, _, batch, _, state, _ in live(name, steps):
         assert np.all(batch.slots == NOT_KEPT)
@@ -161,7 +161,7 @@ def test_replayed_levels_are_those_that_were_kept(name):
 
 
 def check_sample(before, drawn, batch, wanted):
-    """No level in use is drawn, none without a score, and those drawn are marked."""
+    """Assert that no level in use or without a score is drawn, and that those drawn are marked."""
     new_slots = batch.slots[wanted & (batch.slots != NOT_KEPT)]
     assert np.all(before.available[new_slots])
     in_use = batch.slots[batch.slots != NOT_KEPT]
@@ -170,7 +170,7 @@ def check_sample(before, drawn, batch, wanted):
 
 
 def check_update(drawn, batch, outcome, after):
-    """What is kept are the best of the levels that are not in use and the new ones, as a list in Python says."""
+    """Assert that the best of the levels not in use and the new ones are kept, as computed with a Python list."""
     replayed = outcome.ended & (batch.slots != NOT_KEPT)
     score = np.where(np.isfinite(outcome.agent_return), outcome.agent_return, -np.inf)
     old = {int(slot): float(drawn.score[slot]) for slot in np.flatnonzero(drawn.filled)}
@@ -232,12 +232,12 @@ def test_learnable_levels_keep_their_promises_whatever_happens(steps):
     check_probabilities("sfl", after)
 
 
-def test_edited_levels_are_told_from_others():
+def test_edited_levels_are_distinguished_from_others():
     child = edit(jax.random.key(0), jax.tree.map(lambda x: x[0], levels([3])))
     assert number_of(child) in (1003, 2003, 3003)
 
 
-def test_domain_randomization_hands_on_all_fresh_levels_and_keeps_nothing():
+def test_domain_randomization_passes_on_all_fresh_levels_and_keeps_nothing():
     for (numbers, _, _), (_, _, batch, _, state, report) in zip(WHOLE, live("dr", WHOLE), strict=True):
         np.testing.assert_array_equal(number_of(batch.levels), numbers)
         assert np.all(batch.trains) and state == () and report == {}

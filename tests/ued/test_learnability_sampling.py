@@ -1,4 +1,4 @@
-"""Sampling for learnability: pools of a period, half of each batch from the last one's best."""
+"""Sampling for learnability: one pool per period, and half of each batch from the best of the last pool."""
 
 import functools
 
@@ -27,13 +27,13 @@ def programs():
 
 @functools.cache
 def history():
-    """Batch and state after each generation; generation g offers levels 10 g … 10 g + 3."""
+    """Return batch and state after each generation; generation g offers levels 10 g … 10 g + 3."""
     sample, update = programs()
     state, past = SFL.init(jax.tree.map(lambda x: x[0], levels([0]))), []
     for number, shares in enumerate(SHARES):
         key = jax.random.key(number)
         state, batch = sample(key, state, levels(10 * number + np.arange(4)), EVERYWHERE)
-        # What is not measured has no random return, and no learnability.
+        # A level that is not measured has no random return, hence no learnability.
         outcome = learnable([*shares, 0.5, 0.5])
         extras = outcome.extras.replace(random_return=outcome.extras.random_return.at[2:].set(jnp.nan))
         state = update(key, state, batch, outcome.replace(extras=extras))
@@ -74,12 +74,12 @@ def test_half_of_a_batch_is_replayed_once_there_is_a_pool():
 
 
 def test_kept_levels_are_drawn_uniformly():
-    # Whatever their learnability: choosing the pool is all that it is for.
+    # Learnability chooses the pool and has no further effect.
     state, num_samples = history()[2][1], 4000
     np.testing.assert_allclose(SFL.probabilities(state), 0.25)
     keys = jax.random.split(jax.random.key(0), num_samples)
     draw = jax.jit(jax.vmap(lambda key: SFL.sample(key, state, levels([1, 2, 3, 4]), EVERYWHERE)[1].slots[2]))
-    # Five standard deviations, with the seed fixed.
+    # The margin is five standard deviations; the seed is fixed.
     found = np.bincount(draw(keys), minlength=4) / num_samples
     assert np.all(np.abs(found - 0.25) < 5 * np.sqrt(0.25 * 0.75 / num_samples))
 
@@ -97,7 +97,7 @@ def test_report_counts_the_pool_and_scores_the_new_levels():
     np.testing.assert_allclose(numbers["kept_score"], (0.25 + 0.25 + 0.1875) / 4)
 
 
-def test_num_measured_is_what_is_not_replayed():
+def test_num_measured_is_the_number_not_replayed():
     assert SFL.num_measured(4) == 2 and LearnabilitySampling(ReplaySettings(replay_fraction=0.25)).num_measured(4) == 3
     assert SFL.score.needs == {"random"}
 

@@ -1,4 +1,4 @@
-"""The level buffer: what enters, what gives way, what is drawn; by hand and against a restatement in Python."""
+"""The level buffer: what is stored, evicted and drawn; by hand and against a restatement in Python."""
 
 import itertools
 
@@ -16,7 +16,7 @@ keep = jax.jit(keep_best)
 
 
 def buffer_of(numbers, scores, in_use=(), generation=9, capacity=None):
-    """A buffer whose first slots hold levels, the oldest first."""
+    """Build a buffer whose first slots hold levels, the oldest first."""
     count, capacity = len(numbers), capacity or len(numbers)
     empty = empty_buffer(jax.tree.map(lambda x: x[0], levels([0])), capacity)
 
@@ -36,7 +36,7 @@ def buffer_of(numbers, scores, in_use=(), generation=9, capacity=None):
 
 
 def kept(buffer):
-    """Number and score of each level that a buffer holds, by slot; None for an empty one."""
+    """Return number and score of each level in a buffer by slot; None for an empty slot."""
     numbers = number_of(buffer.levels)
     return [(int(n), float(s)) if f else None for n, s, f in zip(numbers, buffer.score, buffer.filled, strict=True)]
 
@@ -63,7 +63,7 @@ def test_only_scored_levels_that_are_not_in_use_are_available():
 def test_best_new_levels_replace_the_worst_by_hand():
     buffer = buffer_of([10, 11, 12], [5.0, 1.0, 0.0], in_use=[2], capacity=4)
     after = keep(buffer, batch_of([20, 21, 22, 23]), outcome_of([4.0, 2.0, NAN, 6.0]), jnp.asarray([4, 2, -INF, 6.0]))
-    # 6 takes the empty slot and 4 that of 1; 2 is below 5, and the 0 is in use.
+    # 6 takes the empty slot and 4 the slot of 1; 2 is below 5, and the 0 is in use.
     assert kept(after) == [(10, 5.0), (20, 4.0), (12, 0.0), (23, 6.0)]
     assert counters(after) == (5, 1)
     np.testing.assert_array_equal(after.identity, [0, 4, 2, 3])
@@ -73,7 +73,7 @@ def test_best_new_levels_replace_the_worst_by_hand():
     np.testing.assert_array_equal(after.in_use, buffer.in_use)
 
 
-def test_what_is_known_of_a_level_comes_with_it():
+def test_extras_are_stored_with_a_level():
     batch = batch_of([20, 21]).replace(parents=jnp.asarray([7, -1], jnp.int32))
     outcome = outcome_of([1.0, 2.0])
     extras = outcome.extras.replace(best_return=jnp.asarray([-3.0, -4.0]), antagonist_count=jnp.asarray([2, 3]))
@@ -93,17 +93,17 @@ def test_a_level_as_good_as_the_worst_does_not_replace_it():
 def test_nothing_is_evicted_while_there_is_room():
     buffer = buffer_of([1, 2], [-INF, 5.0], capacity=3)
     after = keep(buffer, batch_of([7, 8]), outcome_of([1.0, 2.0]), jnp.asarray([1.0, 2.0]))
-    # Then the level without a score goes first.
+    # Once it is full, the level without a score goes first.
     assert kept(after) == [(7, 1.0), (2, 5.0), (8, 2.0)] and counters(after) == (4, 1)
 
 
-def test_a_level_in_use_never_gives_way():
+def test_a_level_in_use_is_never_evicted():
     buffer = buffer_of([1, 2, 3], [-INF, 0.0, 1.0], in_use=[0, 1, 2])
     after = keep(buffer, batch_of([7, 8]), outcome_of([9.0, 8.0]), jnp.asarray([9.0, 8.0]))
     assert kept(after) == kept(buffer) and counters(after) == (3, 0)
 
 
-def test_levels_without_a_score_of_lives_that_go_on_or_already_kept_are_not_taken():
+def test_levels_unscored_or_with_unfinished_lives_or_already_kept_are_not_stored():
     # Trap: NaN that sorts first.
     score = jnp.asarray([-INF, 5.0, 6.0, 1.0])
     outcome = outcome_of([NAN, 5.0, 6.0, 1.0], ended=[True, False, True, True])
@@ -116,7 +116,7 @@ def test_exact_duplicates_are_stored_once():
     batch, score = batch_of([2, 5, 5, 5]), jnp.asarray([9.0, 3.0, 4.0, 5.0])
     after = keep(buffer, batch, outcome_of(score), score)
     assert kept(after) == [(1, 1.0), (2, 2.0), (5, 3.0), None, None, None]
-    # A twin that is not offered itself stands in nobody's way.
+    # A duplicate that is not offered itself does not block another.
     after = keep(buffer, batch, outcome_of(score, ended=[True, False, True, True]), score)
     assert kept(after)[2] == (5, 4.0)
 
@@ -124,7 +124,7 @@ def test_exact_duplicates_are_stored_once():
 def test_a_level_is_a_duplicate_only_if_all_of_it_is():
     buffer = buffer_of([4], [1.0], capacity=3)
     offered = levels([4, 4, 0])
-    # An empty slot holds zeros, and they are no level.
+    # An empty slot holds zeros, which do not count as a level.
     offered["lifetime"] = offered["lifetime"].at[1].add(1)
     zeros = jax.tree.map(lambda x: x.at[2].set(0), offered)
     np.testing.assert_array_equal(is_repeated(buffer, zeros, jnp.ones(3, bool)), [True, False, False])
@@ -137,7 +137,7 @@ def test_more_new_levels_than_slots():
 
 
 def test_give_back_writes_to_the_slots_of_the_levels():
-    # Trap: the place in the batch taken for the slot in the buffer.
+    # Trap: mistaking the place in the batch for the slot in the buffer.
     buffer = buffer_of([1, 2, 3, 4, 5], [1.0, 2.0, 3.0, 4.0, 5.0], in_use=[4, 1, 2])
     batch = batch_of([90, 5, 91, 2, 3], slots=[-1, 4, -1, 1, 2])
     outcome = outcome_of([7.0, 8.0, 9.0, NAN, 6.0], ended=[True, True, True, True, False])
@@ -153,7 +153,7 @@ def test_give_back_writes_to_the_slots_of_the_levels():
 def test_take_marks_the_levels_drawn_and_no_other():
     buffer = buffer_of([1, 2, 3], [1.0, 2.0, 3.0], in_use=[1], generation=4)
     after = take(buffer, jnp.asarray([-1, 0], jnp.int32))
-    # -1 is no slot, and not the last one either.
+    # -1 means no slot, not the last one.
     np.testing.assert_array_equal(after.in_use, [True, True, False])
     np.testing.assert_array_equal(after.last_drawn, [4, 0, 0])
     np.testing.assert_array_equal(after.age, [0, 4, 4])
@@ -167,20 +167,20 @@ def test_draw_slots_gives_distinct_slots_of_some_probability():
     np.testing.assert_array_equal(draw_slots(jax.random.key(0), jnp.zeros(5), 2), [-1, -1])
 
 
-def test_draw_slots_is_drawing_one_after_another():
-    # Trap: under a plain top-k of the probabilities neither temperature nor chance has a say.
+def test_draw_slots_draws_one_after_another():
+    # Trap: under a plain top-k of the probabilities, neither temperature nor chance has any effect.
     probability, num_draws = np.asarray([0.1, 0.6, 0.0, 0.3]), 40_000
     keys = jax.random.split(jax.random.key(1), num_draws)
     draws = np.asarray(jax.jit(jax.vmap(lambda key: draw_slots(key, jnp.asarray(probability), 2)))(keys))
     for first, second in itertools.permutations((0, 1, 3), 2):
         expected = probability[first] * probability[second] / (1 - probability[first])
         found = np.mean((draws == (first, second)).all(axis=1))
-        # Five standard deviations, with the seed fixed.
+        # The margin is five standard deviations; the seed is fixed.
         assert abs(found - expected) < 5 * np.sqrt(expected * (1 - expected) / num_draws)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_is_kept_is_the_best_of_old_and_new(seed):
+def test_the_best_of_old_and_new_are_kept(seed):
     random = np.random.default_rng(seed)
     for _ in range(20):
         filled = int(random.integers(0, 7))

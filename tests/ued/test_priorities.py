@@ -1,4 +1,4 @@
-"""Replay priorities: probabilities worked by hand, and what no score may do to them."""
+"""Replay priorities: probabilities worked by hand, and what must hold for any scores."""
 
 import functools
 
@@ -66,7 +66,7 @@ def test_stale_share_by_hand():
     priorities, available = priorities_of(), jnp.asarray([True, True, True, False])
     found = priorities.stale_share(jnp.asarray([0, 1, 3, 7]), available)
     np.testing.assert_allclose(found, [0, 0.25, 0.75, 0], rtol=1e-5)
-    # All drawn just now: uniform.
+    # All were drawn just now, so the share is uniform.
     np.testing.assert_allclose(priorities.stale_share(NO_AGE, available), [1 / 3, 1 / 3, 1 / 3, 0], rtol=1e-5)
 
 
@@ -78,7 +78,7 @@ def test_priorities_mix_score_and_staleness_by_hand():
     np.testing.assert_allclose(found, [0.6 / 3 + 0.3, 0, 0.6 * 2 / 3 + 0.1, 0], rtol=1e-5)
 
 
-def test_temperature_is_how_greedy():
+def test_temperature_sets_how_greedy():
     # Trap: a temperature without effect.
     score = jnp.asarray([4.0, 3.0, 2.0, 1.0])
     best = [
@@ -99,14 +99,14 @@ def test_staleness_of_one_forgets_the_scores_and_of_zero_the_ages():
     np.testing.assert_array_equal(by_score(score, age, ALL), by_score(score, NO_AGE, ALL))
 
 
-def test_scores_alike_are_drawn_alike():
+def test_equal_scores_are_drawn_equally():
     for kind in ("rank", "proportional"):
         for value in (0.0, 2.0):
             np.testing.assert_allclose(priorities_of(kind)(jnp.full(4, value), NO_AGE, ALL), 0.25, rtol=1e-5)
 
 
 def test_large_scores_do_not_overflow():
-    # Trap: exp(score / T) is infinite from a score of 88 T on.
+    # Trap: exp(score / T) overflows above a score of 88 T.
     score = jnp.asarray([3e38, 1e38, 100.0, 0.0])
     for kind in ("rank", "proportional"):
         for temperature in (0.01, 0.3):
@@ -115,7 +115,7 @@ def test_large_scores_do_not_overflow():
             np.testing.assert_allclose(found.sum(), 1, rtol=1e-5)
 
 
-def test_what_is_not_available_plays_no_part():
+def test_unavailable_slots_play_no_part():
     # Trap: a NaN that sorts first.
     available = jnp.asarray([False, True, True, False])
     for kind in ("rank", "proportional"):

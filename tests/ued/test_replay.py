@@ -1,4 +1,4 @@
-"""Prioritised level replay: who stands where in a batch, who trains, and that the best levels stay."""
+"""Prioritised level replay: the order of a batch, which levels train, and that the best levels stay."""
 
 import functools
 
@@ -35,7 +35,7 @@ def samples(curriculum, state, num_samples=32, wanted=EVERYWHERE):
 
 
 def sample(curriculum, state):
-    """One state after a draw, and its batch."""
+    """Return one state after a draw, and its batch."""
     return jax.tree.map(lambda x: x[0], samples(curriculum, state))
 
 
@@ -44,14 +44,14 @@ def update(curriculum, state, batch, scores):
 
 
 def state_with(scores, curriculum=PLR):
-    """A state that holds levels 0, 1, 2, … of some scores."""
+    """Build a state that holds levels 0, 1, 2, … with the given scores."""
     state = curriculum.init(jax.tree.map(lambda x: x[0], levels([0])))
     padded = [*scores, *[NAN] * (CAPACITY - len(scores))]
     return update(curriculum, state, batch_of(np.arange(CAPACITY)), padded)
 
 
 def by_number(state, values):
-    """Values of the slots, by the number of the level in it."""
+    """Return the values of the slots by the number of the level in each."""
     numbers = number_of(state.levels)
     return {int(numbers[slot]): float(values[slot]) for slot in np.flatnonzero(state.filled)}
 
@@ -79,7 +79,7 @@ def test_batch_is_new_levels_first_and_replayed_ones_after():
     assert np.all(batch.trains) and np.all(batch.parents == NOT_KEPT)
 
 
-def test_replayed_levels_come_with_what_is_known_of_them():
+def test_replayed_levels_come_with_their_extras():
     state = state_with([1.0, 2.0, 3.0])
     state = state.replace(extras=state.extras.replace(best_return=-1.0 - jnp.arange(float(CAPACITY))))
     _, batch = samples(PLR, state)
@@ -95,7 +95,7 @@ def test_replay_starts_once_enough_of_the_buffer_is_filled(filled, replays):
         np.testing.assert_array_equal(number_of(batch.levels), np.broadcast_to([50, 51, 52, 53], (32, 4)))
 
 
-def test_replay_waits_for_as_many_scored_levels_as_it_hands_out():
+def test_replay_waits_for_as_many_scored_levels_as_it_replays():
     curriculum = replay(min_filled=0.0)
     for count, replays in ((0, False), (1, False), (2, True)):
         _, batch = samples(curriculum, state_with(np.arange(float(count)), curriculum))
@@ -108,7 +108,7 @@ def test_levels_without_a_score_are_never_replayed():
     assert int(np.sum(state.filled)) == 3
     taken, batch = sample(PLR, state)
     lost = update(PLR, taken, batch, [NAN] * 4)
-    # Scores lost at the last visit: both levels stay, and neither is drawn.
+    # Both levels lost their score at the last visit; they stay, but neither is drawn.
     np.testing.assert_array_equal(lost.score[batch.slots[2:]], -np.inf)
     assert int(np.sum(lost.filled)) == 3 and int(np.sum(lost.available)) == 1
     assert np.all(samples(PLR, lost)[1].slots == NOT_KEPT)
@@ -148,19 +148,19 @@ def test_without_replayed_levels_there_is_nothing_to_edit():
 
 @pytest.mark.parametrize("wanted", [[False, True, False, True], [True, True, True, False]])
 def test_a_place_that_wants_a_level_gets_the_first_draw(wanted):
-    # The second draw chooses among what the first one left: the worse the better the place would otherwise be.
+    # The second draw chooses among what the first one left, so it would otherwise give the place a worse level.
     state, num_samples = state_with([1.0, 2.0, 3.0, 4.0]), 20_000
     after, batch = samples(PLR, state, num_samples, jnp.asarray(wanted))
     place = 3 if wanted[3] else 2
     assert np.all(batch.slots[:, 5 - place] == NOT_KEPT) and np.all(np.sum(after.in_use, axis=1) == 1)
     found = np.bincount(batch.slots[:, place], minlength=CAPACITY) / num_samples
     expected = np.asarray(PLR.probabilities(state))
-    # Five standard deviations, with the seed fixed.
+    # The margin is five standard deviations; the seed is fixed.
     assert np.all(np.abs(found - expected) <= 5 * np.sqrt(expected * (1 - expected) / num_samples))
 
 
 def test_temperature_and_staleness_change_what_is_drawn():
-    # Trap: a temperature that has no effect, since the best are taken anyway.
+    # Trap: a temperature that has no effect because the best are taken anyway.
     shares = []
     for temperature, staleness in ((0.1, 0.0), (5.0, 0.0), (0.1, 1.0)):
         curriculum = replay(temperature=temperature, staleness=staleness)
@@ -174,7 +174,7 @@ def test_temperature_and_staleness_change_what_is_drawn():
 
 
 def test_eviction_goes_by_score_alone():
-    # Trap: eviction by the mixture that draws; stale levels would stay and new ones go.
+    # Trap: evicting by the mixture used for drawing, so that stale levels stay and new ones go.
     states = []
     for settings in ({}, {"temperature": 9.0, "staleness": 1.0}):
         curriculum = replay(**settings)
@@ -200,7 +200,7 @@ def test_score_of_the_last_visit_counts():
 
 @functools.cache
 def kept_scores(num_generations=300, num_places=16, capacity=200):
-    """At the defaults, levels of independent uniform scores: the scores kept at the end and all those seen."""
+    """Return scores kept, all scores seen and the state, at the defaults, on levels of independent uniform scores."""
     curriculum = replay(buffer=capacity)
     worth = jax.random.uniform(jax.random.key(1), (num_generations, num_places))
 
@@ -209,7 +209,7 @@ def kept_scores(num_generations=300, num_places=16, capacity=200):
         fresh = {"cells": jnp.stack([index, -index], 1), "lifetime": jnp.ones_like(index)}
         sample_key, update_key = jax.random.split(jax.random.fold_in(jax.random.key(2), number))
         state, batch = curriculum.sample(sample_key, state, fresh, jnp.ones(num_places, bool))
-        # A level's score is its own, at every visit.
+        # A level has the same score at every visit.
         score = worth.ravel()[batch.levels["cells"][:, 0]]
         return curriculum.update(update_key, state, batch, outcome_of(score)), batch.levels["cells"][:, 0]
 
@@ -220,7 +220,7 @@ def kept_scores(num_generations=300, num_places=16, capacity=200):
 
 
 def test_buffer_keeps_the_best_levels_of_all_seen():
-    # Evicting by the mixture kept a mean of .56 where .87 was to be had; here it is all of it.
+    # Evicting by the mixture kept a mean of .56 where .87 was possible; here all of it is reached.
     kept, seen, state = kept_scores()
     ideal = np.sort(seen)[-kept.size :]
     assert np.mean(kept) >= 0.85 * np.mean(ideal) > 0.8

@@ -1,4 +1,4 @@
-"""Scores of levels: numbers worked by hand, and no number where there is nothing to go by."""
+"""Scores of levels: numbers worked by hand, and -inf where a level cannot be scored."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -32,7 +32,7 @@ def test_exact_regret_is_the_optimums_lead():
     assert_scores("exact_regret", outcome_of([0.25, -1.5], extras=extras), [0.75, 0.5])
 
 
-def test_value_losses_are_handed_on():
+def test_value_losses_are_passed_on():
     outcome = outcome_of(
         [0.0, 0.0],
         positive_value_loss=jnp.asarray([0.5, NAN]),
@@ -44,7 +44,7 @@ def test_value_losses_are_handed_on():
 
 
 def test_max_monte_carlo_is_the_best_returns_lead_over_the_values():
-    # Trap: with a best return that starts at 0, a level of negative returns alone would score 5 and 1.
+    # Trap: with a best return that starts at 0, a level with only negative returns would score 5 and 1.
     extras = extras_of(3, best_return=[-3.0, 2.0, -INF])
     outcome = outcome_of([0.0, 0.0, 0.0], extras=extras, mean_value=jnp.asarray([-5.0, 2.5, -1.0]))
     assert_scores("max_monte_carlo", outcome, [2.0, -0.5, -INF])
@@ -55,13 +55,13 @@ def test_best_return_is_unknown_before_the_first_episode():
 
 
 def test_learnability_is_the_variance_of_success():
-    # Midpoints of random and best return: 1, −2, 0; an episode on the midpoint is no success.
+    # The midpoints of random and best return are 1, −2 and 0; an episode on the midpoint is not a success.
     extras = extras_of(3, random_return=[0.0, -4.0, 0.0], best_return=[2.0, 0.0, 0.0])
     episodes = jnp.asarray([[0.0, 1.0, 2.0, 1.5], [-3.0, -3.0, -1.0, -3.0], [0.0, 0.0, 0.0, 0.0]])
     assert_scores("learnability", outcome_of([0.0] * 3, extras=extras, episode_returns=episodes), [0.25, 0.1875, 0.0])
 
 
-def test_learnability_counts_finished_episodes_alone():
+def test_learnability_counts_only_finished_episodes():
     extras = extras_of(3, random_return=[0.0, 0.0, NAN], best_return=[2.0, 2.0, 2.0])
     episodes = jnp.asarray([[NAN, 2.0, 0.0, NAN], [NAN] * 4, [2.0, 0.0, 2.0, 0.0]])
     assert_scores("learnability", outcome_of([0.0] * 3, extras=extras, episode_returns=episodes), [0.25, -INF, -INF])
@@ -72,13 +72,13 @@ def test_uniform_is_the_same_for_all():
 
 
 @pytest.mark.parametrize("odd", [NAN, INF, -INF])
-def test_what_is_no_number_is_the_lowest_score(odd):
+def test_a_score_that_is_not_finite_is_the_lowest(odd):
     extras = extras_of(2, antagonist_mean=[1.0, 1.0])
     assert_scores("algorithmic_regret", outcome_of([odd, 0.0], extras=extras), [-INF, 1.0])
 
 
 def measured_for(needs):
-    """An outcome of 64 levels of which exactly these things are known."""
+    """Build an outcome of 64 levels with exactly these quantities known."""
     random = np.random.default_rng(0)
 
     def draws():

@@ -1,4 +1,4 @@
-"""Levels of three numbers, outcomes made up, and every curriculum at a size where each level counts."""
+"""Levels of three numbers, made-up outcomes, and every curriculum at a size where each level counts."""
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,11 @@ from ued.settings import ReplaySettings
 NUM_PLACES, CAPACITY = 4, 6
 
 GIVEN = Score(lambda outcome: outcome.agent_return)
-"""A score that is given: the return of the agents."""
+"""A score that is given as the return of the agents."""
 
 
 def edit(key, level):
-    """A child of a level: told by its cells, by no other."""
+    """Return a child of a level, recognisable by its cells alone."""
     step = 1000 * jax.random.randint(key, (), 1, 4, jnp.int32)
     return {"cells": level["cells"] + step, "lifetime": level["lifetime"]}
 
@@ -39,24 +39,24 @@ REPLAY = ("plr", "robust_plr", "accel")
 
 
 def levels(numbers):
-    """[n] levels, equal where their numbers are."""
+    """Build [n] levels, equal where their numbers are."""
     numbers = jnp.asarray(numbers, jnp.int32)
     return {"cells": jnp.stack([numbers, -numbers], axis=1), "lifetime": 1 + numbers % 3}
 
 
 def number_of(level):
-    """The numbers of stacked levels, those of edited ones included."""
+    """Return the numbers of stacked levels, including edited ones."""
     return np.asarray(level["cells"])[..., 0]
 
 
 def batch_of(numbers, slots=None):
-    """A batch of levels, new ones unless slots are given."""
+    """Build a batch of levels, new ones unless slots are given."""
     batch: Batch = new_batch(levels(numbers), len(numbers))
     return batch if slots is None else batch.replace(slots=jnp.asarray(slots, jnp.int32))
 
 
 def outcome_of(scores, ended=None, extras=None, **fields):
-    """An outcome with the scores that GIVEN reads."""
+    """Build an outcome with the scores that GIVEN reads."""
     scores = jnp.asarray(scores, jnp.float32)
     return Outcome(
         ended=jnp.ones(scores.shape, bool) if ended is None else jnp.asarray(ended, bool),
@@ -68,7 +68,7 @@ def outcome_of(scores, ended=None, extras=None, **fields):
 
 
 def learnable(shares, num_episodes=4):
-    """An outcome of levels whose episodes succeed in these shares; a NaN share has no finished episode."""
+    """Build an outcome whose episodes succeed in these shares; a NaN share has no finished episode."""
     shares = np.asarray(shares, np.float32)[:, None]
     returns = np.where(np.isnan(shares), np.nan, np.arange(num_episodes) < np.round(shares * num_episodes))
     count = returns.shape[0]

@@ -1,1 +1,1 @@
-"""One file per library, loaded on use by levels.libraries: `environment(name)` gives a world and its level."""
+"""One file per library, loaded on use by levels.libraries: `environment(name)` makes a world and its level."""

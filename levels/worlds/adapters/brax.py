@@ -16,12 +16,12 @@ EPISODE_STEPS = 1000
 
 
 LEFT_OUT = {"fast", "swimmer"}
-"""A stand-in for Brax's own tests; one that calls `jnp.clip` in a way that jax no longer allows."""
+"""A stand-in for Brax's own tests, and an environment that calls `jnp.clip` in a way that JAX no longer allows."""
 
 
 @dataclass(frozen=True, eq=False)
 class BraxWorld(LibraryWorld):
-    """An environment of Brax on its default physics, with the library's vector as observation.
+    """An environment of Brax with its default physics and the library's vector as observation.
 
     Attributes:
         env: the library's environment, without wrappers.
@@ -49,16 +49,16 @@ class BraxWorld(LibraryWorld):
 
 
 def environment(name: str) -> tuple[BraxWorld, TimeLimit]:
-    """An environment and the time limit of Brax's own training.
+    """Make an environment with the time limit of Brax's own training.
 
     Args:
-        name: as in `brax.envs.get_environment`, such as "ant".
+        name: name as in `brax.envs.get_environment`, such as "ant".
 
     Returns:
         The world and its level.
 
     Raises:
-        ValueError: unknown name.
+        ValueError: the name is unknown.
     """
     require_known("brax", name, set(envs._envs) - LEFT_OUT)
     return BraxWorld(envs.get_environment(name)), time_limit(EPISODE_STEPS)

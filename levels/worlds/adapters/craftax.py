@@ -1,4 +1,4 @@
-"""Craftax (arXiv:2402.16801): an open world in the manner of Crafter and NetHack."""
+"""Craftax (arXiv:2402.16801): an open world in the style of Crafter and NetHack."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,19 +10,19 @@ from levels.time_limit import NO_LIMIT, TimeLimit, time_limit
 from levels.worlds.adapters.library_world import LibraryWorld, require_known
 
 NAMES = ("Craftax-Symbolic-v1", "Craftax-Pixels-v1", "Craftax-Classic-Symbolic-v1", "Craftax-Classic-Pixels-v1")
-"""The library has no list of them."""
+"""All environments; the library has no list of them."""
 
 
 @dataclass(frozen=True, eq=False)
 class CraftaxWorld(LibraryWorld):
     """An environment of Craftax with the library's observations: a vector, or an image with values in 0..1.
 
-    A rollout makes a new world on every step of every worker, whether it is needed or not, which here
-    costs more than the step.
+    A rollout makes a new world on every step of every worker, needed or not, which costs more here than
+    the step itself.
 
     Attributes:
         env: the library's environment without resets.
-        params: its parameters, its own time limit out of reach.
+        params: its parameters, with its own time limit out of reach.
     """
 
     env: Any
@@ -42,16 +42,16 @@ class CraftaxWorld(LibraryWorld):
 
 
 def environment(name: str) -> tuple[CraftaxWorld, TimeLimit]:
-    """An environment and the library's time limit for it.
+    """Make an environment with the library's time limit.
 
     Args:
-        name: as in `make_craftax_env_from_name`, such as "Craftax-Classic-Symbolic-v1".
+        name: name as in `make_craftax_env_from_name`, such as "Craftax-Classic-Symbolic-v1".
 
     Returns:
         The world and its level.
 
     Raises:
-        ValueError: unknown name.
+        ValueError: the name is unknown.
     """
     require_known("craftax", name, NAMES)
     env = make_craftax_env_from_name(name, auto_reset=False)

@@ -15,30 +15,30 @@ from levels.time_limit import NO_LIMIT, TimeLimit, time_limit
 from levels.worlds.adapters.library_world import LibraryWorld, require_known
 
 MAX_ACTIONS = 10_000
-"""Most combinations of an action's parts that are offered as one choice."""
+"""Largest number of combinations of an action's parts that are offered as one choice."""
 
 DOWNLOADED = "Sokoban-v0"
-"""Fetches its levels from the network when it is made."""
+"""The environment that downloads its levels when it is made."""
 
 
 @dataclass(frozen=True, eq=False)
 class JumanjiWorld(LibraryWorld):
-    """An environment of Jumanji, steered by one agent.
+    """An environment of Jumanji, controlled by one agent.
 
-    An action of several parts is one integer, its parts counted with the last one fastest; several
-    agents are steered together that way, and their rewards are summed. The observation is a vector,
-    float32: all arrays of the library's observation, the mask of legal actions among them, flattened
-    one after the other. What an illegal action does is the library's choice.
+    An action with several parts is one integer, in which the last part varies fastest. Several agents
+    are controlled together that way, and their rewards are summed. The observation is a float32 vector:
+    all arrays of the library's observation, including the mask of legal actions, flattened one after
+    the other. The library decides what an illegal action does.
 
     Attributes:
-        env: the library's environment, without wrappers, its own time limit out of reach.
+        env: the library's environment, without wrappers and with its own time limit out of reach.
     """
 
     env: Any
 
     @cached_property
     def action_parts(self) -> tuple[int, ...]:
-        """Number of choices of each part of an action, () where an action has no parts."""
+        """Number of choices for each part of an action, () if an action has no parts."""
         return tuple(int(n) for n in np.ravel(self.env.action_spec.num_values)) if self.env.action_spec.shape else ()
 
     @cached_property
@@ -58,30 +58,30 @@ class JumanjiWorld(LibraryWorld):
         return self.see(timestep), state, jnp.sum(timestep.reward), timestep.last()
 
     def see(self, timestep: Any) -> Array:
-        """All arrays of a time step's observation as one vector."""
+        """Join all arrays of a time step's observation into one vector."""
         leaves = jax.tree.leaves(timestep.observation)
         return jnp.concatenate([jnp.ravel(leaf).astype(jnp.float32) for leaf in leaves])
 
 
 def environment(name: str) -> tuple[JumanjiWorld, TimeLimit]:
-    """An environment and the library's time limit for it.
+    """Make an environment with the library's time limit.
 
     Args:
-        name: as in `jumanji.make`, such as "Snake-v1".
+        name: name as in `jumanji.make`, such as "Snake-v1".
 
     Returns:
         The world and its level.
 
     Raises:
-        ValueError: unknown name, or the actions are too many or not choices.
+        ValueError: the name is unknown, or there are too many actions, or actions are not choices.
     """
     require_known("jumanji", name, jumanji.registered_environments() - {DOWNLOADED})
     env: Any = jumanji.make(name)
     num_steps = getattr(env, "time_limit", NO_LIMIT)
     if num_steps != NO_LIMIT:
-        # Jumanji calls its time limit a termination; one step later it is never met.
+        # Jumanji reports its time limit as a termination; one step later, it is never reached.
         env.time_limit = num_steps + 1
     world = JumanjiWorld(env)
     if not hasattr(env.action_spec, "num_values") or world.num_actions > MAX_ACTIONS:
-        raise ValueError(f"jumanji:{name} cannot be played: its actions are not one choice among at most {MAX_ACTIONS}")
+        raise ValueError(f"jumanji:{name} cannot be played: its actions are not one choice of at most {MAX_ACTIONS}")
     return world, time_limit(num_steps)

@@ -1,4 +1,4 @@
-"""What the adapters share: keys, time limits and the observation that is kept beside the library's own state."""
+"""What the adapters share: keys, time limits and the observation that is kept with the library's own state."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection
@@ -26,19 +26,19 @@ class LibraryState:
 class LibraryWorld(ABC):
     """A world (levels.world.World) from two functions of a library: how an episode begins and how it goes on.
 
-    The level's time limit is kept here and is a truncation; what the library itself ends is a
-    termination. Libraries are called with keys as raw uint32 words, as they all were written for,
-    and observations are float32 arrays of one shape. Worlds hash by identity: make each once.
+    The level's time limit is enforced here and is a truncation; if the library itself ends an episode,
+    that is a termination. Libraries get keys as raw uint32 words, for which they were all written, and
+    observations are float32 arrays of one shape. Worlds hash by identity, so make each one only once.
     """
 
     @property
     @abstractmethod
     def num_actions(self) -> int:
-        """Number of discrete actions, or of floats in an action where they are continuous, A."""
+        """Number A of discrete actions, or of floats in a continuous action."""
 
     @property
     def continuous_actions(self) -> bool:
-        """Whether actions are vectors of num_actions floats; they are integers unless an adapter says otherwise."""
+        """Whether actions are vectors of num_actions floats; they are integers unless an adapter overrides this."""
         return False
 
     @abstractmethod
@@ -46,23 +46,23 @@ class LibraryWorld(ABC):
         """Start an episode.
 
         Args:
-            key: consumed; raw words of a key.
+            key: raw words of a key, consumed.
 
         Returns:
-            The first observation, the library's state.
+            The first observation and the library's state.
         """
 
     @abstractmethod
     def advance(self, key: Array, inner: Any, action: Array) -> tuple[Array, Any, Array, Array]:
-        """Go one step on, without reset and without time limit.
+        """Take one step, without reset and without time limit.
 
         Args:
-            key: consumed; raw words of a key.
+            key: raw words of a key, consumed.
             inner: the library's state.
-            action: [] int32, or [A] float32 where actions are continuous.
+            action: [] int32, or [A] float32 if actions are continuous.
 
         Returns:
-            The observation after the step, the library's state, the reward, whether the episode terminated.
+            The observation after the step, the library's state, the reward, and whether the episode terminated.
         """
 
     @cached_property
@@ -104,11 +104,11 @@ def _words(key: Key[Array, ""]) -> Array:
 
 
 def planes(symbols: Integer[Array, "H W L"], sizes: tuple[int, ...]) -> Float[Array, "H W planes"]:
-    """Layers of integer symbols as one plane of zeros and ones for each symbol of each layer.
+    """Encode layers of integer symbols as one plane of zeros and ones for each symbol of each layer.
 
     Args:
-        symbols: [H, W, L] integers; one outside its layer's range sets no plane.
-        sizes: number of symbols of each of the L layers.
+        symbols: [H, W, L] integers; a symbol outside its layer's range sets no plane.
+        sizes: number of symbols in each of the L layers.
 
     Returns:
         [H, W, sum of sizes] float32.
@@ -121,12 +121,12 @@ def require_known(library: str, name: str, known: Collection[str]) -> None:
     """Refuse an environment that a library does not have.
 
     Args:
-        library: its name.
-        name: of the environment.
+        library: name of the library.
+        name: name of the environment.
         known: names of all environments that can be played.
 
     Raises:
-        ValueError: it is not among them.
+        ValueError: the environment is not among them.
     """
     if name not in known:
         raise ValueError(f"unknown environment {name!r} of {library}; known: {', '.join(sorted(known))}")

@@ -13,7 +13,7 @@ from levels.time_limit import TimeLimit, time_limit
 from levels.worlds.adapters.library_world import LibraryWorld, planes, require_known
 
 SYMBOLS = (11, 6, 4)
-"""Numbers of NAVIX's kinds of entity, of colours, and of states (of a door) or directions (of the player)."""
+"""Number of kinds of entity in NAVIX, of colours, and of states (of a door) or directions (of the player)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,32 +34,32 @@ class NavixWorld(LibraryWorld):
         return len(self.env.action_set)
 
     def begin(self, key: Array) -> tuple[Array, Any]:
-        # Images are never asked for; the pictures of the tiles would be the largest part of the state.
+        # Images are never rendered, and the pictures of the tiles would be the largest part of the state.
         timestep = self.env.reset(key, RenderingCache(patches=jnp.zeros((0,), jnp.uint8)))
         return self.see(timestep), timestep
 
     def advance(self, key: Array, inner: Any, action: Array) -> tuple[Array, Any, Array, Array]:
         del key
-        # The public `step` resets by itself, and batched pays for a reset on every step.
+        # The public `step` resets by itself and, when batched, pays for a reset on every step.
         timestep = self.env._step(inner, action)
         return self.see(timestep), timestep, timestep.reward, timestep.step_type == StepType.TERMINATION
 
     def see(self, timestep: Any) -> Array:
-        """The grid of a time step as planes."""
+        """Encode the grid of a time step as planes."""
         return planes(timestep.observation, SYMBOLS)
 
 
 def environment(name: str) -> tuple[NavixWorld, TimeLimit]:
-    """An environment and the library's time limit for it.
+    """Make an environment with the library's time limit.
 
     Args:
-        name: as in `navix.make`, such as "Navix-Empty-5x5-v0".
+        name: name as in `navix.make`, such as "Navix-Empty-5x5-v0".
 
     Returns:
         The world and its level.
 
     Raises:
-        ValueError: unknown name.
+        ValueError: the name is unknown.
     """
     require_known("navix", name, navix.registry())
     env = navix.make(name, observation_fn=navix.observations.symbolic)

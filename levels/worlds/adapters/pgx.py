@@ -14,15 +14,15 @@ from levels.time_limit import NO_LIMIT, TimeLimit, time_limit
 from levels.worlds.adapters.library_world import LibraryWorld, require_known
 
 AGENT = 0
-"""The agent's player id. Pgx draws in every episode which player begins."""
+"""The agent's player id. In every episode, Pgx draws which player begins."""
 
 FREEWAY_STEPS = 2500
-"""Steps of an episode of minatar-freeway, which Pgx would call a termination one step later."""
+"""Steps of an episode of minatar-freeway; one step later, Pgx itself would report a termination."""
 
 
 @struct.dataclass
 class PgxState:
-    """A game where it is the agent's turn, or over."""
+    """A game in which it is the agent's turn, or which is over."""
 
     game: Any  # Pgx's state
     owed: Float[Array, ""]  # [] float32, reward from before the agent's first action, paid with its first step
@@ -30,11 +30,11 @@ class PgxState:
 
 @dataclass(frozen=True, eq=False)
 class PgxWorld(LibraryWorld):
-    """A Pgx game played by one agent; in games for more, all others move uniformly at random among legal moves.
+    """A Pgx game played by one agent; in games for more players, all others make uniformly random legal moves.
 
     A step is the agent's move and those of the others until it is the agent's turn again; its reward
-    is what the agent got in all of them. An illegal move loses the game at once, as in Pgx, and the
-    agent is not told which moves are legal. Observations are Pgx's boards or planes as seen by the
+    is the sum of the agent's rewards over all of them. An illegal move loses the game at once, as in Pgx, and
+    the agent does not see which moves are legal. Observations are Pgx's boards or planes as seen by the
     agent, as float32. The MinAtar games have Pgx's defaults: sticky actions and only the actions that do something.
 
     Attributes:
@@ -59,19 +59,19 @@ class PgxWorld(LibraryWorld):
         return self.see(game), PgxState(game=game, owed=jnp.float32(0)), reward, game.terminated
 
     def see(self, game: Any) -> Array:
-        """The game as the agent sees it; Pgx's public observation is that of the player whose turn it is."""
+        """Return the game as the agent sees it; Pgx's public observation is that of the player whose turn it is."""
         return jnp.asarray(self.game._observe(game, jnp.int32(AGENT)), jnp.float32)
 
     def others_move(self, key: Array, game: Any, reward: Array) -> tuple[Any, Array]:
         """Let the other players move until it is the agent's turn or the game is over.
 
         Args:
-            key: consumed; raw words of a key.
+            key: raw words of a key, consumed.
             game: Pgx's state.
-            reward: [] float32, what the agent got so far.
+            reward: [] float32, reward that the agent got so far.
 
         Returns:
-            Pgx's state and the reward with what the agent got from these moves.
+            Pgx's state, and the reward plus what the agent got from these moves.
         """
         if self.game.num_players == 1:
             return game, reward
@@ -92,16 +92,16 @@ class PgxWorld(LibraryWorld):
 
 
 def environment(name: str) -> tuple[PgxWorld, TimeLimit]:
-    """A game and its level: no time limit but Freeway's.
+    """Make a game and its level; only Freeway has a time limit.
 
     Args:
-        name: as in `pgx.make`, such as "minatar-breakout", "2048" or "connect_four".
+        name: name as in `pgx.make`, such as "minatar-breakout", "2048" or "connect_four".
 
     Returns:
         The world and its level.
 
     Raises:
-        ValueError: unknown name.
+        ValueError: the name is unknown.
     """
     require_known("pgx", name, pgx.available_envs())
     return PgxWorld(pgx.make(name)), time_limit(FREEWAY_STEPS if name == "minatar-freeway" else NO_LIMIT)

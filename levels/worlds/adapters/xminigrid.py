@@ -11,7 +11,7 @@ from levels.time_limit import TimeLimit, time_limit
 from levels.worlds.adapters.library_world import LibraryWorld, planes, require_known
 
 WITHOUT_GOAL = ("XLand-", "MiniGrid-Playground")
-"""Starts of the names of environments that pay nothing by themselves; XLand's rules are a separate download."""
+"""Name prefixes of environments that pay nothing by themselves; XLand's rules are a separate download."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,21 +44,21 @@ class XMiniGridWorld(LibraryWorld):
         return self.see(timestep), timestep, timestep.reward, timestep.discount == 0
 
     def see(self, timestep: Any) -> Array:
-        """The view of a time step as planes."""
+        """Encode the view of a time step as planes."""
         return planes(timestep.observation, (NUM_TILES, NUM_COLORS))
 
 
 def environment(name: str) -> tuple[XMiniGridWorld, TimeLimit]:
-    """An environment and the library's time limit for it.
+    """Make an environment with the library's time limit.
 
     Args:
-        name: as in `xminigrid.make`, such as "MiniGrid-DoorKey-5x5".
+        name: name as in `xminigrid.make`, such as "MiniGrid-DoorKey-5x5".
 
     Returns:
         The world and its level.
 
     Raises:
-        ValueError: unknown name, or an environment without a goal.
+        ValueError: the name is unknown, or the environment has no goal.
     """
     known = [known for known in xminigrid.registered_environments() if not known.startswith(WITHOUT_GOAL)]
     require_known("xminigrid", name, known)

@@ -12,7 +12,7 @@ from levels.level import is_valid
 from levels.worlds.tabular_grid import TabularGrid
 
 CRAMPED = LevelDistribution(2, 4, 15, 1, 3, 1, 9, 10, 250)
-"""Fifteen walls for sixteen cells: nearly every draw has to give walls up."""
+"""Fifteen walls for sixteen cells, so nearly every draw has to drop walls."""
 
 CASES = {**DISTRIBUTIONS, "cramped": CRAMPED}
 
@@ -56,7 +56,7 @@ def test_sample_is_valid_and_in_bounds(name, seed):
 
 @settings(max_examples=20, deadline=None)
 @given(name=st.sampled_from(sorted(CASES)), seed=st.integers(0, 2**31 - 1))
-def test_sample_stands_everything_on_distinct_free_cells(name, seed):
+def test_sample_places_everything_on_distinct_free_cells(name, seed):
     levels = jax.tree.map(np.asarray, sampler(name)(jax.random.split(jax.random.key(seed), 2000))[0])
     side = CASES[name].max_side
     for k in range(0, 2000, 40):
@@ -99,7 +99,7 @@ def test_sample_spreads_start_and_objects_evenly():
     levels = many("large")
     largest = levels.height == 10
     num_free = 85
-    # Each cell is free in 85 of 100 levels, and then as likely as any other.
+    # Each cell is free in 85 of 100 levels, and every free cell is equally likely.
     for cells in (levels.start[largest], levels.object_cells[largest, 0]):
         rows, columns = np.divmod(cells, 10)
         margin = 4 * 2.88 / np.sqrt(len(cells))

@@ -1,4 +1,4 @@
-"""Mazes read from jaxued's source, here from a stand-in of the same form."""
+"""Mazes read from jaxued's source, here from a stand-in with the same structure."""
 
 import importlib.util
 import sys
@@ -26,7 +26,7 @@ prefabs = {
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Make a package `jaxued` of a given source findable."""
+    """Make a package `jaxued` with the given source importable."""
 
     def write(source):
         folder = tmp_path / "jaxued" / "environments" / "maze"
@@ -63,7 +63,7 @@ def test_literature_maze_lists_the_known_names(install):
         ("prefabs = {'a': Missing}", "jaxued's prefabs must hold strings, got the expression Missing"),
     ],
 )
-def test_literature_mazes_of_another_form_are_refused(install, source, message):
+def test_literature_mazes_in_another_format_are_refused(install, source, message):
     install(source)
     with pytest.raises(ValueError, match=message):
         literature_maze_names()

@@ -1,4 +1,4 @@
-"""The eleven drawn mazes."""
+"""The eleven fixed mazes."""
 
 import jax
 import numpy as np
@@ -21,7 +21,7 @@ def free_cells(rows):
 
 
 def distances(free, start):
-    """Steps from the start to every cell that it reaches."""
+    """Return the number of steps from the start to every cell that it reaches."""
     steps, queue = {start: 0}, [start]
     for cell in queue:
         for other in near(cell):
@@ -36,7 +36,7 @@ def place(free, sign):
 
 
 def num_parts(free):
-    """Connected parts of a set of cells."""
+    """Return the connected components of a set of cells."""
     left, parts = dict(free), 0
     while left:
         left = {cell: sign for cell, sign in left.items() if cell not in distances(free, next(iter(left)))}
@@ -57,7 +57,7 @@ def test_maze_is_connected_and_its_goal_far_from_its_start(name):
     assert to_goal >= max(steps.values()) - 1
 
 
-def test_rooms_are_parted_by_single_doors():
+def test_rooms_are_separated_by_single_doors():
     for name, lines, num_rooms, num_doors in [
         ("sixteen_rooms", (2, 6, 10), 16, 24),
         ("sixteen_rooms_snake", (2, 6, 10), 16, 15),

@@ -44,7 +44,7 @@ def test_named_world_is_the_papers(name):
 
 
 def test_named_worlds_have_the_papers_walls():
-    # A wall of 7 cells with two gaps; two walls of 11 that cross, with two gaps each.
+    # A wall of 7 cells with two gaps; two crossing walls of 11 cells with two gaps each.
     num_walls = {"tabular_longer_horizon": 7 - 2, "tabular_long_dense": 11 + 11 - 1 - 4}
     for name, world in NAMED_WORLDS.items():
         assert "".join(world.rows).count("#") == num_walls.get(name, 0)

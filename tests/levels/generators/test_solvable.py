@@ -13,7 +13,7 @@ from levels.generators.distributions import DISTRIBUTIONS, LevelDistribution
 from levels.generators.solvable import Solvable, is_solvable, path_lengths, reachable
 
 WALLED = LevelDistribution(4, 5, 12, 1, 2, 20, 20)
-"""About half its levels have nothing to win in reach."""
+"""About half of its levels have no reachable prize."""
 
 fill = jax.jit(reachable)
 lengths = jax.jit(path_lengths)
@@ -99,7 +99,7 @@ def corridor(rewards, types, walls=(False, False, True, False)):
     )
 
 
-def test_is_solvable_wants_a_positive_object_in_reach():
+def test_is_solvable_requires_a_reachable_positive_object():
     assert solvable(corridor([1, -1], [0, 1]))
     assert not solvable(corridor([-1, 1], [0, 1]))
     assert solvable(corridor([-1, 1], [0, 1], walls=(False, False, False, False)))
@@ -116,7 +116,7 @@ def test_solvable_sample_is_solvable_where_the_plain_one_is_not():
     assert np.asarray(levels.max_steps_in_episode).min() == 20
 
 
-def test_solvable_sample_keeps_the_first_draw_if_it_will_do():
+def test_solvable_sample_keeps_the_first_draw_if_it_is_solvable():
     keys = jax.random.split(jax.random.key(1), 1000)
     first, plain = sampler(1)(keys)
     levels, _ = sampler(64)(keys)

@@ -19,14 +19,14 @@ def test_sample_draws_lifetimes_log_uniformly_and_leaves_the_rest():
     found = sample(WithLifetime(PLAIN, 10, 250))
     lifetimes = np.asarray(found.lifetime)
     assert lifetimes.dtype == np.int32 and lifetimes.min() >= 10 and lifetimes.max() <= 250
-    # Half of the mass lies below the geometric mean of 10 and 251; five standard deviations of 2,000 draws.
+    # Half of the mass lies below the geometric mean of 10 and 251; the margin is 5 standard deviations of 2,000 draws.
     assert abs(np.mean(lifetimes < np.sqrt(10 * 251)) - 0.5) < 5 * np.sqrt(0.25 / 2000)
     assert jax.vmap(is_valid)(found).all()
 
 
-def test_sample_draws_the_lifetime_apart_from_the_level():
+def test_sample_draws_the_lifetime_independently_of_the_level():
     found = sample(WithLifetime(PLAIN, 10, 250))
-    # Were both drawn from one key, start and lifetime would tell of each other.
+    # If both were drawn from one key, start and lifetime would be correlated.
     correlation = np.corrcoef(np.asarray(found.start), np.log(found.lifetime))[0, 1]
     assert abs(correlation) < 5 / np.sqrt(2000)
 

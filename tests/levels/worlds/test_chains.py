@@ -1,4 +1,4 @@
-"""Delayed chains: what is seen, what is paid, when they end."""
+"""Delayed chains: observations, rewards and termination."""
 
 from functools import partial
 
@@ -48,7 +48,7 @@ def played(chain, keys, is_right, length=6, later=0):
     return [np.asarray(x) for x in play(chain, level, keys, is_right, jnp.full(8, later, jnp.int32))]
 
 
-def test_chain_pays_the_first_action_in_its_last_step_only(keys, is_right):
+def test_chain_pays_for_the_first_action_in_its_last_step_only(keys, is_right):
     _, rewards, terminated = played(PLAIN, keys, is_right)
     assert np.all(rewards[:, :5] == 0)
     assert np.array_equal(rewards[:, 5], np.where(np.asarray(is_right), 1.0, -1.0))
@@ -64,7 +64,7 @@ def test_chain_of_one_step_pays_at_once(keys, is_right):
 def test_chain_shows_the_right_action_first_and_then_the_position(keys, is_right):
     observations, _, _ = played(PLAIN, keys, is_right)
     assert np.array_equal(observations[:, 1:], np.broadcast_to(np.arange(2, 10), (400, 8)))
-    # Drawn again in every episode: 200 of 400 ± 4 standard errors of 10.
+    # It is drawn again in every episode: 200 of 400 ± 4 standard errors of 10.
     assert set(observations[:, 0].tolist()) == {0, 1}
     assert abs(observations[:, 0].sum() - 200) < 40
     assert observations.max() < PLAIN.observation_space().n

@@ -24,7 +24,7 @@ ENVIRONMENTS = {
 
 @functools.cache
 def episodes(name):
-    """Program: 8 random levels, 20 random actions each through gymnax's own reset and step."""
+    """Compile 20 random actions on each of 8 random levels through gymnax's own reset and step."""
     env = ENVIRONMENTS[name]
 
     def one(level, key):

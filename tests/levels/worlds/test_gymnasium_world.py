@@ -1,4 +1,4 @@
-"""Gymnasium on the host: against a plain loop, going back in time, and from several devices at once."""
+"""Gymnasium on the host: compared with a plain loop, going back in time, and from several devices at once."""
 
 import gymnasium
 import jax
@@ -44,7 +44,7 @@ def episodes_of(world, level, key, num_steps, num_workers=NUM_WORKERS):
 
 
 @pytest.mark.parametrize("env_id, limit", [("CartPole-v1", 15), ("FrozenLake-v1", 6)])
-def test_gymnasium_world_plays_as_a_plain_loop_does(env_id, limit):
+def test_gymnasium_world_plays_like_a_plain_loop(env_id, limit):
     world = GymnasiumWorld(env_id, num_starts=8)
     rollout, starts, noise = episodes_of(world, time_limit(limit), jax.random.key(1), NUM_STEPS)
     assert rollout.truncated.any() and rollout.terminated.any()
@@ -64,7 +64,7 @@ def test_gymnasium_world_plays_as_a_plain_loop_does(env_id, limit):
                 start, time = noise.start[t, worker], 0
 
 
-def test_gymnasium_world_rescales_actions_as_a_plain_loop_does():
+def test_gymnasium_world_rescales_actions_like_a_plain_loop():
     world = GymnasiumWorld("Pendulum-v1", num_starts=2)
     assert (world.continuous_actions, world.num_actions, world.observation_shape) == (True, 1, (3,))
     plan = time_limit(200)
@@ -113,7 +113,7 @@ def test_gymnasium_world_refuses_two_futures_in_turns(cart_pole):
     )
     one, _ = collect(jax.random.key(2), cart_pole, plan, policy, states, 1)
     jax.block_until_ready(collect(jax.random.key(3), cart_pole, plan, policy, states, 1))
-    with pytest.raises(Exception, match="two rollouts go on from one state amid"):
+    with pytest.raises(Exception, match="two rollouts continue from the same state within"):
         jax.block_until_ready(collect(jax.random.key(4), cart_pole, plan, policy, one, 1))
 
 
@@ -134,12 +134,12 @@ def test_gymnasium_world_keeps_a_bounded_number_of_environments():
     assert len(world._host._episodes) == 50
 
 
-def test_gymnasium_world_uses_environments_again():
+def test_gymnasium_world_reuses_environments():
     world = GymnasiumWorld("CartPole-v1", num_starts=2)
     run = rolled(world, time_limit(7), 10, 5)
     jax.block_until_ready(run(jax.random.key(0)))
     assert world._host._num_envs == 5 == len(world._host._bound)
-    # Five were abandoned amid an episode; others are made until nobody can want those any more.
+    # Five were abandoned mid-episode; new ones are made until the abandoned ones may be reused.
     for seed in range(1, 300):
         jax.block_until_ready(run(jax.random.key(seed)))
     assert world._host._num_envs == 5 * (ABANDONED_AFTER // 10 + 1)

@@ -17,7 +17,7 @@ MOVES = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (
 
 @dataclasses.dataclass(frozen=True)
 class Busy:
-    """Crowded little levels whose objects come back often."""
+    """Small crowded levels whose objects respawn often."""
 
     distribution: LevelDistribution = LevelDistribution(3, 4, 5, 1, 3, 10, 30)
 
@@ -38,12 +38,12 @@ GRIDS = [
 
 
 def cells_of(plan, k, ranks):
-    """Cells of ranks, None while away."""
+    """Return the cells of ranks, None for absent objects."""
     return [None if rank == NOWHERE else int(plan.free_cells[k, rank]) for rank in np.asarray(ranks).tolist()]
 
 
 def check_places(level, k, agent, objects, planes):
-    """Agent and objects stand on free cells, the objects on distinct ones, and the planes show just them."""
+    """Assert that agent and objects are on free cells, objects on distinct ones, and planes show exactly them."""
     here = [cell for cell in objects if cell is not None]
     assert len(set(here)) == len(here)
     walls = level.walls[k]
@@ -59,7 +59,7 @@ def check_places(level, k, agent, objects, planes):
 
 
 def expected_move(walls, grid, position, action):
-    """Where a step leads and which cell it collects from, re-stated in plain Python."""
+    """Restate in plain Python where a step leads and which cell it collects from."""
     shift = MOVES[action % grid.num_moves]
     row, column = position // grid.width + shift[0], position % grid.width + shift[1]
     free = 0 <= row < grid.height and 0 <= column < grid.width and not walls[row, column]
@@ -71,7 +71,7 @@ def expected_move(walls, grid, position, action):
 
 
 def check_episode(grid, walked, k):
-    """Assert one episode, step by step, against the re-stated rules."""
+    """Check one episode, step by step, against the restated rules."""
     levels, actions, plans, first, planes, states, observations, rewards, terminated, truncated = walked
     agent = cells_of(plans, k, first.agent_rank[k : k + 1])[0]
     objects = cells_of(plans, k, first.object_ranks[k])
@@ -91,7 +91,7 @@ def check_episode(grid, walked, k):
         for m, cell in enumerate(objects):
             assert after[m] is None if m in got else cell is None or after[m] == cell
             assert cell is not None or after[m] != agent
-        # Only without auto-collect does the agent stand on objects.
+        # The agent stands on objects only without auto-collect.
         assert agent not in after or not grid.grid.auto_collect
         objects = after
         check_places(levels, k, agent, objects, observations[k, t])
@@ -118,7 +118,7 @@ def test_free_rank_by_hand():
 
 @functools.cache
 def outcomes(grid, on_object):
-    """20,000 resets, and 20,000 steps of staying while object 0 is away and 1 and 2 are not."""
+    """20,000 resets, and 20,000 steps of staying while object 0 is absent and 1 and 2 are present."""
     level = jax.jit(BUSY.sample)(jax.random.key(2)).replace(
         object_types=jnp.arange(3), object_respawn_probs=jnp.asarray([0.5, 0.0, 0.0])
     )
@@ -136,7 +136,7 @@ def outcomes(grid, on_object):
     return jax.tree.map(np.asarray, jax.jit(run)(jax.random.key(0)))
 
 
-def test_reset_draws_every_place_alike():
+def test_reset_draws_every_place_equally():
     num_free, states, _, _ = outcomes(GRIDS[0], False)
     for ranks in (states.agent_rank, *states.object_ranks.T):
         shares = np.bincount(ranks, minlength=num_free) / 20_000
@@ -145,7 +145,7 @@ def test_reset_draws_every_place_alike():
 
 
 @pytest.mark.parametrize("grid, on_object", [(GRIDS[0], False), (GRIDS[1], True)])
-def test_respawn_draws_every_place_left_alike(grid, on_object):
+def test_respawn_draws_every_free_place_equally(grid, on_object):
     num_free, _, state, after = outcomes(grid, on_object)
     back = after.object_ranks[:, 0]
     assert abs((back < NOWHERE).mean() - 0.5) < 4 * 0.5 / np.sqrt(20_000)
@@ -157,7 +157,7 @@ def test_respawn_draws_every_place_left_alike(grid, on_object):
     assert np.all(np.abs(left - 1 / len(left)) < 5 * np.sqrt(1 / len(left) / counts.sum()))
 
 
-def test_random_grid_is_seen_as_planes():
+def test_random_grid_is_observed_as_planes():
     grid = RandomGrid(TabularGrid(3, 4, 2), num_types=2)
     assert (grid.observation_shape, grid.num_observations, grid.num_actions) == ((4, 3, 4), None, 5)
 

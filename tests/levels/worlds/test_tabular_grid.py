@@ -19,7 +19,7 @@ STAY, UP, DOWN, LEFT, RIGHT, UP_LEFT, UP_RIGHT, DOWN_LEFT, DOWN_RIGHT = range(9)
 
 @dataclass(frozen=True)
 class Busy:
-    """Crowded little levels whose objects come back often."""
+    """Small crowded levels whose objects respawn often."""
 
     distribution: LevelDistribution = LevelDistribution(3, 5, 5, 1, 3, 10, 30)
 
@@ -40,7 +40,7 @@ GRIDS = [
 
 
 def level_of(rows, objects, max_steps=10, terminate=0.0, respawn=0.0):
-    """A 2×3 level from a hand-drawn map ('#' wall, 'S' start) and the cells of at most two objects."""
+    """Build a 2×3 level from a hand-drawn map ('#' wall, 'S' start) and the cells of at most two objects."""
     signs = "".join(rows)
     used = np.arange(2) < len(objects)
     return Level(
@@ -77,14 +77,14 @@ def player(num_moves, auto_collect):
 
 
 def play(level, actions, num_moves=5, auto_collect=True):
-    """Positions, bits of present objects, rewards, terminated and truncated after each action."""
+    """Return positions, bits of present objects, rewards, terminated and truncated after each action."""
     padded = np.array([*actions, 0, 0, 0, 0, 0][:5], np.int32)
     path = player(num_moves, auto_collect)(level, padded)
     return [np.asarray(values)[: len(actions)].tolist() for values in path]
 
 
 def expected_move(level, k, num_moves, auto_collect, position, action):
-    """Where a step leads and which cell it collects from (None = none), re-stated in plain Python."""
+    """Restate in plain Python where a step leads and which cell it collects from (None = none)."""
     height, width = level.walls[k].shape
     row, column = position // width + MOVES[action % num_moves][0], position % width + MOVES[action % num_moves][1]
     free = 0 <= row < height and 0 <= column < width and not level.walls[k, row, column]
@@ -96,7 +96,7 @@ def expected_move(level, k, num_moves, auto_collect, position, action):
 
 
 def check_episode(grid, walked, k):
-    """Assert one episode, step by step, against the re-stated rules."""
+    """Check one episode, step by step, against the restated rules."""
     levels, actions, _, first, _, states, observations, rewards, terminated, truncated = walked
     position, present = int(first.position[k]), int(first.present[k])
     used = int(np.sum(levels.object_types[k] >= 0))
@@ -145,7 +145,7 @@ def test_step_bumps_into_walls_and_borders():
     assert play(level_of(["S..", ".#."], [2]), [UP, LEFT, RIGHT, DOWN, DOWN])[0] == [0, 0, 1, 1, 1]
 
 
-def test_step_does_not_move_around_the_border():
+def test_step_does_not_wrap_around_the_border():
     assert play(level_of(["..#", "S.."], [4]), [LEFT, UP_LEFT, DOWN_LEFT], 9)[0] == [3, 3, 3]
     assert play(level_of(["..S", "..."], [4]), [RIGHT, UP_RIGHT, DOWN_RIGHT], 9)[0] == [2, 2, 2]
 
@@ -162,13 +162,13 @@ def test_collect_actions_reach_the_next_cell_only():
     assert rewards == [0, 0, 0, 1]
 
 
-def test_collect_actions_reach_into_no_wall_and_over_no_border():
-    # An object inside a wall makes the level invalid, but shows that walls are not reached into.
+def test_collect_actions_do_not_reach_into_walls_or_over_borders():
+    # An object inside a wall makes the level invalid, but shows that actions do not reach into walls.
     assert play(level_of(["..#", ".S#"], [2, 5]), [9 + RIGHT, 9 + UP_RIGHT], 9, False)[2] == [0, 0]
     assert play(level_of(["...", "S.."], [2, 5]), [9 + LEFT, 9 + UP_LEFT], 9, False)[2] == [0, 0]
 
 
-def test_object_comes_back_from_the_next_step_on():
+def test_object_respawns_from_the_next_step_on():
     _, present, rewards, *_ = play(level_of(["S.#", "###"], [1], respawn=1.0), [RIGHT, STAY, STAY, STAY])
     assert present == [0, 1, 0, 1]
     assert rewards == [1, 0, 1, 0]
@@ -183,7 +183,7 @@ def test_time_limit_truncates():
     assert play(level_of(["S.#", "###"], [1], max_steps=2), [STAY] * 3)[4] == [False, True, True]
 
 
-def test_tabular_grid_is_seen_as_one_integer():
+def test_tabular_grid_is_observed_as_one_integer():
     grid = TabularGrid(2, 3, 2)
     assert (grid.observation_shape, grid.num_observations, grid.num_actions) == ((), 24, 5)
 

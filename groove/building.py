@@ -18,6 +18,7 @@ from levels.generators.with_lifetime import WithLifetime
 from levels.level_folder import level_folder
 from levels.level_generator import LevelGenerator
 from levels.registry import generator
+from levels.solver import exact_grid
 from levels.world import World
 from levels.worlds.random_grid import RandomGrid
 from levels.worlds.tabular_grid import TabularGrid
@@ -43,7 +44,7 @@ def build_generator(config: TrainConfig) -> LevelGenerator:
         ValueError: unknown levels, or a solvable filter on a world whose objects the level does not place.
     """
     levels = generator(config.world.levels)
-    if config.world.solvable and not isinstance(levels.world, TabularGrid):
+    if config.world.solvable and exact_grid(levels.world) is None:
         raise ValueError(f"--solvable needs a grid whose objects the level places, {config.world.levels} is none")
     if config.world.lifetime is not None:
         levels = WithLifetime(levels, *config.world.lifetime)
@@ -158,7 +159,7 @@ def build_measurement(config: TrainConfig, mesh: Mesh, world: World, needs: froz
     Raises:
         ValueError: an expert is asked for in a world without an exact solver.
     """
-    if "antagonist" in needs and config.antagonist.antagonist == "expert" and not isinstance(world, TabularGrid):
+    if "antagonist" in needs and config.antagonist.antagonist == "expert" and exact_grid(world) is None:
         raise ValueError(f"--antagonist expert needs an exact solver, and {config.world.levels} has none")
     # Of random actions and the expert nothing is trained; the learner gives them its world and workers.
     trained = BASELINES[config.antagonist.antagonist if config.antagonist.antagonist in BASELINES else "a2c"]

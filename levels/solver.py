@@ -13,7 +13,20 @@ from flax import struct
 from jaxtyping import Array, Float, Int, Int8
 
 from levels.level import Level
+from levels.world import World
 from levels.worlds.tabular_grid import GridPlan, TabularGrid
+
+
+def exact_grid(world: World) -> TabularGrid | None:
+    """Return the grid of a world whose levels this solver solves.
+
+    Args:
+        world: any.
+
+    Returns:
+        The world itself if each level places its objects, or None.
+    """
+    return world if isinstance(world, TabularGrid) else None
 
 
 @struct.dataclass

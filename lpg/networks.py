@@ -1,6 +1,5 @@
 """Agent networks: what maps an observation to a policy and a prediction."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -82,27 +81,21 @@ def _patches(image: Float[Array, "... H W C"], padded: bool) -> Float[Array, "..
 class _Torso(nn.Module):
     """Convolution (optional), dense layers, two linear heads."""
 
-    channels: Sequence[int]
-    widths: Sequence[int]
-    num_logits: int
-    prediction_size: int
-    observation_rank: int
-    channels_last: bool
-    padded: bool
+    sizes: "Dense"
 
     @nn.compact
     def __call__(self, observation: Array) -> Outputs:
-        leading = observation.shape[: observation.ndim - self.observation_rank]
+        leading = observation.shape[: observation.ndim - self.sizes.observation_rank]
         hidden = observation.astype(jnp.float32)
-        if self.channels:
-            hidden = hidden if self.channels_last else jnp.moveaxis(hidden, -3, -1)
-            for channels in self.channels:
-                hidden = nn.relu(nn.Dense(channels)(_patches(hidden, self.padded)))
+        if self.sizes.channels:
+            hidden = hidden if self.sizes.channels_last else jnp.moveaxis(hidden, -3, -1)
+            for channels in self.sizes.channels:
+                hidden = nn.relu(nn.Dense(channels)(_patches(hidden, self.sizes.padded)))
         hidden = hidden.reshape(*leading, -1)
-        for width in self.widths:
+        for width in self.sizes.widths:
             hidden = nn.relu(nn.Dense(width)(hidden))
-        logits = nn.Dense(self.num_logits, kernel_init=nn.initializers.orthogonal(0.01))(hidden)
-        return Outputs(logits=logits, prediction=nn.Dense(self.prediction_size)(hidden))
+        logits = nn.Dense(self.sizes.num_logits, kernel_init=nn.initializers.orthogonal(0.01))(hidden)
+        return Outputs(logits=logits, prediction=nn.Dense(self.sizes.prediction_size)(hidden))
 
 
 @dataclass(frozen=True)
@@ -133,15 +126,7 @@ class Dense:
 
     @property
     def _module(self) -> _Torso:
-        return _Torso(
-            self.channels,
-            self.widths,
-            self.num_logits,
-            self.prediction_size,
-            self.observation_rank,
-            self.channels_last,
-            self.padded,
-        )
+        return _Torso(self)
 
     def init(self, key: Key[Array, ""], observation: Array) -> PyTree:
         return self._module.init(key, observation)["params"]

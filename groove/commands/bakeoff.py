@@ -2,10 +2,9 @@
 
 import dataclasses
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
@@ -15,6 +14,7 @@ from groove.commands.flags import read_flags, refuse_unknown_flags
 from groove.config import flag_of
 from groove.errors import UsageError, one_line
 from groove.job.devices import configure
+from groove.records.json_values import to_json
 
 if TYPE_CHECKING:
     from groove.scoring.bakeoff import Verdict
@@ -54,19 +54,19 @@ def bakeoff(arguments: list[str]) -> int:
     if not 0 <= flags.seed < 2**32:
         raise UsageError(f"--seed must be in 0..{2**32 - 1}, got {flags.seed}")
     verdicts = _verdicts(flags)
-    Console().print(table(verdicts, f"{flags.num_levels} levels of {flags.levels}, {flags.rule}"))
     if flags.out is not None:
-        rows = [{name: _finite(value) for name, value in dataclasses.asdict(verdict).items()} for verdict in verdicts]
-        content: dict[str, Any] = {
+        content = {
             "rule": str(flags.rule),
             "levels": flags.levels,
             "num_levels": flags.num_levels,
             "seed": flags.seed,
+            "verdicts": to_json([dataclasses.asdict(verdict) for verdict in verdicts]),
         }
-        content["verdicts"] = rows
         with one_line(OSError):
             flags.out.parent.mkdir(parents=True, exist_ok=True)
             flags.out.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    Console().print(table(verdicts, f"{flags.num_levels} levels of {flags.levels}, {flags.rule}"))
+    if flags.out is not None:
         print(flags.out)
     return 0
 
@@ -104,11 +104,6 @@ def _verdicts(flags: BakeoffFlags) -> "list[Verdict]":
             measurement=build_measurement(config, mesh, generator.world, needs),
         )
         return contest.run(meta_params, flags.num_levels, flags.seed)
-
-
-def _finite(value: Any) -> Any:
-    """NaN is no JSON: a correlation that does not exist is null."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(verdicts: "list[Verdict]", title: str) -> Table:

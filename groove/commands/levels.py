@@ -140,13 +140,13 @@ def _solve(arguments: list[str]) -> int:
     refuse_unknown_flags(arguments, ["--seed"])
     flags = read_flags(SolveFlags, "groove levels solve", arguments)
     chosen = _read(flags.levels, flags.seed)
-    from levels.solver import optimal_return, random_return
+    from levels.solver import exact_grid, optimal_return, random_return
     from levels.worlds.tabular_grid import TabularGrid
 
     print(f"{'optimum':>9} {'random':>9}  level")
     for name, level in chosen.items():
         height, width = level.walls.shape
-        if name in GENERATORS and not isinstance(generator(name).world, TabularGrid):
+        if name in GENERATORS and exact_grid(generator(name).world) is None:
             raise UsageError(f"{name}: no exact solver, its layout is drawn again in every episode")
         with one_line(ValueError):
             grid = TabularGrid(height, width, num_objects=level.object_types.shape[0])

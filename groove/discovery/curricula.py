@@ -15,6 +15,7 @@ from levels.generators.solvable import is_solvable
 from levels.level import Level
 from levels.level_generator import LevelGenerator
 from levels.mutators import MUTATORS, Edits, Limits
+from levels.solver import exact_grid
 from levels.worlds.random_grid import RandomGrid
 from levels.worlds.tabular_grid import TabularGrid
 from ued.curriculum import Curriculum, DomainRandomization
@@ -83,7 +84,7 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
     if name not in SCORES:
         raise ValueError(f"unknown score {name!r}; known: {', '.join(SCORES)}")
     score = SCORES[name]
-    if "optimum" in score.needs and not isinstance(generator.world, TabularGrid):
+    if "optimum" in score.needs and exact_grid(generator.world) is None:
         raise ValueError(
             f"--score {name} needs an exact solver, and {config.world.levels} has none: its levels fix no layout"
         )

@@ -9,8 +9,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from groove.discovery.population import Population, lives_of_one_rule
 from groove.settings import AntagonistSettings
-from levels.solver import optimal_return
-from levels.worlds.tabular_grid import TabularGrid
+from levels.solver import exact_grid, optimal_return
 from lpg.episodes import episode_returns, random_policy
 from lpg.update_rule import Hyperparameters
 from ued.curriculum import NOT_KEPT, Batch, Extras
@@ -38,7 +37,7 @@ class Measurement:
     settings: AntagonistSettings = AntagonistSettings()
 
     def __post_init__(self) -> None:
-        if self._solves and not isinstance(self.population.learner.world, TabularGrid):
+        if self._solves and exact_grid(self.population.learner.world) is None:
             raise ValueError("the best policy's return needs a grid whose objects the level places (an exact solver)")
 
     @property
@@ -60,9 +59,9 @@ class Measurement:
         new = jax.tree.map(lambda x: x[:num_new], batch.levels)
         extras, updates = batch.extras, jnp.int32(0)
         if self._solves:
-            world = self.population.learner.world
-            assert isinstance(world, TabularGrid)
-            optimum = jax.vmap(partial(optimal_return, world))(new)
+            grid = exact_grid(self.population.learner.world)
+            assert grid is not None
+            optimum = jax.vmap(partial(optimal_return, grid))(new)
             extras = replace(extras, optimal_return=extras.optimal_return.at[:num_new].set(optimum))
         if "random" in self.needs:
             mean = jnp.mean(self.random_returns(random_key, new, 1), axis=1)

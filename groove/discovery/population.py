@@ -114,7 +114,7 @@ class Population:
         dealt = order[places].reshape(num_chunks * chunk, num_devices).T.reshape(-1)
         dealt_lives = jax.tree.map(lambda x: x[dealt], lives)
 
-        def on_device(meta_params: PyTree, lives: Lifetimes) -> tuple[_Ends, Array]:
+        def on_device(meta_params: PyTree, lives: Lifetimes) -> tuple[dict[str, PyTree], Array]:
             chunks = jax.tree.map(lambda x: x.reshape(num_chunks, chunk, *x.shape[1:]), lives)
             ends, updates_run = jax.lax.map(partial(self._run_chunk, meta_params), chunks)
             return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), ends), updates_run.sum()[None]
@@ -130,14 +130,7 @@ class Population:
             return jnp.zeros_like(in_turn).at[order].set(in_turn)
 
         ends = jax.tree.map(in_order, ends)
-        return Outcomes(
-            returns=ends.curve[:, -1],
-            episode_returns=ends.episode_returns,
-            curve=ends.curve,
-            value_losses=ends.value_losses,
-            num_updates=ends.num_updates,
-            updates_run=jnp.sum(updates_run),
-        )
+        return Outcomes(returns=ends["curve"][:, -1], updates_run=jnp.sum(updates_run), **ends)
 
     def _default_chunk(self, meta_params: PyTree, lives: Lifetimes) -> int:
         def first(tree: PyTree) -> PyTree:
@@ -146,7 +139,7 @@ class Population:
         one_rule = meta_params if lives.candidates is None else first(meta_params)
         return default_chunk(self.learner, one_rule, first(lives.levels))
 
-    def _run_chunk(self, meta_params: PyTree, lives: Lifetimes) -> tuple["_Ends", Array]:
+    def _run_chunk(self, meta_params: PyTree, lives: Lifetimes) -> tuple[dict[str, PyTree], Array]:
         longest = jnp.max(lives.lengths)
         # Each candidate's own for the lives of this chunk alone: for all lives at once they would fill the memory.
         weights, axes = meta_params, None
@@ -157,7 +150,9 @@ class Population:
             # Rewards are finite whatever the policy: an agent that came to grief would pass for one that stands still.
             return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(agent.params)]))
 
-        def live(key: Array, weights: PyTree, level: PyTree, length: Array, hyper: Hyperparameters) -> _Ends:
+        def live(
+            key: Array, weights: PyTree, level: PyTree, length: Array, hyper: Hyperparameters
+        ) -> dict[str, PyTree]:
             init_key, train_key, evaluation_key = jax.random.split(key, 3)
             probe_key, value_losses = evaluation_key, None
             if self.value_probe is not None:
@@ -177,22 +172,12 @@ class Population:
                 policy = self.learner.policy(agent)
                 value_losses = self.value_probe(probe_key, self.learner.world, level, policy, self.learner.num_workers)
                 value_losses = jax.tree.map(lambda x: jnp.where(sound(agent), x, jnp.nan), value_losses)
-            return _Ends(
-                episode_returns=returns[-1],
-                curve=jnp.mean(returns, axis=1),
-                value_losses=value_losses,
-                num_updates=agent.num_updates,
-            )
+            return {
+                "episode_returns": returns[-1],
+                "curve": jnp.mean(returns, axis=1),
+                "value_losses": value_losses,
+                "num_updates": agent.num_updates,
+            }
 
         ends = jax.vmap(live, in_axes=(0, axes, 0, 0, 0))(lives.keys, weights, lives.levels, lives.lengths, lives.hyper)
         return ends, longest * lives.lengths.shape[0]
-
-
-@struct.dataclass
-class _Ends:
-    """The ends of lives, in the order they were dealt."""
-
-    episode_returns: Float[Array, "N B"]
-    curve: Float[Array, "N K"]
-    value_losses: ValueLosses | None
-    num_updates: Int[Array, "N"]

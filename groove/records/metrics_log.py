@@ -1,7 +1,6 @@
 """What a run reports while it goes: JSON lines, the source of truth, and TensorBoard events beside them."""
 
 import json
-import math
 import os
 import time
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from groove.records.json_values import to_json
 from groove.records.run_folder import RunFolderError
 from lpg.atomic_file import replacing
 
@@ -37,7 +37,7 @@ class MetricsLog:
         """
         if not _has_generation(row):
             raise ValueError(f"a row of metrics needs an integer generation, got {row.get('generation')!r}")
-        line = json.dumps(_to_json(row), separators=(",", ":"), allow_nan=False) + "\n"
+        line = json.dumps(to_json(row), separators=(",", ":"), allow_nan=False) + "\n"
         try:
             with self.path.open("ab") as file:
                 file.write(line.encode())
@@ -128,7 +128,7 @@ class TensorBoardLog:
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.proto.summary_pb2 import Summary
 
-        scalars = {name: _to_json(value) for name, value in row.items() if name != "generation"}
+        scalars = {name: to_json(value) for name, value in row.items() if name != "generation"}
         values = [
             Summary.Value(tag=name, simple_value=value)
             for name, value in scalars.items()
@@ -159,15 +159,3 @@ class TensorBoardLog:
 def _has_generation(row: Mapping[str, Any]) -> bool:
     generation = row.get("generation")
     return isinstance(generation, (int, np.integer)) and not isinstance(generation, bool)
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(name): _to_json(part) for name, part in value.items()}
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_to_json(part) for part in value]
-    if not isinstance(value, (bool, int, float)):
-        return _to_json(np.asarray(value).tolist())
-    return value if math.isfinite(value) else None

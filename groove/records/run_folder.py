@@ -2,12 +2,12 @@
 
 import fcntl
 import json
-import math
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from groove.records.json_values import to_json
 from lpg.atomic_file import replacing
 
 LOCK_NAME = "lock"
@@ -124,11 +124,7 @@ class RunFolder:
         Raises:
             RunFolderError: the file cannot be written.
         """
-
-        def finite(value: Any) -> Any:
-            return None if isinstance(value, float) and not math.isfinite(value) else value
-
-        _write_json(self.results_path, [{name: finite(value) for name, value in row.items()} for row in rows])
+        _write_json(self.results_path, to_json(rows))
 
     def read_config(self) -> dict[str, Any]:
         """Read `config.json`.

@@ -12,7 +12,7 @@ from groove.report.curriculum_report import groups, number, regret_text
 from groove.report.curriculum_snapshot import Snapshot
 from levels.level import Level
 from levels.renderer import render_gallery
-from levels.worlds.tabular_grid import TabularGrid
+from levels.solver import exact_grid
 
 TILE_PIXELS = 240
 """Width of the widest level of a gallery, about: the titles above it must find room."""
@@ -30,7 +30,7 @@ def compared_rows(snapshot: Snapshot) -> list[int]:
         Rows in 0..n - 1, ascending; none where the world has no exact solver or levels no antagonists.
     """
     known = np.flatnonzero(np.isfinite(snapshot.regret))
-    if not isinstance(snapshot.world, TabularGrid) or not len(known):
+    if exact_grid(snapshot.world) is None or not len(known):
         return []
     places = np.linspace(0, len(known) - 1, min(len(known), MOST_COMPARED)).round().astype(int)
     return known[places].tolist()
@@ -111,7 +111,7 @@ def draw_regret_vs_exact(path: Path, snapshot: Snapshot) -> None:
     Raises:
         NothingToDraw: there is no exact solver or no antagonist, or fewer than three levels to compare.
     """
-    if not isinstance(snapshot.world, TabularGrid):
+    if exact_grid(snapshot.world) is None:
         raise NothingToDraw(f"{snapshot.config.world.levels} has no exact solver")
     _need_levels(snapshot)
     if not np.isfinite(snapshot.regret).any():

@@ -15,9 +15,8 @@ from groove.discovery.curricula import DEFAULT_SCORE
 from groove.job.devices import lives_mesh
 from groove.records.checkpoints import CheckpointError, Checkpoints, Restored
 from groove.records.run_folder import RunFolder
-from levels.solver import optimal_return
+from levels.solver import exact_grid, optimal_return
 from levels.world import World
-from levels.worlds.tabular_grid import TabularGrid
 from ued.curriculum import Curriculum, Outcome
 from ued.learnability_sampling import LearnabilitySampling, LearnabilityState
 from ued.level_buffer import LevelBuffer
@@ -122,11 +121,12 @@ class Snapshot:
         Returns:
             The snapshot; itself where the world has no exact solver.
         """
-        if not isinstance(self.world, TabularGrid) or not rows:
+        grid = exact_grid(self.world)
+        if grid is None or not rows:
             return self
         optimum = np.array(self.kept.extras.optimal_return)
         unknown = np.array([row for row in sorted(set(rows)) if not np.isfinite(optimum[row])], int)
-        solve = jax.jit(jax.vmap(partial(optimal_return, self.world)))
+        solve = jax.jit(jax.vmap(partial(optimal_return, grid)))
         for begin in range(0, len(unknown), SOLVED_AT_ONCE):
             part = unknown[begin : begin + SOLVED_AT_ONCE]
             # Filled up to one size, which is compiled once.

@@ -12,8 +12,7 @@ from groove.discovery.population import Population, lives_of_one_rule
 from groove.job.devices import everywhere, replicated
 from levels.generators.solvable import Solvable
 from levels.level_generator import LevelGenerator
-from levels.solver import optimal_return, random_return
-from levels.worlds.tabular_grid import TabularGrid
+from levels.solver import exact_grid, optimal_return, random_return
 from lpg.update_rule import Hyperparameters, UpdateRule
 
 HELDOUT_STREAM, VALIDATION_STREAM, TRAINING_STREAM, BAKEOFF_STREAM, TRANSFER_STREAM = 1, 2, 3, 4, 5
@@ -76,13 +75,12 @@ def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed
         The set, without levels on which the best policy gains nothing over a random one.
     """
     level_key, life_key = jax.random.split(stream_key(stream, seed))
-    grid = generator.world
-    tabular = isinstance(grid, TabularGrid)
-    source = Solvable(generator) if tabular and not isinstance(generator, Solvable) else generator
+    grid = exact_grid(generator.world)
+    source = Solvable(generator) if grid is not None and not isinstance(generator, Solvable) else generator
     levels = jax.jit(jax.vmap(source.sample))(jax.random.split(level_key, num_levels))
     life_keys = jax.random.split(life_key, num_levels)
     anchors: dict[str, Any] = {"random": None, "optimum": None}
-    if isinstance(grid, TabularGrid):
+    if grid is not None:
         for name, solve in (("random", random_return), ("optimum", optimal_return)):
             anchors[name] = np.asarray(jax.jit(jax.vmap(partial(solve, grid)))(levels))
         # A prize may lie beyond the time limit: with nothing to gain there is no score, only 0 / 0.

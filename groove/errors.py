@@ -1,5 +1,6 @@
 """The errors of commands, and how they end one: a line on stderr and an exit status."""
 
+import difflib
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -30,16 +31,33 @@ def choose(kind: str, name: str, known: Iterable[str]) -> None:
         UsageError: it is not known; says what is.
     """
     if name not in known:
-        raise UsageError(f"unknown {kind} {name!r}; known: {', '.join(known)}")
+        raise UsageError(f"unknown {kind} {name!r}{perhaps(name, known)}; known: {', '.join(known)}")
+
+
+def perhaps(name: str, known: Iterable[str]) -> str:
+    """Return a hint at the known name that is nearest to one that is not known.
+
+    Args:
+        name: as given.
+        known: the names there are.
+
+    Returns:
+        Such as "; perhaps tiny", or nothing where no name is near.
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; perhaps {near[0]}" if near else ""
 
 
 @contextmanager
-def one_line(*kinds: type[Exception], prefix: str = "", kind: type[CommandError] = UsageError) -> Iterator[None]:
+def one_line(
+    *kinds: type[Exception], prefix: str = "", suffix: str = "", kind: type[CommandError] = UsageError
+) -> Iterator[None]:
     """Turn errors of some kinds into one line, by default as mistakes on the command line.
 
     Args:
         kinds: of the errors.
         prefix: put before the message.
+        suffix: put after it.
         kind: of the error raised in their place.
 
     Raises:
@@ -50,7 +68,7 @@ def one_line(*kinds: type[Exception], prefix: str = "", kind: type[CommandError]
     except CommandError:
         raise
     except kinds as error:
-        raise kind(f"{prefix}{error}") from error
+        raise kind(f"{prefix}{error}{suffix}") from error
 
 
 def report(error: CommandError | KeyboardInterrupt | BrokenPipeError) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -66,5 +67,7 @@ def generator(name: str) -> LevelGenerator:
         ValueError: the name is unknown.
     """
     if name not in GENERATORS:
-        raise ValueError(f"unknown level distribution {name!r}; known: {', '.join(GENERATORS)}")
+        near = difflib.get_close_matches(name, GENERATORS, n=1)
+        hint = f"; perhaps {near[0]}" if near else ""
+        raise ValueError(f"unknown level distribution {name!r}{hint}; known: {', '.join(GENERATORS)}")
     return GENERATORS[name]()

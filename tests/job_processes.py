@@ -16,11 +16,12 @@ LIMIT = 300
 
 STUBBED = """
 import os, resource, signal, sys
+import groove.commands.resume
 import groove.commands.train
 from groove.commands.main import main
 
 action, *arguments = sys.argv[1:]
-build, calls = groove.commands.train._build, 0
+build, calls = groove.commands.train.build_run, 0
 
 def stubbed(*config):
     import groove.run.train
@@ -44,7 +45,7 @@ def stubbed(*config):
     groove.run.train.anywhere = act
     return build(*config)
 
-groove.commands.train._build = stubbed
+groove.commands.train.build_run = groove.commands.resume.build_run = stubbed
 sys.exit(main(arguments))
 """
 """A command whose agents' lives cost nothing. Its first argument says what it does when generation 3 is logged."""

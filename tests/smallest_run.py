@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 import groove.building
 import groove.commands.levels
-import groove.commands.train
+import groove.commands.running
 import groove.run.train
 from groove.config import TrainConfig
 from groove.discovery.population import Lifetimes, Outcomes
@@ -87,7 +87,7 @@ def settle_devices(monkeypatch: Any) -> None:
     Args:
         monkeypatch: pytest's fixture.
     """
-    for module in (groove.commands.train, groove.commands.levels):
+    for module in (groove.commands.running, groove.commands.levels):
         monkeypatch.setattr(module, "configure", lambda num_devices: None)
 
 

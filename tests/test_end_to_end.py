@@ -109,7 +109,7 @@ def test_saved_rule_is_trained_and_scores_what_the_log_says(undisturbed):
     rule, weights, provenance = load_rule(path / "rule.safetensors")
     config = TrainConfig.from_json(provenance["config"])
     initial = Run(config, Console(quiet=True))
-    initial = initial._training.search.mean(initial._initial_state().search)
+    initial = initial.training.search.mean(initial._initial_state().search)
     moved = jax.tree.map(lambda x, y: float(np.max(np.abs(x - y))), weights, initial)
     assert min(jax.tree.leaves(moved)) > 0.01
 
@@ -304,3 +304,37 @@ def test_world_runs_a_generation(levels):
     after, row = jax.jit(training.generation)(jax.random.key(0), jax.jit(training.init)(jax.random.key(0)))
     assert row["failed_candidates"] == 0 and 8 <= row["updates_lived"] <= row["updates_run"] <= 12
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(training.search.mean(after.search)))
+
+
+def test_finished_run_goes_on_to_more_generations_as_if_it_was_asked_for_them(stubbed, capsys):
+    few = ["train", "tiny", *FLAGS, "--generations", "4"]
+    assert stubbed(*few, "--run", "extended") == stubbed("train", "tiny", *FLAGS, "--run", "whole") == 0
+    assert stubbed("resume", "extended", "--generations", "3") == 2
+    assert "--generations must be >= 4, the generations that are done, got 3" in capsys.readouterr().err
+    assert stubbed("resume", "extended", "--generations", "6") == 0
+    assert_same_run(Path("extended"), Path("whole"))
+    assert json.loads(Path("extended/config.json").read_text())["config"]["generations"] == 6
+    assert stubbed("resume", "extended") == 0
+
+
+def test_search_starts_at_a_given_rule_also_after_a_stop(stubbed, monkeypatch, capsys):
+    assert stubbed("train", "tiny", *FLAGS, "--run", "first") == 0
+    start = ["train", "tiny", *FLAGS, "--seed", "1", "--from", "first/rule.safetensors"]
+    assert stubbed(*start, "--run", "whole") == 0
+    rows = {row["name"]: row["mean_return"] for row in json.loads(Path("whole/results.json").read_text())}
+    first = {row["name"]: row["mean_return"] for row in json.loads(Path("first/results.json").read_text())}
+    assert rows["starting rule"] == pytest.approx(first["trained rule"], abs=1e-6) and "untrained rule" not in rows
+    assert load_rule("whole/rule.safetensors")[2]["start_sha256"]
+    with monkeypatch.context() as patch:
+        at_row(patch, 3, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert stubbed(*start, "--run", "stopped") == 130
+    assert stubbed("resume", "stopped") == 0
+    assert_same_run(Path("stopped"), Path("whole"))
+
+
+def test_rule_of_another_shape_is_no_start(stubbed, capsys):
+    assert stubbed("train", "tiny", *FLAGS, "--from", "laptop", "--run", "run") == 2
+    line = "--from laptop: its rule is lpg gru 32, Y = 8, but the run's is lpg gru 4, Y = 2"
+    assert line in capsys.readouterr().err and not Path("run").exists()
+    assert stubbed("train", "tiny", *FLAGS, "--from", "absent", "--run", "run") == 2
+    assert "no rule file 'absent'" in capsys.readouterr().err

@@ -10,8 +10,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from groove.commands.flags import read_flags, refuse_unknown_flags
-from groove.config import flag_of
+from groove.commands.flags import read_flags
 from groove.errors import UsageError, one_line
 from groove.job.devices import configure
 from groove.records.json_values import to_json
@@ -48,8 +47,6 @@ def bakeoff(arguments: list[str]) -> int:
     Returns:
         Exit status.
     """
-    names = [field.name for field in dataclasses.fields(BakeoffFlags) if field.name != "rule"]
-    refuse_unknown_flags(arguments, ["-n", *map(flag_of, names)])
     flags = read_flags(BakeoffFlags, "groove bakeoff", arguments)
     if not 0 <= flags.seed < 2**32:
         raise UsageError(f"--seed must be in 0..{2**32 - 1}, got {flags.seed}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 from rich.console import Console
 
-from groove.commands.flags import read_flags, refuse_unknown_flags
+from groove.commands.flags import read_flags
 from groove.config import TrainConfig
 from groove.errors import UsageError, one_line
 from groove.job.devices import configure_host
@@ -50,7 +50,6 @@ def curriculum(arguments: list[str]) -> int:
     Returns:
         Exit status.
     """
-    refuse_unknown_flags(arguments, ["--rows", "--out", "--why", "--export", "--top"])
     flags = read_flags(CurriculumFlags, "groove curriculum", arguments)
     _check(flags)
     folder = RunFolder(flags.run)

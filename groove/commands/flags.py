@@ -1,16 +1,16 @@
 """The flags of a command, read by tyro, whose complaints become one line."""
 
-import difflib
+import dataclasses
 import re
 from contextlib import redirect_stderr
 from io import StringIO
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 
-from groove.config import with_flags
-from groove.errors import UsageError
+from groove.config import flag_of, with_flags
+from groove.errors import UsageError, perhaps
 
 Flags = TypeVar("Flags")
 
@@ -31,6 +31,7 @@ def read_flags(kind: type[Flags], prog: str, arguments: list[str], default: Flag
         UsageError: an argument is missing, unknown, or of another type; names it and its value.
         SystemExit: help was asked for and printed.
     """
+    _refuse_unknown(arguments, _flags_of(kind))
     options: dict[str, Any] = {} if default is None else {"default": default}
     complaint = StringIO()
     try:
@@ -44,24 +45,30 @@ def read_flags(kind: type[Flags], prog: str, arguments: list[str], default: Flag
         raise UsageError(with_flags(str(error))) from error
 
 
-def refuse_unknown_flags(arguments: list[str], known: list[str]) -> None:
-    """Refuse a flag that a command does not have.
+def _flags_of(kind: Any) -> list[str]:
+    """Return all flags that tyro makes of a dataclass: nested ones and aliases, too, and negations of switches."""
+    flags = []
+    for name, annotation in get_type_hints(kind, include_extras=True).items():
+        plain, *markers = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+        if tyro.conf.Positional in markers:
+            continue
+        if dataclasses.is_dataclass(plain):
+            flags += _flags_of(plain)
+            continue
+        flags += [alias for marker in markers for alias in getattr(marker, "aliases", None) or ()]
+        name = next((marker.name for marker in markers if getattr(marker, "name", None)), name)
+        flags += [flag_of(name), *([flag_of(f"no_{name}")] if plain is bool else [])]
+    return flags
 
-    Args:
-        arguments: of the command.
-        known: its flags, with dashes.
 
-    Raises:
-        UsageError: one is not known; says which is near, and which are known.
-    """
+def _refuse_unknown(arguments: list[str], known: list[str]) -> None:
+    """Refuse a flag that a command does not have, with the nearest that it has."""
     known = [*known, "--help", "-h"]
     for argument in arguments:
         flag = argument.split("=", 1)[0].replace("_", "-")
         # A dash and a digit begin a negative number.
         if re.match(r"--|-[^\d.]", flag) and flag not in known:
-            near = difflib.get_close_matches(flag, known, n=1)
-            hint = f"; perhaps {near[0]}" if near else ""
-            raise UsageError(f"unknown flag {flag}{hint}; known: {' '.join(known)}")
+            raise UsageError(f"unknown flag {flag}{perhaps(flag, known)}; known: {' '.join(known)}")
 
 
 def _reason(box: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from groove.commands.flags import read_flags, refuse_unknown_flags
+from groove.commands.flags import read_flags
 from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure
 from levels.registry import GENERATORS, generator
@@ -99,7 +99,6 @@ def levels(arguments: list[str]) -> int:
 
 
 def _sample(arguments: list[str]) -> int:
-    refuse_unknown_flags(arguments, ["--count", "-n", "--seed", "--solvable", "--no-solvable", "--out"])
     flags = read_flags(SampleFlags, "groove levels sample", arguments)
     if flags.count < 1:
         raise UsageError(f"--count must be >= 1, got {flags.count}")
@@ -116,7 +115,6 @@ def _sample(arguments: list[str]) -> int:
 
 
 def _show(arguments: list[str]) -> int:
-    refuse_unknown_flags(arguments, ["--seed", "--png"])
     flags = read_flags(ShowFlags, "groove levels show", arguments)
     chosen = _read(flags.levels, flags.seed)
     if flags.png is not None:
@@ -137,7 +135,6 @@ def _show(arguments: list[str]) -> int:
 
 
 def _solve(arguments: list[str]) -> int:
-    refuse_unknown_flags(arguments, ["--seed"])
     flags = read_flags(SolveFlags, "groove levels solve", arguments)
     chosen = _read(flags.levels, flags.seed)
     from levels.solver import exact_grid, optimal_return, random_return
@@ -155,7 +152,6 @@ def _solve(arguments: list[str]) -> int:
 
 
 def _edit(arguments: list[str]) -> int:
-    refuse_unknown_flags(arguments, ["--edit", "--times", "--seed", "--out", "-o"])
     flags = read_flags(EditFlags, "groove levels edit", arguments)
     if flags.times < 1:
         raise UsageError(f"--times must be >= 1, got {flags.times}")

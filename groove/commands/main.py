@@ -9,7 +9,7 @@ from groove.errors import CommandError, choose, report
 
 COMMANDS = {
     "train": ("groove.commands.train", "train", "meta-train a rule: groove train EXPERIMENT [--flags]"),
-    "resume": ("groove.commands.train", "resume", "go on with a run that was stopped: groove resume RUN"),
+    "resume": ("groove.commands.resume", "resume", "go on with a run that was stopped: groove resume RUN"),
     "curriculum": (
         "groove.commands.curriculum",
         "curriculum",
@@ -21,17 +21,17 @@ COMMANDS = {
         "compare all scores on one pool of levels: groove bakeoff RULE",
     ),
     "evaluate": (
-        "groove.commands.transfer",
+        "groove.commands.evaluate",
         "evaluate",
         "what a rule is worth in environments it never saw: groove evaluate RULE --suite ...",
     ),
     "benchmark": (
-        "groove.commands.transfer",
+        "groove.commands.benchmark",
         "benchmark",
         "a rule against PPO, A2C and others: groove benchmark RULE --against ppo a2c --suite ...",
     ),
     "tune": (
-        "groove.commands.transfer",
+        "groove.commands.tune",
         "tune",
         "step sizes and costs by random search: groove tune RULE|ppo|a2c --suite ...",
     ),

@@ -8,7 +8,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from groove.commands.flags import read_flags, refuse_unknown_flags
+from groove.commands.flags import read_flags
 from groove.errors import UsageError, one_line
 from lpg.shipped_rules import SHIPPED, rule_path
 
@@ -42,7 +42,6 @@ def rules(arguments: list[str]) -> int:
     Returns:
         Exit status.
     """
-    refuse_unknown_flags(arguments, [])
     flags = read_flags(RulesFlags, "groove rules", arguments)
     console = Console()
     if not flags.files:
@@ -53,9 +52,16 @@ def rules(arguments: list[str]) -> int:
             rule_files = {name: rule_path(name) for name in flags.files}
     else:
         found = sorted(Path("runs").rglob("*.safetensors"))
-        rule_files = SHIPPED | {str(path): path for path in found if path.parent.name != "checkpoints"}
+        rule_files = SHIPPED | {
+            str(path): path for path in found if path.parent.name != "checkpoints" and path.name != "start.safetensors"
+        }
     console.print(_table(rule_files, refuse=bool(flags.files)))
     return 0
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a tensor file under runs/ is a rule that a run found: no checkpoint, and not the rule it started from."""
+    return path.parent.name != "checkpoints" and path.name != "start.safetensors"
 
 
 def _table(files: dict[str, Path], refuse: bool) -> Table:

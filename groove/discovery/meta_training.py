@@ -72,17 +72,18 @@ class MetaTraining:
         """Levels of a generation."""
         return self.search.evolution.num_groups * self.levels_per_candidate
 
-    def init(self, key: Key[Array, ""]) -> RunState:
-        """State before the first generation, around a freshly initialised rule.
+    def init(self, key: Key[Array, ""], mean: PyTree | None = None) -> RunState:
+        """Return the state before the first generation.
 
         Args:
             key: consumed.
+            mean: meta-parameters to start the search at; freshly initialised ones by default.
 
         Returns:
             The state.
         """
         rule_key, search_key, level_key = jax.random.split(key, 3)
-        mean = self.population.learner.rule.init(rule_key)
+        mean = self.population.learner.rule.init(rule_key) if mean is None else mean
         return RunState(
             generation=jnp.int32(0),
             search=self.search.init(search_key, mean),

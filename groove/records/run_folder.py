@@ -30,6 +30,7 @@ class RunFolder:
         timing_path: seconds and steps per second of each generation (JSON lines).
         checkpoints_path: folder of the resumable states.
         rule_path: the rule to share.
+        start_path: the rule that the search started from, where one was given.
         results_path: the closing table (JSON).
         events_path: folder of TensorBoard events.
         curriculum_path: folder of pictures of the curriculum (`groove curriculum`).
@@ -42,6 +43,7 @@ class RunFolder:
         self.timing_path = self.path / "timing.jsonl"
         self.checkpoints_path = self.path / "checkpoints"
         self.rule_path = self.path / "rule.safetensors"
+        self.start_path = self.path / "start.safetensors"
         self.results_path = self.path / "results.json"
         self.events_path = self.path / "events"
         self.curriculum_path = self.path / "curriculum"

@@ -3,7 +3,8 @@
 import dataclasses
 import time
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,12 +16,13 @@ from groove.building import (
     build_hyperparameters,
     build_learner,
     build_population,
+    build_rule,
     build_training,
 )
 from groove.config import TrainConfig
 from groove.discovery.generation_programs import GenerationPrograms
 from groove.discovery.meta_training import RunState
-from groove.errors import CommandError, one_line
+from groove.errors import CommandError, UsageError, one_line
 from groove.job.agreement import anywhere, differs, from_writer, meet
 from groove.job.devices import lives_mesh, local, replicated
 from groove.records.checkpoints import CheckpointError
@@ -38,7 +40,10 @@ from groove.scoring.heldout import (
     stream_key,
 )
 from groove.versions import recorded_versions
+from lpg.rule_file import read_rule_header
 from lpg.rules.actor_critic import A2C
+from lpg.saved_rules import load_rule, save_rule
+from lpg.shipped_rules import rule_path
 
 VALIDATION_LEVELS = 128
 NO_STEPS = {"env_steps": 0, "antagonist_env_steps": 0}
@@ -53,6 +58,14 @@ class RunInterrupted(RunStopped):
     """A person or the system asked the run to stop."""
 
 
+class _Start(NamedTuple):
+    """The rule that a search starts from."""
+
+    meta_params: PyTree
+    provenance: dict[str, Any]
+    sha256: str
+
+
 class Run:
     """One meta-training run.
 
@@ -62,20 +75,25 @@ class Run:
         key: typed key, from which all random numbers of its generations come.
     """
 
-    def __init__(self, config: TrainConfig, console: Console | None = None) -> None:
+    def __init__(
+        self, config: TrainConfig, console: Console | None = None, start_from: Path | str | None = None
+    ) -> None:
         """Build everything that may refuse the config, before anything is compiled or written.
 
         Args:
             config: of the run.
             console: where progress goes; the terminal by default.
+            start_from: rule file, or name of a shipped rule, to start the search at; a fresh rule by default.
 
         Raises:
-            ValueError: the config names something unknown or asks for the impossible.
+            ValueError: the config names something unknown or asks for the impossible, or the rule to start from
+                cannot be read or is of another shape.
         """
         self.config, self.console = config, console or Console()
         self._mesh = lives_mesh(config.run.devices)
         self.training = build_training(config, self._mesh)
         self.key = stream_key(TRAINING_STREAM, config.run.seed)
+        self._start = None if start_from is None else self._read_start(start_from)
         # Scored on the distribution itself, whatever the curriculum makes of it.
         self._levels = build_generator(config)
         self._evaluation = Evaluation(dataclasses.replace(self.training.population, value_probe=None))
@@ -87,7 +105,7 @@ class Run:
             "config": self.config.to_json(),
             "versions": recorded_versions(*PACKAGES),
             "devices": [device.device_kind for device in self._mesh.devices.flat],
-        }
+        } | ({} if self._start is None else {"start_sha256": self._start.sha256})
 
     def start(self, folder: RunFolder | None) -> None:
         """Run from the first generation to the last.
@@ -101,6 +119,8 @@ class Run:
         """
         if folder is not None:
             folder.write_config(self.record)
+            if self._start is not None:
+                save_rule(folder.start_path, build_rule(self.config), self._start.meta_params, self._start.provenance)
             self.console.print(f"run: {folder.path}", soft_wrap=True, highlight=False, markup=False)
         meet(self._mesh)
         self._run(self._files(folder), self._initial_state(), NO_STEPS)
@@ -122,6 +142,16 @@ class Run:
             self.console.print("no checkpoint yet: starting from the first generation")
             self._run(files, self._initial_state(), NO_STEPS)
             return
+        if restored.generation > self.config.run.generations:
+            raise UsageError(
+                f"--generations must be >= {restored.generation}, the generations that are done, "
+                f"got {self.config.run.generations}"
+            )
+        if folder is not None:
+            written = folder.read_config()
+            if written["config"]["generations"] != self.config.run.generations:
+                written["config"]["generations"] = self.config.run.generations
+                folder.write_config(written)
         for reason in restored.skipped:
             self.console.print(f"skipped {reason}", soft_wrap=True, highlight=False, markup=False)
         self.console.print(f"resuming at generation {restored.generation} of {self.config.run.generations}")
@@ -132,7 +162,19 @@ class Run:
 
     def _initial_state(self) -> RunState:
         # Generation numbers fold into the same key; 2**31 is beyond the last of them.
-        return jax.jit(self.training.init)(jax.random.fold_in(self.key, 2**31))
+        key = jax.random.fold_in(self.key, 2**31)
+        if self._start is None:
+            return jax.jit(self.training.init)(key)
+        return jax.jit(self.training.init)(key, self._start.meta_params)
+
+    def _read_start(self, start_from: Path | str) -> "_Start":
+        rule, meta_params, provenance = load_rule(start_from)
+        wanted = build_rule(self.config)
+        if rule.architecture != wanted.architecture:
+            raise ValueError(
+                f"--from {start_from}: its rule is {rule.description}, but the run's is {wanted.description}"
+            )
+        return _Start(meta_params, provenance, read_rule_header(rule_path(start_from)).sha256)
 
     def _run(self, files: RunFiles | NoFiles, state: RunState, steps: dict[str, int]) -> None:
         heldout = draw_level_set(self._levels, HELDOUT_STREAM, self.config.run.heldout_levels)
@@ -187,12 +229,12 @@ class Run:
 
     def _close(self, files: RunFiles | NoFiles, trained: PyTree, heldout: LevelSet) -> None:
         self.console.print("scoring the rule and its baselines on the held-out levels …")
-        untrained = self._mean(self._initial_state())
+        start = "untrained rule" if self._start is None else "starting rule"
         a2c = build_learner(self.config, self._levels.world, A2C())
         scores = closing_scores(
             learned=self._evaluation,
             baseline=Evaluation(build_population(self.config, self._mesh, a2c)),
-            rules={"untrained rule": untrained, "trained rule": trained},
+            rules={start: self._mean(self._initial_state()), "trained rule": trained},
             hyper=self.training.hyper,
             baseline_hyper=build_hyperparameters(TrainConfig(), self._levels.world),
             heldout=heldout,

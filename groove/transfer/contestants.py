@@ -24,7 +24,8 @@ from lpg.update_rule import Hyperparameters, UpdateRule
 RANDOM = "random"
 TUNED = " (tuned)"
 """Ends the names of rules with tuned settings."""
-_HAND_WRITTEN = {RANDOM, *BASELINES}
+HAND_WRITTEN = (RANDOM, *BASELINES)
+"""Names of the hand-written rules."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +184,7 @@ def named_apart(contestants: list[Contestant]) -> list[Contestant]:
     apart = []
     for contestant in contestants:
         name, number = contestant.name, 1
-        while name in taken or (number > 1 and name in given) or (contestant.is_learned and name in _HAND_WRITTEN):
+        while name in taken or (number > 1 and name in given) or (contestant.is_learned and name in HAND_WRITTEN):
             number += 1
             name = f"{contestant.name} {number}"
         taken.add(name)

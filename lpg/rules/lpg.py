@@ -109,6 +109,12 @@ class LPG:
     def _network(self) -> _RuleNetwork:
         return _RuleNetwork(self.settings, self.precision)
 
+    @property
+    def description(self) -> str:
+        """A few words for tables and messages."""
+        settings = self.settings
+        return f"{settings.rule} {settings.cell} {settings.hidden_size}, Y = {settings.prediction_size}"
+
     def init(self, key: Key[Array, ""]) -> PyTree:
         """Meta-parameters by the network's ordinary initialisation.
 

@@ -71,7 +71,7 @@ def test_no_command_shows_the_commands(capsys):
 
 
 def test_unknown_command_is_told_with_the_known_ones(capsys):
-    assert refused(capsys, "tain") == f"unknown command 'tain'; known: {', '.join(COMMANDS)}"
+    assert refused(capsys, "tain") == f"unknown command 'tain'; perhaps train; known: {', '.join(COMMANDS)}"
 
 
 def test_unknown_experiment_is_told_with_the_known_ones(capsys):
@@ -148,7 +148,7 @@ def test_resume_needs_a_run(capsys, tmp_path):
     assert refused(capsys, "resume", "absent") == "absent: no such folder"
     assert refused(capsys, "resume", tmp_path).endswith("not a run folder, it has no config.json")
     assert refused(capsys, "resume", tmp_path, "--seed", 1).startswith(
-        "unknown flag --seed; known: --devices --distributed "
+        "unknown flag --seed; known: --generations --devices --distributed "
     )
 
 
@@ -206,7 +206,7 @@ def test_levels_are_sampled_shown_and_solved(capsys, tmp_path):
         ("levels sample small --seed -1", ["--seed must be in 0..4294967295, got -1"]),
         ("levels sample small --seed 99999999999999999999", ["--seed must be in"]),
         ("levels sample maze_spiral --out full.toml", ["full.toml", "File exists"]),
-        ("levels sample small --colour red", ["unknown flag --colour; ", "known: --count"]),
+        ("levels sample small --colour red", ["unknown flag --colour; perhaps --count; ", "known: -n --count"]),
         ("levels show", ["name a level file or a distribution", "small"]),
         ("levels show absent.toml", ["absent.toml: no such level file", "small"]),
         ("levels show full.toml", ["full.toml", "must be TOML"]),

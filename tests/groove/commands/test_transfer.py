@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-import groove.commands.transfer
+import groove.commands.measure
+import groove.commands.tune
 from groove.commands.main import main
 from groove.transfer.runner import Setting
 from groove.transfer.suites import SUITES, Suite
@@ -35,7 +36,8 @@ SMALL = ["--seeds", "2", "--points", "2", "--devices", "1", "--chunk", "4"]
 @pytest.fixture(autouse=True)
 def apart(tmp_path, monkeypatch):
     """Each command runs in a folder with a rule and a file of environments, on the devices that there are."""
-    monkeypatch.setattr(groove.commands.transfer, "configure", lambda num_devices: None)
+    for command in (groove.commands.measure, groove.commands.tune):
+        monkeypatch.setattr(command, "configure", lambda num_devices: None)
     monkeypatch.chdir(tmp_path)
     tiny.save(tmp_path / "lpg.safetensors")
     (tmp_path / "own.py").write_text(ENVIRONMENTS)
@@ -65,7 +67,7 @@ def refused(capsys, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lpg.safetensors", "--suite", "atari"], "unknown suite 'atari'; known: grid-heldout, "),
+        (["lpg.safetensors", "--suite", "atari"], "unknown suite 'atari'; perhaps minatar; known: grid-heldout, "),
         (["lpg.safetensors", "--siute", "classic"], "unknown flag --siute; perhaps --suite; known: --workers "),
         (["lpg.safetensors", "--seeds", "0"], "--seeds must be >= 1, got 0"),
         (["lpg.safetensors", "--seeds", "many"], "seeds"),
@@ -93,7 +95,7 @@ def test_mistakes_are_told_in_one_line(capsys, tmp_path, command, arguments, mes
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--against", "sac"], "unknown rule to compare with 'sac'; known: random, a2c, ppo, dpo, reinforce"),
+        (["--against", "sac"], "unknown rule to compare with 'sac'; perhaps a2c; known: random, a2c, reinforce, ppo, dpo"),
         (["--tune", "-1"], "--tune must be >= 0, got -1"),
         (["--tuned", "absent.json"], "absent.json: No such file or directory"),
         (["--tuned", "lpg.safetensors"], "lpg.safetensors: must be settings that `groove tune` wrote"),
@@ -114,7 +116,7 @@ def test_mistakes_of_a_benchmark_are_told_in_one_line(capsys, tmp_path, argument
         ([], "tune: name a rule first"),
         (["ppo", "--suite", "gymnax:Pong-misc"], "unknown suite 'gymnax:Pong-misc'; known: "),
         (["ppo", "--configurations", "0"], "--configurations must be >= 1, got 0"),
-        (["sac"], "no rule file 'sac'; shipped rules: laptop; hand-written rules: a2c, ppo, dpo, reinforce"),
+        (["sac"], "no rule file 'sac'; shipped rules: laptop; hand-written rules: a2c, reinforce, ppo, dpo"),
         (["random"], "no rule file 'random'"),
     ],
 )

@@ -1,0 +1,139 @@
+"""What the commands share that let agents live in environments the rule never saw."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.console import Console
+
+from groove.commands.flags import read_flags
+from groove.config import flag_of
+from groove.errors import UsageError, one_line
+from lpg.settings import AgentSettings
+from lpg.shipped_rules import SHIPPED, rule_path
+
+if TYPE_CHECKING:
+    from groove.transfer.contestants import Contestant
+    from groove.transfer.runner import Setting
+
+Flags = TypeVar("Flags")
+
+
+@dataclass(frozen=True)
+class Lives:
+    """What every agent's life is like, whatever its rule."""
+
+    workers: int | None = None
+    """Environments each agent acts in side by side; those of the first rule's meta-training by default, else 64."""
+    rollout_length: int | None = None
+    """Steps between two updates; those of the first rule's meta-training by default, else 20."""
+    chunk: int = 128
+    """Lives between two writes of results, on a GPU rounded up to what fills it; changes no result."""
+    devices: int | None = None
+    """Local devices to use; all by default, on CPU one per core."""
+
+
+def read_lives(kind: type[Flags], command: str, arguments: list[str], positional: str) -> Flags:
+    """Return the flags of a command that lets agents live.
+
+    Args:
+        kind: their dataclass.
+        command: its name.
+        arguments: of the command.
+        positional: name of the field that must not be empty.
+
+    Returns:
+        The flags.
+
+    Raises:
+        UsageError: a flag is unknown or out of range, or no rule is named.
+    """
+    flags = read_flags(kind, f"groove {command}", arguments)
+    if not getattr(flags, positional):
+        shipped = ", ".join(SHIPPED)
+        raise UsageError(f"{command}: name a rule first: a shipped one ({shipped}), a rule file or a hand-written one")
+    for name in ("seeds", "workers", "rollout_length", "points", "chunk", "devices"):
+        value = getattr(flags, name, None)
+        if value is not None and value < 1:
+            raise UsageError(f"{flag_of(name)} must be >= 1, got {value}")
+    return flags
+
+
+def contestant_of(name: str, hand_written_names: tuple[str, ...]) -> "Contestant":
+    """Return a rule by its file or name.
+
+    Args:
+        name: a rule file, a shipped rule, or a hand-written one.
+        hand_written_names: those that are allowed.
+
+    Returns:
+        The contestant.
+
+    Raises:
+        ValueError: there is no such rule, or the file is none.
+    """
+    from groove.transfer.contestants import hand_written, learned
+
+    if name in hand_written_names:
+        return hand_written(name)
+    with one_line(ValueError, suffix=f"; hand-written rules: {', '.join(hand_written_names)}"):
+        rule_path(name)
+    return learned(name)
+
+
+def setting_of(flags: Lives, contestants: "list[Contestant]", num_seeds: int, num_points: int) -> "Setting":
+    """Return the setting of an experiment.
+
+    Args:
+        flags: of the command.
+        contestants: the first learned one gives the workers and steps that no flag gives.
+        num_seeds: agents in each environment.
+        num_points: evaluations of a life.
+
+    Returns:
+        The setting.
+    """
+    from groove.transfer.runner import Setting
+
+    config = next((contestant.config for contestant in contestants if contestant.config is not None), None)
+    agents = AgentSettings() if config is None else config.agents
+    return Setting(
+        num_seeds, flags.workers or agents.workers, flags.rollout_length or agents.rollout_length, num_points
+    )
+
+
+@contextmanager
+def progress_bar(console: Console, unit: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Show progress: a bar on a terminal, elsewhere a line whenever the task changes.
+
+    Args:
+        console: where to.
+        unit: what is counted.
+
+    Yields:
+        A function of the task, the number done and the total.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn(unit), MofNCompleteColumn(), BarColumn(bar_width=20))
+    bar = Bar(
+        *columns,
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    task, last = bar.add_task("compiling …", total=None), ""
+
+    def advance(text: str, done: int, total: int) -> None:
+        nonlocal last
+        bar.update(task, description=text, completed=done, total=total)
+        if text != last and not console.is_terminal:
+            console.print(f"{done}/{total} {unit}: {text}", highlight=False)
+        last = text
+
+    with bar:
+        yield advance

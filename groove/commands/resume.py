@@ -1,0 +1,51 @@
+"""`groove resume`."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from groove.commands.flags import read_flags
+from groove.commands.running import agreed, build_run, finish, run_folder
+from groove.config import TrainConfig
+from groove.errors import one_line
+from groove.job.distributed import JobFlags, job
+from groove.records.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class ResumeFlags:
+    """Go on with a run that was stopped, from its newest whole checkpoint."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    generations: int | None = None
+    """Generations in all, to go on past the end of a run; those that it was started with by default."""
+    devices: int | None = None
+    """Devices to go on with, of each process in a job; those that the run was started with by default."""
+    job: Annotated[JobFlags, tyro.conf.OmitArgPrefixes] = JobFlags()
+
+
+def resume(arguments: list[str]) -> int:
+    """Run `groove resume RUN [--flags]`.
+
+    Args:
+        arguments: after the command.
+
+    Returns:
+        Exit status.
+    """
+    chosen = read_flags(ResumeFlags, "groove resume", arguments)
+    with job(chosen.job, chosen.run) as place, run_folder(place, partial(RunFolder.open, chosen.run)) as folder:
+        written = folder.read_config().get("config") if folder is not None else None
+        changes = {"devices": chosen.devices, "generations": chosen.generations}
+        config_json = agreed(place, "resume", changes, written)
+        with one_line(ValueError, prefix=f"{RunFolder(chosen.run).config_path}: "):
+            config = TrainConfig.from_json(config_json)
+        with one_line(ValueError):
+            config = config.replaced(**{name: value for name, value in changes.items() if value is not None})
+        start = RunFolder(chosen.run).start_path
+        run = build_run(config, place, start if start.exists() else None)
+        return finish(partial(run.resume, folder), place)

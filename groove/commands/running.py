@@ -1,0 +1,123 @@
+"""What `groove train` and `groove resume` share: the run's folder, agreement within a job, and the end."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from groove.config import TrainConfig, flag_of
+from groove.errors import CommandError, UsageError, one_line
+from groove.job.devices import configure
+from groove.job.distributed import Job
+from groove.records.run_folder import RunFolder, RunFolderError
+
+if TYPE_CHECKING:
+    from groove.run.train import Run
+
+
+@contextmanager
+def run_folder(place: Job, take: Callable[[], RunFolder]) -> Iterator[RunFolder | None]:
+    """Lock the run's folder while the command uses it.
+
+    Args:
+        place: this process in its job.
+        take: makes or opens the folder.
+
+    Yields:
+        The folder; None where another process of the job writes.
+
+    Raises:
+        UsageError: it cannot be made, opened or locked.
+    """
+    if not place.writes:
+        yield None
+        return
+    with one_line(RunFolderError), take() as folder:
+        yield folder
+
+
+def agreed(place: Job, command: str, flags: dict[str, Any], config: Any = None) -> Any:
+    """Return the config of the writing process, once all processes of a job were asked for the same.
+
+    Processes that live other lives would wait for each other for ever.
+
+    Args:
+        place: this process in its job.
+        command: its name.
+        flags: values by name, which must be equal in all processes.
+        config: of the run, as JSON; read of the first process alone.
+
+    Returns:
+        The first process's config.
+
+    Raises:
+        UsageError: a process differs.
+    """
+    mine = {"process": place.process_id, "command": command, "flags": flags, "config": config}
+    told = [json.loads(text) for text in place.tell(json.dumps(mine))]
+    first = told[0]
+    for other in (*told, mine):
+        if other["command"] != first["command"]:
+            theirs = f"groove {other['command']} in process {other['process']} of a job"
+            raise UsageError(f"{theirs}, groove {first['command']} in process 0")
+        for name in sorted(other["flags"].keys() | first["flags"].keys()):
+            values = [one["flags"].get(name) for one in (other, first)]
+            if values[0] != values[1]:
+                raise UsageError(
+                    f"{flag_of(name)} must be the same in all processes of a job, got {values[0]} in process "
+                    f"{other['process']} and {values[1]} in process 0"
+                )
+    return first["config"]
+
+
+def build_run(config: TrainConfig, place: Job, start_from: Path | str | None) -> "Run":
+    """Build a run on the devices that its config asks for.
+
+    Args:
+        config: of the run.
+        place: this process in its job.
+        start_from: rule to start the search at, or None.
+
+    Returns:
+        The run.
+
+    Raises:
+        UsageError: it cannot be built.
+    """
+    configure(config.run.devices or (1 if place.num_processes > 1 else None))
+    from groove.run.train import Run
+
+    with one_line(ValueError):
+        return Run(config, Console(quiet=not place.writes), start_from)
+
+
+def finish(action: Callable[[], None], place: Job) -> int:
+    """Run to the end and report what stops it.
+
+    Args:
+        action: starts or resumes the run.
+        place: this process in its job.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        CommandError: a file could not be written.
+    """
+    from groove.records.checkpoints import CheckpointError
+    from groove.run.train import RunInterrupted, RunStopped
+    from lpg.rule_file import RuleFileError
+
+    try:
+        action()
+    except RunStopped as stopped:
+        if place.writes:
+            print(f"groove: {stopped}", file=sys.stderr)
+        return 130 if isinstance(stopped, RunInterrupted) else 1
+    except (RunFolderError, CheckpointError, RuleFileError) as error:
+        raise CommandError(f"{error}; earlier checkpoints are intact") from error
+    return 0

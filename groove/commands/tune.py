@@ -1,0 +1,61 @@
+"""`groove tune`."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+from groove.commands.lives import Lives, contestant_of, progress_bar, read_lives, setting_of
+from groove.errors import UsageError, choose, one_line
+from groove.job.devices import configure, lives_mesh
+from groove.transfer.suites import SUITES
+
+
+@dataclass(frozen=True)
+class TuneFlags(Lives):
+    """Random search over step sizes and costs on a suite's validation environments: three agents in each, or one on
+    each level where it has many."""
+
+    rule: tyro.conf.Positional[str] = ""
+    """A shipped rule such as laptop, a rule file, or a2c, ppo, dpo, reinforce."""
+    suite: tuple[str, ...] = ("grid-heldout",)
+    """Suites whose validation environments to tune on."""
+    configurations: int = 16
+    """Configurations tried, the default among them."""
+    out: Path | None = None
+    """File of the results, runs/tuned/RULE-CONFIGURATIONS.json by default; what it holds already is not repeated."""
+
+
+def tune(arguments: list[str]) -> int:
+    """`groove tune RULE --suite …`.
+
+    Args:
+        arguments: after the command.
+
+    Returns:
+        Exit status.
+    """
+    flags = read_lives(TuneFlags, "tune", arguments, "rule")
+    for suite in flags.suite:
+        choose("suite", suite, SUITES)
+    if flags.configurations < 1:
+        raise UsageError(f"--configurations must be >= 1, got {flags.configurations}")
+    configure(flags.devices)
+    from groove.transfer.search import Search
+    from lpg.baselines import BASELINES
+
+    with one_line(ValueError, OSError):
+        contestant = contestant_of(flags.rule, tuple(BASELINES))
+        path = flags.out or Path("runs/tuned") / f"{contestant.name}-{flags.configurations}.json"
+        setting = setting_of(flags, [contestant], num_seeds=1, num_points=1)
+        with progress_bar(Console(), "lives") as advance:
+            search = Search(path, setting, lives_mesh(flags.devices), flags.chunk, flags.configurations, advance)
+            for suite in flags.suite:
+                search.on_validation(contestant, suite)
+    for key, hyper in search.found[contestant.name].items():
+        values = {field.name: f"{float(getattr(hyper, field.name)):.3g}" for field in dataclasses.fields(hyper)}
+        print(f"{contestant.name} on {key}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
+    print(path)
+    return 0

@@ -28,7 +28,7 @@ def test_job_stops_and_goes_on_as_one(in_this_process):
     ended, _ = run_job("train", "tiny", *FLAGS, "--run", "run", actions=("", "ask to stop"))
     assert [status for status, _, _ in ended] == [130, 130]
     assert [errors for _, _, errors in ended] == [
-        "groove: stopped after generation 4, go on with: groove resume run\n",
+        "groove: stopped after generation 4; continue with: groove resume run\n",
         "",
     ]
     # Process 1 has no run folder: it gets config and checkpoint from process 0.

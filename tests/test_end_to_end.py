@@ -180,7 +180,7 @@ def test_interrupted_run_saves_its_state_and_says_how_to_go_on(stubbed, monkeypa
             at_row(patch, 2, lambda stop=stop: os.kill(os.getpid(), stop))
             assert stubbed("train", "tiny", "--run", path) == 130
         errors = capsys.readouterr().err
-        assert errors == f"groove: stopped after generation 2, go on with: groove resume {path}\n"
+        assert errors == f"groove: stopped after generation 2; continue with: groove resume {path}\n"
         assert len(metrics(path)) == 3 and (path / "checkpoints" / "generation_00000003.safetensors").is_file()
     assert stubbed("resume", path) == 0
     assert_same_run(path, Path("whole"))
@@ -241,7 +241,7 @@ def test_run_without_a_finite_fitness_stops_with_its_state_saved(stubbed, monkey
     stub_populations(monkeypatch, FailingPopulation)
     assert stubbed("train", "tiny", "--run", "run") == 1
     errors = capsys.readouterr().err
-    assert errors.startswith("groove: generation 0: no candidate had a finite fitness, a smaller --sigma or ")
+    assert errors.startswith("groove: generation 0: no candidate had a finite fitness; a smaller --sigma or ")
     assert errors.endswith("the state is saved in run/checkpoints\n") and errors.count("\n") == 1
     (row,) = metrics(Path("run"))
     assert row["failed_candidates"] == 4 and row["fitness_mean"] is None

@@ -140,6 +140,8 @@ def job(flags: JobFlags, run: Path | None) -> Iterator[Job]:
 
 
 def _connect(flags: JobFlags) -> Job:
+    # Errors of the runtime alone: jax 0.8 has no way to leave the preemption service off, which warns at every end.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import jax
 
     # Its public functions would start the backend, before the number of CPU devices is known.

@@ -1,1 +1,1 @@
-"""Tables and figures of a run."""
+"""Tables and figures about a run."""

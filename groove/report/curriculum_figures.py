@@ -1,4 +1,4 @@
-"""Pictures of the levels that a curriculum keeps: a gallery, their chances of replay, two regrets compared."""
+"""Figures of the levels that a curriculum keeps: a gallery, their chances of replay, and two regrets compared."""
 
 from pathlib import Path
 
@@ -15,19 +15,19 @@ from levels.renderer import render_gallery
 from levels.solver import exact_grid
 
 TILE_PIXELS = 240
-"""Width of the widest level of a gallery, about: the titles above it must find room."""
+"""Approximate width of the widest level in a gallery, enough for the titles above it."""
 
 MOST_COMPARED = 256
 
 
 def compared_rows(snapshot: Snapshot) -> list[int]:
-    """Rows whose two regrets are compared: all, or as many as are soon solved, evenly through the ranks.
+    """Choose rows whose two regrets are compared: all, or at most MOST_COMPARED evenly spaced by rank.
 
     Args:
-        snapshot: of the curriculum.
+        snapshot: snapshot of the curriculum.
 
     Returns:
-        Rows in 0..n - 1, ascending; none where the world has no exact solver or levels no antagonists.
+        Rows in 0..n - 1, ascending; none if the world has no exact solver or the levels have no antagonists.
     """
     known = np.flatnonzero(np.isfinite(snapshot.regret))
     if exact_grid(snapshot.world) is None or not len(known):
@@ -40,15 +40,15 @@ def draw_gallery(path: Path, snapshot: Snapshot, num_rows: int) -> None:
     """Draw the top, median and bottom levels, a line of each, with their regrets and returns.
 
     Args:
-        path: of the PNG.
-        snapshot: solved in the rows shown.
-        num_rows: levels of a group, ≥ 1.
+        path: path of the PNG.
+        snapshot: snapshot, solved in the rows shown.
+        num_rows: levels in each group, ≥ 1.
 
     Raises:
-        NothingToDraw: the levels are no grids, or none is kept.
+        NothingToDraw: the levels are not grids, or none are kept.
     """
     if not isinstance(snapshot.kept.levels, Level):
-        raise NothingToDraw(f"the levels of {snapshot.config.world.levels} are no grids")
+        raise NothingToDraw(f"the levels of {snapshot.config.world.levels} are not grids")
     _need_levels(snapshot)
     shown = groups(len(snapshot), num_rows)
     titles = [_title(snapshot, group, place, row) for group, rows in shown.items() for place, row in enumerate(rows)]
@@ -70,18 +70,18 @@ def _title(snapshot: Snapshot, group: str, place: int, row: int) -> str:
 
 
 def draw_sampling(path: Path, snapshot: Snapshot) -> None:
-    """Draw the chance of replay against the score.
+    """Plot the chance of replay against the score.
 
     Args:
-        path: of the PNG.
-        snapshot: of the curriculum.
+        path: path of the PNG.
+        snapshot: snapshot of the curriculum.
 
     Raises:
-        NothingToDraw: no level may be drawn.
+        NothingToDraw: no level can be drawn.
     """
     drawable = snapshot.chance > 0
     if not drawable.any():
-        raise NothingToDraw("no level that is kept may be drawn")
+        raise NothingToDraw("none of the kept levels can be drawn")
     figure = Figure(figsize=(7, 4.5), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     score, chance = np.asarray(snapshot.kept.score)[drawable], snapshot.chance[drawable]
@@ -92,30 +92,30 @@ def draw_sampling(path: Path, snapshot: Snapshot) -> None:
         figure.colorbar(points, label="age (generations since last drawn)")
     axes.axhline(1 / len(score), color=GREY, linestyle="--", linewidth=1, label="equal share", zorder=0)
     axes.set_yscale("log")
-    # Equal chances too have a scale.
+    # Keeps a sensible scale even if all chances are equal.
     axes.set_ylim(chance.min() / 2, chance.max() * 2)
     axes.set_xlabel(f"score ({snapshot.score_name})")
-    axes.set_ylabel("chance to be the next one drawn")
+    axes.set_ylabel("chance of being drawn next")
     axes.legend()
     axes.set_title(f"effective sample size {snapshot.effective_size:.1f} of {len(score)} levels", fontsize=11)
     figure.savefig(path)
 
 
 def draw_regret_vs_exact(path: Path, snapshot: Snapshot) -> None:
-    """Draw algorithmic against exact regret, with Spearman's correlation of the two.
+    """Plot algorithmic regret against exact regret, with Spearman's correlation of the two.
 
     Args:
-        path: of the PNG.
-        snapshot: solved in the rows to be compared.
+        path: path of the PNG.
+        snapshot: snapshot, solved in the rows to compare.
 
     Raises:
-        NothingToDraw: there is no exact solver or no antagonist, or fewer than three levels to compare.
+        NothingToDraw: there is no exact solver, there are no antagonists, or fewer than three levels can be compared.
     """
     if exact_grid(snapshot.world) is None:
         raise NothingToDraw(f"{snapshot.config.world.levels} has no exact solver")
     _need_levels(snapshot)
     if not np.isfinite(snapshot.regret).any():
-        raise NothingToDraw(f"a curriculum by {snapshot.score_name} trains no antagonists")
+        raise NothingToDraw(f"a curriculum scored by {snapshot.score_name} trains no antagonists")
     known = np.isfinite(snapshot.regret) & np.isfinite(snapshot.exact_regret)
     if known.sum() < 3:
         raise NothingToDraw("fewer than three levels are kept")
@@ -130,7 +130,7 @@ def draw_regret_vs_exact(path: Path, snapshot: Snapshot) -> None:
     axes.set_ylabel("algorithmic regret (antagonist's return − agent's) ± s.e.")
     axes.legend(loc="upper left")
     axes.set_title(
-        f"Spearman's correlation {_correlation(exact, regret)} over {known.sum()} kept levels, of the same agents",
+        f"Spearman's correlation {_correlation(exact, regret)} over {known.sum()} kept levels (same agents)",
         fontsize=11,
     )
     figure.savefig(path)

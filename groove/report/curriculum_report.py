@@ -1,4 +1,4 @@
-"""What a person reads of a curriculum: a summary, three tables of levels, and why one level is drawn."""
+"""What a person reads about a curriculum: a summary, a table of three groups of levels, and why one level is drawn."""
 
 import math
 from typing import SupportsFloat
@@ -15,10 +15,10 @@ UNKNOWN = "–"
 
 
 def summary(snapshot: Snapshot) -> str:
-    """The curriculum in a few lines.
+    """Summarise the curriculum in a few lines.
 
     Args:
-        snapshot: of the curriculum.
+        snapshot: snapshot of the curriculum.
 
     Returns:
         Lines of text.
@@ -37,14 +37,14 @@ def summary(snapshot: Snapshot) -> str:
 
 
 def groups(num_levels: int, num_rows: int) -> dict[str, list[int]]:
-    """Rows of the top, median and bottom levels, no row twice.
+    """Choose the rows of the top, median and bottom levels, without repeating a row.
 
     Args:
-        num_levels: n levels in the order of their scores.
-        num_rows: rows of a group at most, ≥ 1.
+        num_levels: number of levels n, in the order of their scores.
+        num_rows: most rows in a group, ≥ 1.
 
     Returns:
-        Rows in 0..n - 1 by the group's name; of few levels the later groups are short or empty.
+        Rows in 0..n - 1 by name of the group; with few levels, the later groups are short or empty.
     """
     top = list(range(min(num_rows, num_levels)))
     bottom = list(range(max(num_levels - num_rows, len(top)), num_levels))
@@ -54,14 +54,14 @@ def groups(num_levels: int, num_rows: int) -> dict[str, list[int]]:
 
 
 def table(snapshot: Snapshot, num_rows: int) -> Table:
-    """The top, median and bottom levels.
+    """Build a table of the top, median and bottom levels.
 
     Args:
-        snapshot: solved in the rows shown.
-        num_rows: levels of a group, ≥ 1.
+        snapshot: snapshot, solved in the rows shown.
+        num_rows: levels in each group, ≥ 1.
 
     Returns:
-        A rich table, 80 characters wide or little more.
+        A rich table, about 80 characters wide.
     """
     shown = Table(box=SIMPLE_HEAD, padding=0)
     columns = ["level", "score", "regret\n± s.e.", "anta-\ngonist", "agent", "opti-\nmum"]
@@ -89,10 +89,10 @@ def _cells(snapshot: Snapshot, row: int) -> list[str]:
 
 
 def number(value: SupportsFloat) -> str:
-    """A number with three digits after the point, a dash where it is not known.
+    """Format a number with three decimals, or a dash if it is unknown.
 
     Args:
-        value: any; NaN and infinities are not known.
+        value: any number; NaN and infinities are unknown.
 
     Returns:
         Text.
@@ -101,11 +101,11 @@ def number(value: SupportsFloat) -> str:
 
 
 def regret_text(snapshot: Snapshot, row: int) -> str:
-    """Algorithmic regret ± standard error of a level.
+    """Format a level's algorithmic regret ± its standard error.
 
     Args:
-        snapshot: of the curriculum.
-        row: of the level.
+        snapshot: snapshot of the curriculum.
+        row: row of the level.
 
     Returns:
         Text, a dash without antagonists.
@@ -115,17 +115,17 @@ def regret_text(snapshot: Snapshot, row: int) -> str:
 
 
 def why(snapshot: Snapshot, identity: int) -> str:
-    """Why a level was drawn, or how likely it will be.
+    """Describe what makes a level likely or unlikely to be drawn.
 
     Args:
-        snapshot: of the curriculum.
-        identity: of the level.
+        snapshot: snapshot of the curriculum.
+        identity: identity of the level.
 
     Returns:
         Lines of text.
 
     Raises:
-        ValueError: no such level is kept; says which are.
+        ValueError: the level is not kept; the message says which ones are.
     """
     row = _row(snapshot, identity)
     kept, chance = snapshot.kept, float(snapshot.chance[row])
@@ -135,11 +135,11 @@ def why(snapshot: Snapshot, identity: int) -> str:
         place += ": agents live on it" if kept.in_use[row] else ": it has no score"
     entries = {
         "score": f"{number(kept.score[row])} ({snapshot.score_name}), {place}",
-        "chance": f"{chance:.3%} to be the next one drawn, {chance * num_drawable:.3g} times an equal share",
+        "chance": f"{chance:.3%} of being drawn next, {chance * num_drawable:.3g} times an equal share",
     }
     entries |= {f"  {name}": f"{share[row]:.3%}" for name, share in snapshot.chances.items()}
     if snapshot.counts_visits:
-        entries["age"] = f"{_counted(int(kept.age[row]), 'generation')} since it was last drawn or came in"
+        entries["age"] = f"{_counted(int(kept.age[row]), 'generation')} since it was last drawn or added"
         entries["visits"] = f"{_counted(int(kept.visits[row]), 'generation')} in which agents lived on it"
     if math.isfinite(snapshot.regret[row]):
         entries["regret"] = f"{regret_text(snapshot, row)} (algorithmic, ± standard error)"
@@ -155,17 +155,17 @@ def _row(snapshot: Snapshot, identity: int) -> int:
         there = "none"
         if len(identities):
             there = f"{_counted(len(identities), 'level')} with numbers in {identities.min()}..{identities.max()}"
-        raise ValueError(f"no level {identity} is kept; kept: {there}")
+        raise ValueError(f"level {identity} is not kept; kept: {there}")
     return int(np.flatnonzero(identities == identity)[0])
 
 
 def _parents(snapshot: Snapshot, identity: int) -> str:
-    """The chain from a level to the last of its forebears that is known."""
+    """Return the chain of parents from a level to its earliest known ancestor."""
     parents = dict(zip(map(int, snapshot.kept.identity), map(int, snapshot.kept.parent), strict=True))
     chain = [identity]
     while parents.get(chain[-1], NOT_KEPT) != NOT_KEPT:
         chain.append(parents[chain[-1]])
-    end = "drawn afresh" if chain[-1] in parents else "no longer kept"
+    end = "freshly drawn" if chain[-1] in parents else "no longer kept"
     return f"{' ← '.join(map(str, chain))} ({end})"
 
 

@@ -1,4 +1,4 @@
-"""The levels that a run's curriculum kept in the newest checkpoint, from the best score to the worst."""
+"""The levels that a run's curriculum keeps in the newest checkpoint, from the best score to the worst."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -29,18 +29,18 @@ SOLVED_AT_ONCE = 32
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What a curriculum keeps at one time: n levels in the order of their scores, the best first.
+    """What a curriculum keeps at one point in time: n levels in the order of their scores, best first.
 
     Attributes:
-        config: of the run.
-        world: of the levels.
-        generation: generations done.
+        config: the run's config.
+        world: world of the levels.
+        generation: number of generations done.
         capacity: slots for levels.
-        replay_from: levels that must be kept before any is replayed.
-        kept: n slots, all filled; `extras.optimal_return` holds what `solved` added.
-        chances: [n] by name of each component of the draw; their sum is the chance to be drawn next.
-        num_evicted: levels that gave way, of sfl in the period that the kept ones are from.
-        skipped: for each newer checkpoint that could not be used, why.
+        replay_from: number of levels that must be kept before any is replayed.
+        kept: n slots, all filled; `extras.optimal_return` includes what `solved` added.
+        chances: [n] for each component of the draw, by name; their sum is the chance of being drawn next.
+        num_evicted: number of evicted levels; for sfl, those of the period that the kept levels are from.
+        skipped: for each newer checkpoint that could not be used, the reason.
     """
 
     config: TrainConfig
@@ -58,7 +58,7 @@ class Snapshot:
 
     @property
     def score_name(self) -> str:
-        """What the levels are ranked by."""
+        """Name of the score that the levels are ranked by."""
         return (
             "learnability"
             if self.config.curriculum.curriculum == "sfl"
@@ -67,22 +67,22 @@ class Snapshot:
 
     @property
     def counts_visits(self) -> bool:
-        """Whether a draw leaves a trace in the buffer: sfl's does not."""
+        """Whether the buffer records when levels are drawn; sfl's does not."""
         return self.config.curriculum.curriculum != "sfl"
 
     @cached_property
     def chance(self) -> Float[np.ndarray, "n"]:
-        """[n] chance to be the next one drawn, once replay has begun."""
+        """[n] chance of being drawn next, once replay has begun."""
         return np.sum(list(self.chances.values()), axis=0)
 
     @property
     def effective_size(self) -> float:
-        """1 / Σp², the number of levels of equal chance that would be drawn as unevenly; 0 where none may be drawn."""
+        """Effective number of levels, 1 / Σp²: k equally likely levels count as k; 0 if none can be drawn."""
         return float(effective_number(jnp.asarray(self.chance)))
 
     @cached_property
     def rank(self) -> Int[np.ndarray, "n"]:
-        """[n] rank of the score among the levels that may be drawn, 1 = highest."""
+        """[n] rank of the score among the levels that can be drawn, 1 = highest."""
         return np.asarray(ranks(self.kept.score, self.kept.available))
 
     @cached_property
@@ -92,7 +92,7 @@ class Snapshot:
 
     @cached_property
     def exact_regret(self) -> Float[np.ndarray, "n"]:
-        """[n] exact regret at the last visit, NaN where the best policy's return is not known."""
+        """[n] exact regret at the last visit, NaN if the best policy's return is not known."""
         return np.asarray(exact_regret(self._outcome))
 
     @property
@@ -102,24 +102,24 @@ class Snapshot:
         return Outcome(kept.filled, kept.agent_return, no_episodes, kept.extras)
 
     def level(self, row: int) -> PyTree:
-        """One level.
+        """Return one level.
 
         Args:
-            row: 0 = the best.
+            row: row of the level, 0 = best.
 
         Returns:
-            The level, of NumPy arrays.
+            The level, as NumPy arrays.
         """
         return jax.tree.map(lambda x: np.asarray(x[row]), self.kept.levels)
 
     def solved(self, rows: list[int]) -> "Snapshot":
-        """The snapshot with the best policy's return in rows where it was not measured.
+        """Solve levels whose best return is not known yet.
 
         Args:
-            rows: of levels to solve.
+            rows: rows of the levels to solve.
 
         Returns:
-            The snapshot; itself where the world has no exact solver.
+            The snapshot with these returns added, or unchanged if the world has no exact solver.
         """
         grid = exact_grid(self.world)
         if grid is None or not rows:
@@ -129,7 +129,7 @@ class Snapshot:
         solve = jax.jit(jax.vmap(partial(optimal_return, grid)))
         for begin in range(0, len(unknown), SOLVED_AT_ONCE):
             part = unknown[begin : begin + SOLVED_AT_ONCE]
-            # Filled up to one size, which is compiled once.
+            # Padded to a fixed size, so that it compiles only once.
             filled = np.resize(part, SOLVED_AT_ONCE)
             values = solve(jax.tree.map(lambda x, filled=filled: x[filled], self.kept.levels))
             optimum[part] = np.asarray(values)[: len(part)]
@@ -138,17 +138,17 @@ class Snapshot:
 
 
 def read_snapshot(folder: RunFolder, config: TrainConfig) -> Snapshot:
-    """The curriculum in the newest whole checkpoint of a run, which may be going on.
+    """Read the curriculum from the newest complete checkpoint of a run, which may still be in progress.
 
     Args:
-        folder: of the run; no lock is needed.
-        config: of the run.
+        folder: the run's folder; it need not be locked.
+        config: the run's config.
 
     Returns:
         The snapshot.
 
     Raises:
-        CheckpointError: there is no checkpoint that can be used.
+        CheckpointError: there is no usable checkpoint.
         ValueError: the run's curriculum keeps no levels, or its config cannot be built.
     """
     if config.curriculum.curriculum in ("dr", "fixed"):
@@ -161,7 +161,7 @@ def read_snapshot(folder: RunFolder, config: TrainConfig) -> Snapshot:
 
 
 def _newest(checkpoints: Checkpoints, example: PyTree) -> Restored:
-    """The newest whole checkpoint; looked for again where the run removed files meanwhile."""
+    """Restore the newest complete checkpoint, looking again if the run removed files in the meantime."""
     while True:
         before = set(checkpoints.generations())
         try:
@@ -176,9 +176,9 @@ def _snapshot(config: TrainConfig, curriculum: Curriculum, world: World, state: 
     replay_from = 1
     if isinstance(state, LearnabilityState):
         assert isinstance(curriculum, LearnabilitySampling)
-        # The set that is drawn from stays as it was when its period ended.
+        # The set drawn from stays as it was when its period ended.
         buffer = replace(state.active, generation=state.generation)
-        chances = {"all alike": curriculum.probabilities(state)}
+        chances = {"uniform": curriculum.probabilities(state)}
     else:
         assert isinstance(curriculum, PrioritizedLevelReplay)
         buffer, priorities = state, curriculum.priorities

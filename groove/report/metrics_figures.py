@@ -1,4 +1,4 @@
-"""Pictures of a curriculum over the generations of a run, from its metrics."""
+"""Figures of a curriculum over the generations of a run, from its metrics."""
 
 from pathlib import Path
 from typing import Any
@@ -23,38 +23,38 @@ FEATURES = {
     "horizon": "horizon (steps)",
     "path_length": "path to a prize (moves)",
 }
-"""Label of each feature that the metrics hold for new and for replayed levels."""
+"""Label of each feature that the metrics record for new and replayed levels."""
 
 COLORS = {"new": BLUE, "replayed": VERMILLION}
 SMOOTHED_SHARE = 0.1
-"""Part of all generations that the moving mean spans."""
+"""Share of all generations that the moving mean spans."""
 
 NUM_REFERENCES = 256
 
 
 def column(rows: Rows, name: str) -> Float[np.ndarray, "n"]:
-    """A metric of each generation.
+    """Return a metric of each generation.
 
     Args:
-        rows: of the metrics.
-        name: of the metric.
+        rows: rows of the metrics.
+        name: name of the metric.
 
     Returns:
-        [n], NaN where a row has no number of that name.
+        [n] values, NaN where a row has no number under that name.
     """
     values = [row.get(name) for row in rows]
     return np.array([value if isinstance(value, (int, float)) else np.nan for value in values], float)
 
 
 def smoothed(values: Float[np.ndarray, "n"], window: int) -> Float[np.ndarray, "n"]:
-    """Means of the numbers in a window around each place.
+    """Return the moving mean, ignoring NaN.
 
     Args:
-        values: [n], NaN where there is no number.
-        window: places of a full window, odd; at the ends it is cut.
+        values: [n] values, NaN where there is no number.
+        window: odd size of the centred window, which is cut off at the ends.
 
     Returns:
-        [n], NaN where the window holds no number.
+        [n] means, NaN where the window contains no number.
     """
     known = np.isfinite(values)
     around = np.ones(window)
@@ -65,12 +65,12 @@ def smoothed(values: Float[np.ndarray, "n"], window: int) -> Float[np.ndarray, "
 
 
 def draw_regret_over_time(path: Path, rows: Rows, score_name: str) -> None:
-    """Draw regret and score of new against replayed levels over generations.
+    """Plot the regret and score of new and replayed levels over generations.
 
     Args:
-        path: of the PNG.
-        rows: of the metrics.
-        score_name: what the curriculum ranks levels by.
+        path: path of the PNG.
+        rows: rows of the metrics.
+        score_name: name of the score that the curriculum ranks levels by.
 
     Raises:
         NothingToDraw: the metrics hold neither.
@@ -92,21 +92,21 @@ def draw_regret_over_time(path: Path, rows: Rows, score_name: str) -> None:
 
 
 def draw_drift(path: Path, rows: Rows, config: TrainConfig) -> None:
-    """Draw how the levels change over generations: new ones, replayed ones, and what DR draws.
+    """Plot how the levels change over generations: new ones, replayed ones, and what DR draws.
 
     Args:
-        path: of the PNG.
-        rows: of the metrics.
-        config: of the run.
+        path: path of the PNG.
+        rows: rows of the metrics.
+        config: the run's config.
 
     Raises:
         NothingToDraw: the metrics hold no features.
     """
     if not any(_is_known(rows, name) for name in FEATURES):
         raise NothingToDraw("the metrics hold no features of grid levels")
-    # accel starts from emptied levels and edits them: what DR would draw is not in its metrics.
+    # accel starts from emptied levels and edits them, so its metrics do not show what DR would draw.
     edits = config.curriculum.curriculum == "accel"
-    names = {"new": "new (edits, at first emptied)" if edits else "new (what DR draws)", "replayed": "replayed"}
+    names = {"new": "new (edits; emptied levels at first)" if edits else "new (what DR draws)", "replayed": "replayed"}
     references = _drawn_features(config) if edits else {}
     figure = Figure(figsize=(10, 6), dpi=DOTS_PER_INCH, layout="constrained")
     panels = figure.subplots(2, 3).ravel()
@@ -122,7 +122,7 @@ def draw_drift(path: Path, rows: Rows, config: TrainConfig) -> None:
 
 
 def _draw_groups(axes: Axes, rows: Rows, name: str, labels: dict[str, str]) -> None:
-    """Values of each generation in pale, their moving mean in full colour."""
+    """Plot the values of each generation in a pale colour and their moving mean in full colour."""
     generations = column(rows, "generation")
     for group, label in labels.items():
         values = column(rows, f"{name}_{group}")
@@ -137,7 +137,7 @@ def _window(rows: Rows) -> int:
 
 
 def _generations(rows: Rows) -> str:
-    return f"generation (line: mean of {_window(rows)} generations)"
+    return f"generation (line: mean over {_window(rows)} generations)"
 
 
 def _is_known(rows: Rows, name: str) -> bool:
@@ -145,7 +145,7 @@ def _is_known(rows: Rows, name: str) -> bool:
 
 
 def _drawn_features(config: TrainConfig) -> dict[str, float]:
-    """Mean features of levels of the run's own distribution."""
+    """Average the features of levels drawn from the run's own distribution."""
     keys = jax.random.split(jax.random.key(0), NUM_REFERENCES)
     drawn = features_of(jax.jit(jax.vmap(build_generator(config).sample))(keys))
     features = {name: np.asarray(values) for name, values in drawn.items()}

@@ -1,1 +1,1 @@
-"""One run from its start or its checkpoint to its results."""
+"""One run, from its start or a checkpoint to its results."""

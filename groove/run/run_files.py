@@ -1,4 +1,4 @@
-"""What a run leaves behind and goes on from: logs, rule, checkpoints, closing table."""
+"""What a run writes and resumes from: logs, rule, checkpoints, closing table."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -20,10 +20,10 @@ from groove.scoring.closing_table import Score
 from lpg.saved_rules import save_rule
 
 Log = Callable[[dict[str, Any], float, int], None]
-"""Takes a generation's metrics, its seconds and its environment steps."""
+"""Logs a generation, given its metrics, its seconds and its environment steps."""
 
 Tell = Callable[[bytes], bytes]
-"""Takes the bytes that the writing process has, and gives them on every process."""
+"""Takes the writing process's bytes (ignored on the others) and returns them on every process."""
 
 
 class RunFiles:
@@ -33,10 +33,10 @@ class RunFiles:
         """Write nothing yet.
 
         Args:
-            folder: of the run, locked.
-            config: of the run.
-            record: what a rule's provenance says of the run.
-            console: where progress goes.
+            folder: the run's folder, locked.
+            config: the run's config.
+            record: what a rule's provenance says about the run.
+            console: console to print progress to.
         """
         self.folder, self._config, self._record, self._console = folder, config, record, console
         self.checkpoints = Checkpoints(folder.checkpoints_path, keep=config.run.keep_checkpoints)
@@ -46,10 +46,10 @@ class RunFiles:
         """Keep the logs open, cut back to where this process begins.
 
         Args:
-            first_generation: the first to be done.
+            first_generation: first generation that this process runs.
 
         Yields:
-            What logs a generation; it raises RunFolderError when a log cannot be written.
+            Function that logs a generation; it raises RunFolderError if a log cannot be written.
 
         Raises:
             RunFolderError: a log cannot be read or written.
@@ -58,17 +58,17 @@ class RunFiles:
             yield logs.append
 
     def newest(self, example: PyTree, told: Tell) -> Restored | None:
-        """The newest checkpoint that is whole, told to all processes.
+        """Restore the newest complete checkpoint and send it to all processes.
 
         Args:
-            example: of a state.
-            told: hands bytes to the other processes.
+            example: state with the same structure, shapes and dtypes.
+            told: sends bytes to the other processes.
 
         Returns:
-            The checkpoint, None where none was ever written.
+            The checkpoint, None if none was ever written.
 
         Raises:
-            CheckpointError: none can be used.
+            CheckpointError: there are checkpoints, but none can be used.
         """
         restored = self.checkpoints.restore(example) if self.checkpoints.generations() else None
         told(b"" if restored is None else self.checkpoints.content(restored.generation))
@@ -78,16 +78,16 @@ class RunFiles:
         """Write the rule and a checkpoint.
 
         Args:
-            state: of the run, whole on this process.
-            mean: meta-parameters at the centre of its search.
+            state: state of the run, whole on this process.
+            mean: meta-parameters at the centre of the run's search.
             steps: environment steps taken so far, by kind.
 
         Raises:
-            RuleFileError, CheckpointError: a file cannot be written.
+            RuleFileError, CheckpointError: a file could not be written.
         """
         generation = int(state.generation)
         provenance = self._record | {"generations": generation} | steps
-        # The rule first: killed in between, a run that resumes from the last checkpoint would not write it again.
+        # The rule first: a run killed between the two and resumed from its last checkpoint would never write it.
         save_rule(self.folder.rule_path, build_rule(self._config), mean, provenance)
         self.checkpoints.save(generation, state, {"steps": steps})
 
@@ -95,16 +95,16 @@ class RunFiles:
         """Write the closing table.
 
         Args:
-            scores: its rows.
+            scores: rows of the table.
 
         Raises:
-            RunFolderError: it cannot be written.
+            RunFolderError: the table cannot be written.
         """
         self.folder.write_results([dataclasses.asdict(score) for score in scores])
 
 
 class NoFiles:
-    """In place of RunFiles on a process of a job that leaves writing to another."""
+    """Stands in for RunFiles on a process that leaves writing to another process of its job."""
 
     folder = RunFolder("RUN")
     """Stands for the folder in messages; nothing is ever read or written there."""
@@ -116,7 +116,7 @@ class NoFiles:
         yield lambda row, seconds, env_steps: None
 
     def newest(self, example: PyTree, told: Tell) -> Restored | None:
-        """The checkpoint that the writing process has found."""
+        """Restore the checkpoint that the writing process found."""
         content = told(b"")
         if not content:
             return None

@@ -1,4 +1,4 @@
-"""Ctrl-C and termination: the run ends after the generation in progress."""
+"""Ctrl-C and termination signals, which end the run after the generation in progress."""
 
 import signal
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ def stop_requests(console: Console) -> Iterator[list[int]]:
     """Collect the first interrupt or termination signal in a list; a second one takes effect at once.
 
     Args:
-        console: where the first one is acknowledged.
+        console: console on which the first signal is acknowledged.
 
     Yields:
-        The signals received so far: empty until one comes.
+        The signals received so far, empty until the first one arrives.
     """
     received: list[int] = []
 
@@ -24,7 +24,7 @@ def stop_requests(console: Console) -> Iterator[list[int]]:
         if received:
             raise KeyboardInterrupt
         received.append(number)
-        console.print("stopping after this generation (once more to stop at once) …")
+        console.print("stopping after this generation (interrupt again to stop at once) …")
 
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

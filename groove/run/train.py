@@ -1,4 +1,4 @@
-"""The run: generations one after another, reported and saved as they come."""
+"""The run: one generation after another, logged and checkpointed along the way."""
 
 import dataclasses
 import time
@@ -51,7 +51,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "evosax", "gymnax", "numpy")
 
 
 class RunStopped(Exception):
-    """The run ended before its last generation; the message says why and how to go on."""
+    """The run ended before its last generation; the message says why and how to continue."""
 
 
 class RunInterrupted(RunStopped):
@@ -70,9 +70,9 @@ class Run:
     """One meta-training run.
 
     Attributes:
-        config: of the run.
-        training: what a generation is made of.
-        key: typed key, from which all random numbers of its generations come.
+        config: the run's config.
+        training: everything that makes up a generation.
+        key: typed key from which all random numbers of the run's generations come.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class Run:
         """Build everything that may refuse the config, before anything is compiled or written.
 
         Args:
-            config: of the run.
-            console: where progress goes; the terminal by default.
+            config: the run's config.
+            console: console to print progress to; the terminal by default.
             start_from: rule file, or name of a shipped rule, to start the search at; a fresh rule by default.
 
         Raises:
@@ -100,7 +100,7 @@ class Run:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What `config.json` and a rule's provenance say of the run: config, versions, devices."""
+        """What `config.json` and a rule's provenance say about the run: config, versions, devices."""
         return {
             "config": self.config.to_json(),
             "versions": recorded_versions(*PACKAGES),
@@ -111,7 +111,7 @@ class Run:
         """Run from the first generation to the last.
 
         Args:
-            folder: of the run, locked; None on a process of a job that does not write.
+            folder: the run's folder, locked; None on a process that does not write.
 
         Raises:
             RunStopped: the run ended early, with a checkpoint.
@@ -126,10 +126,10 @@ class Run:
         self._run(self._files(folder), self._initial_state(), NO_STEPS)
 
     def resume(self, folder: RunFolder | None) -> None:
-        """Run on from the newest checkpoint that is whole; raises as `start`.
+        """Resume from the newest complete checkpoint; also raises what `start` raises.
 
         Args:
-            folder: of the run, locked; None on a process of a job that does not write.
+            folder: the run's folder, locked; None on a process that does not write.
 
         Raises:
             CommandError: no checkpoint can be used.
@@ -178,7 +178,7 @@ class Run:
 
     def _run(self, files: RunFiles | NoFiles, state: RunState, steps: dict[str, int]) -> None:
         heldout = draw_level_set(self._levels, HELDOUT_STREAM, self.config.run.heldout_levels)
-        # Placed as the programs take it and return it.
+        # Placed on the devices the way the programs take and return it.
         run_key, state = replicated(self._mesh, (self.key, state))
         with stop_requests(self.console) as stop, files.logs(int(state.generation)) as log:
             remaining = range(int(state.generation), self.config.run.generations)
@@ -189,7 +189,7 @@ class Run:
                 row = {name: np.asarray(value).item() for name, value in metrics.items()}
                 seconds = time.perf_counter() - begin
                 taken = self._env_steps(row)
-                # In one order, also after a checkpoint, which sorts its names: equal rows are equal bytes.
+                # Fixed order even after resuming (checkpoints sort names), so that equal rows are equal bytes.
                 steps = {name: steps[name] + taken[name] for name in taken}
                 row |= steps
                 last = generation + 1 == self.config.run.generations
@@ -203,18 +203,18 @@ class Run:
                     mean = self._mean(state)
                     if differs(self._mesh, mean):
                         raise RunStopped(
-                            f"generation {generation}: the processes of the job hold different rules, their machines "
-                            f"are not alike; earlier checkpoints in {files.folder.checkpoints_path} are intact"
+                            f"generation {generation}: the processes of the job hold different rules because "
+                            f"their machines differ; earlier checkpoints in {files.folder.checkpoints_path} are intact"
                         )
                     files.save(local(state), mean, steps)
                 if failed:
                     raise RunStopped(
-                        f"generation {generation}: no candidate had a finite fitness, a smaller --sigma or "
+                        f"generation {generation}: no candidate had a finite fitness; a smaller --sigma or "
                         f"--agent-learning-rate may help; the state is saved in {files.folder.checkpoints_path}"
                     )
                 if stopping:
                     raise RunInterrupted(
-                        f"stopped after generation {generation}, go on with: groove resume {files.folder.path}"
+                        f"stopped after generation {generation}; continue with: groove resume {files.folder.path}"
                     )
         self._close(files, self._mean(state), heldout)
 
@@ -222,7 +222,7 @@ class Run:
         return self.training.search.mean(local(state.search))
 
     def _env_steps(self, row: dict[str, Any]) -> dict[str, int]:
-        """Environment steps that a generation's agents and antagonists took to learn."""
+        """Count the environment steps that a generation's agents and antagonists trained on."""
         per_update = self.config.agents.workers * self.config.agents.rollout_length
         agents, antagonists = row["updates_lived"], row["antagonist_updates"]
         return {"env_steps": agents * per_update, "antagonist_env_steps": antagonists * per_update}

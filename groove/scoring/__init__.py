@@ -1,1 +1,1 @@
-"""What rules and scores are worth: level sets, the closing table, aggregates and their intervals."""
+"""How good rules and scores are: level sets, the closing table, aggregates and their intervals."""

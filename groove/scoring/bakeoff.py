@@ -1,4 +1,4 @@
-"""All scores on the same levels and the same rule: what each says of exact regret, its noise and its price."""
+"""All scores on the same levels and the same rule: how well each predicts exact regret, its noise and its cost."""
 
 import time
 from collections.abc import Callable
@@ -28,22 +28,22 @@ NUM_RESAMPLES = 1000
 """Bootstrap draws of levels behind each standard error."""
 
 NUM_BATCHES = 200
-"""Batches of replayed levels drawn to see which levels replay prefers."""
+"""Batches of replayed levels drawn to see which levels replay favours."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a score is worth on a pool of levels.
+    """How good a score is on a pool of levels.
 
     Attributes:
-        score: its name, with the number of antagonists where it has any.
+        score: name of the score, with the number of antagonists if it uses any.
         regret_correlation: Spearman's correlation with the exact regret of other agents of the rule.
         regret_correlation_error: its standard error over levels.
         retest_correlation: Spearman's correlation of the score with itself, measured again.
         retest_correlation_error: its standard error over levels.
-        regret_gain: exact regret of replayed levels less that of the pool, in returns.
+        regret_gain: mean exact regret of replayed levels minus that of the pool, in units of return.
         regret_gain_error: its standard error over levels.
-        seconds: to measure the score on the pool, beside the rule's own lives.
+        seconds: seconds to measure the score on the pool, on top of the rule's own lives.
     """
 
     score: str
@@ -60,16 +60,16 @@ class Verdict:
 class Bakeoff:
     """Measures every score of a rule on one pool of levels, twice, with other agents and antagonists.
 
-    A score is compared with the exact regret of the agents of the *other* measurement: agents that both
-    share would make a score look better than it is.
+    A score is compared with the exact regret of the agents of the *other* measurement, because shared agents
+    would make a score look better than it is.
 
     Attributes:
-        generator: of the pool.
+        generator: generator of the pool.
         population: runs the rule's lives, with a value probe.
-        hyper: step sizes and costs of the rule's agents.
-        measurement: of antagonists, as many as the largest number compared, and of random actions.
-        priorities: by which levels are replayed.
-        lives_per_level: lives of the rule on each level, as many as a generation's pair has.
+        hyper: learning rates and costs of the rule's agents.
+        measurement: measures random actions and antagonists, the largest number of them that is compared.
+        priorities: priorities by which levels are replayed.
+        lives_per_level: lives of the rule on each level, as many as in a generation's antithetic pair.
     """
 
     generator: LevelGenerator
@@ -80,18 +80,18 @@ class Bakeoff:
     lives_per_level: int = 2
 
     def run(self, meta_params: PyTree, num_levels: int, seed: int) -> list[Verdict]:
-        """The verdicts.
+        """Run the bake-off.
 
         Args:
-            meta_params: of the rule.
+            meta_params: the rule's meta-parameters.
             num_levels: size of the pool, ≥ 8.
-            seed: of the pool and of all lives.
+            seed: seed of the pool and of all lives.
 
         Returns:
-            One for each score, algorithmic regret once for 1, 2, 4 … antagonists.
+            One verdict for each score; algorithmic regret has one each for 1, 2, 4 … antagonists.
 
         Raises:
-            ValueError: too few levels, or a world without an exact solver.
+            ValueError: there are too few levels, or the world has no exact solver.
         """
         grid = exact_grid(self.generator.world)
         if grid is None:
@@ -133,7 +133,7 @@ class Bakeoff:
         def gain(chosen: np.ndarray) -> float:
             gains = []
             for replays, (_, regret) in zip(visits, halves, strict=True):
-                # On a level where all agents broke there is no regret.
+                # A level on which all agents broke has no regret.
                 usable = chosen[np.isfinite(regret[chosen])]
                 mean = np.sum(replays[usable] * regret[usable]) / max(np.sum(replays[usable]), 1)
                 gains.append(mean - np.mean(regret[usable]))
@@ -142,8 +142,8 @@ class Bakeoff:
         return Verdict(name, *with_error(correlation), *with_error(retest), *with_error(gain), seconds)
 
     def _replays(self, score: Float[Array, "n"]) -> Int[Array, "n"]:
-        """How often each level is drawn in many batches of an eighth of the pool, of whose levels the better half
-        is kept, as in a full buffer."""
+        """Count how often each level is drawn over many batches, each an eighth of the pool. Only the better half of
+        the levels is kept, as in a full buffer."""
         kept = jnp.isfinite(score) & (score >= jnp.median(score))
         chance = self.priorities.score_share(score, kept)
         num_levels = score.shape[0]
@@ -163,7 +163,7 @@ class _Measured:
 
 
 class _Measure:
-    """Compiles once what both measurements run."""
+    """Makes a measurement; compiles once for both."""
 
     def __init__(self, bakeoff: Bakeoff, meta_params: PyTree, levels: PyTree, optimum: Array) -> None:
         self._bakeoff, self._meta_params, self._levels, self._optimum = bakeoff, meta_params, levels, optimum
@@ -209,12 +209,12 @@ class _Measure:
 
 
 def _antagonist_counts(most: int) -> list[int]:
-    """1, 2, 4 … up to the most."""
+    """Return 1, 2, 4 … up to the largest number."""
     return [count for count in (2**power for power in range(most.bit_length())) if count <= most]
 
 
 def _timed(action: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-    """The result, and the seconds of a call after the one that compiles."""
+    """Call twice, the first time to compile; return the result and the seconds of the second call."""
     jax.block_until_ready(action(*arguments))
     begin = time.perf_counter()
     result = jax.block_until_ready(action(*arguments))
@@ -222,7 +222,7 @@ def _timed(action: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
 
 
 def _spearman(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's correlation, NaN where one of the two is constant; -inf ranks lowest."""
+    """Return Spearman's correlation, NaN if either input is constant; values that are not finite rank lowest."""
     finite = [np.where(np.isfinite(x), x, -1e30) for x in (first, second)]
     if any(np.ptp(x) == 0 for x in finite):
         return float("nan")

@@ -1,8 +1,8 @@
 """Bootstrap intervals of aggregates (Agarwal et al. 2021, arXiv:2108.13264).
 
-The bootstrap resamples what another experiment would have drawn again: meta-seeds and levels where levels are a
-sample (crossed), the seeds of each task where tasks are fixed (stratified), and the meta-seeds around them
-where several meta-trained rules are compared (hierarchical).
+The bootstrap resamples whatever a repeated experiment would draw again: meta-seeds and levels if the levels are a
+sample (crossed), the seeds of each task if the tasks are fixed (stratified), and the meta-seeds above them
+if there are several meta-trained rules (hierarchical).
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ class Interval:
     """An estimate and its bootstrap interval.
 
     Attributes:
-        estimate: of all scores.
+        estimate: estimate from all scores.
         low: lower end.
         high: upper end.
     """
@@ -36,20 +36,20 @@ def crossed_bootstrap(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Percentile interval of an aggregate: meta-seeds and levels are resampled, each with all of the other.
+    """Return the percentile interval of an aggregate, resampling meta-seeds (rows) and levels (columns).
 
-    The two are crossed, since the rules of all meta-seeds are scored on the same levels: drawn apart in
-    each row, the luck of the levels would cancel out between the rows.
+    The two are crossed because the rules of all meta-seeds are scored on the same levels. If each row drew its own
+    levels, their luck would average out between the rows.
 
     Args:
-        scores: [seeds, n], a row for each meta-seed, a column for each level.
-        aggregate: of any number of scores.
-        confidence: in (0, 1).
-        num_resamples: draws behind the interval.
-        seed: of the draws.
+        scores: [seeds, n] scores, a row for each meta-seed, a column for each level.
+        aggregate: function from any number of scores to one number.
+        confidence: confidence level in (0, 1).
+        num_resamples: number of resamples, ≥ 1.
+        seed: seed of the draws.
 
     Returns:
-        The aggregate of all scores between the interval's ends.
+        The aggregate of all scores with its interval.
 
     Raises:
         ValueError: the confidence or the number of resamples is out of range.
@@ -72,21 +72,21 @@ def stratified_bootstrap(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Percentile interval of an aggregate: seeds are resampled separately within each task; tasks are fixed.
+    """Return the percentile interval of an aggregate, resampling seeds separately within each fixed task.
 
     Args:
-        scores: [S, n], a row for each seed, a column for each task; NaN where a run is absent. A task has as
-            many runs in each resample as it has here.
-        aggregate: of the scores that are there, as a vector; for one that needs [S, n], see `matrix_bootstrap`.
-        confidence: in (0, 1).
-        num_resamples: draws behind the interval, >= 1.
-        seed: of the draws.
+        scores: [S, n] scores, a row for each seed, a column for each task; NaN where a run is missing. Each
+            resample has as many runs of a task as there are here.
+        aggregate: function of the present scores as a vector; if it needs [S, n], see `matrix_bootstrap`.
+        confidence: confidence level in (0, 1).
+        num_resamples: number of resamples, ≥ 1.
+        seed: seed of the draws.
 
     Returns:
-        The aggregate of all scores between the interval's ends.
+        The aggregate of all scores with its interval.
 
     Raises:
-        ValueError: the scores are no matrix, a task has no run, or a setting is out of range.
+        ValueError: the scores are not a matrix, a task has no run, or a setting is out of range.
     """
     if np.ndim(scores) != 2:
         raise ValueError(f"stratified_bootstrap: scores must be [S, n], got shape {np.shape(scores)}")
@@ -100,20 +100,20 @@ def hierarchical_bootstrap(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Percentile interval of an aggregate: meta-seeds are resampled, then seeds within each drawn one and task.
+    """Return the percentile interval of an aggregate, resampling meta-seeds, then seeds within each of them and task.
 
     Args:
-        scores: [M, S, n], of the rules of M meta-seeds; NaN where a run is absent.
-        aggregate: of the scores that are there, as a vector; for one that needs [S, n], see `matrix_bootstrap`.
-        confidence: in (0, 1).
-        num_resamples: draws behind the interval, >= 1.
-        seed: of the draws.
+        scores: [M, S, n] scores of the rules of M meta-seeds; NaN where a run is missing.
+        aggregate: function of the present scores as a vector; if it needs [S, n], see `matrix_bootstrap`.
+        confidence: confidence level in (0, 1).
+        num_resamples: number of resamples, ≥ 1.
+        seed: seed of the draws.
 
     Returns:
-        The aggregate of all scores between the interval's ends.
+        The aggregate of all scores with its interval.
 
     Raises:
-        ValueError: the scores have another number of axes, a rule has no run of a task, or a setting is out of range.
+        ValueError: the scores are not [M, S, n], a rule has no run of a task, or a setting is out of range.
     """
 
     def of_present(matrix: Float[np.ndarray, "MS n"]) -> float:
@@ -129,19 +129,20 @@ def task_bootstrap(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Percentile interval of a statistic where tasks are a sample themselves, as drawn levels are.
+    """Return the percentile interval of a statistic, resampling tasks that are themselves a sample, such as levels.
 
-    Tasks are resampled with all their runs, the same ones for all samples; a task has too few runs to draw from.
+    Tasks are resampled with all their runs, and the same tasks for all samples. Runs within a task are too few to
+    resample.
 
     Args:
-        samples: each [S, n] with S of its own, NaN where a run is absent.
-        statistic: of as many matrices [S, n]; NaN where a run is absent.
-        confidence: in (0, 1).
-        num_resamples: draws behind the interval, >= 1.
-        seed: of the draws.
+        samples: score matrices [S, n], each with its own S, NaN where a run is missing.
+        statistic: function of as many matrices [S, n], NaN where a run is missing.
+        confidence: confidence level in (0, 1).
+        num_resamples: number of resamples, ≥ 1.
+        seed: seed of the draws.
 
     Returns:
-        The statistic of all scores between the interval's ends.
+        The statistic of all scores with its interval.
 
     Raises:
         ValueError: a setting is out of range.
@@ -160,22 +161,22 @@ def matrix_bootstrap(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Percentile interval of a statistic of one or more score matrices, all resampled as in `hierarchical_bootstrap`.
+    """Return the percentile interval of a statistic of samples that are resampled as in `hierarchical_bootstrap`.
 
     With `[x[None], y[None]]` and `probability_of_improvement`, both sides are resampled, stratified by task.
 
     Args:
-        samples: each [M, S, n] with M and S of its own, NaN where a run is absent; drawn apart from each other.
-        statistic: of as many matrices [M * S, n], the columns its tasks; NaN where a run is absent.
-        confidence: in (0, 1).
-        num_resamples: draws behind the interval, >= 1.
-        seed: of the draws.
+        samples: scores [M, S, n], each with its own M and S, NaN where a run is missing; resampled separately.
+        statistic: function of as many matrices [M * S, n], a column for each task, NaN where a run is missing.
+        confidence: confidence level in (0, 1).
+        num_resamples: number of resamples, ≥ 1.
+        seed: seed of the draws.
 
     Returns:
-        The statistic of all scores between the interval's ends.
+        The statistic of all scores with its interval.
 
     Raises:
-        ValueError: a sample has another number of axes, a rule has no run of a task, or a setting is out of range.
+        ValueError: a sample is not [M, S, n], a rule has no run of a task, or a setting is out of range.
     """
     _check(confidence, num_resamples)
     packed = [_packed(np.asarray(sample, dtype=float), position) for position, sample in enumerate(samples)]
@@ -190,14 +191,14 @@ def matrix_bootstrap(
 def _packed(
     sample: Float[np.ndarray, "M S n"], position: int
 ) -> tuple[Float[np.ndarray, "M S n"], Int[np.ndarray, "M n"]]:
-    """The sample with its runs before the absent ones along S, and their number."""
+    """Return the sample with the missing runs moved to the end of S, and the number of present runs."""
     if sample.ndim != 3:
         raise ValueError(f"bootstrap: scores must be [M, S, n], got shape {sample.shape} in sample {position}")
     absent = np.isnan(sample)
     num_runs = np.sum(~absent, axis=1)
     for rule, task in np.argwhere(num_runs == 0).tolist():
         where = f"task {task} of meta-seed {rule} in sample {position}"
-        raise ValueError(f"bootstrap: every task must have a run that is not NaN, {where} has none")
+        raise ValueError(f"bootstrap: every task must have a run that is not NaN; {where} has none")
     return np.take_along_axis(sample, np.argsort(absent, axis=1, kind="stable"), axis=1), num_runs
 
 

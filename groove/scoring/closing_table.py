@@ -1,4 +1,4 @@
-"""The closing table of a run: the rule between a random policy, A2C and the optimum."""
+"""The closing table of a run: the rule compared with a random policy, A2C and the optimum."""
 
 import json
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ CLOSING_SEEDS = 5
 
 @dataclass(frozen=True)
 class Score:
-    """What one way of learning is worth on a set of levels.
+    """How well a rule or policy does on a set of levels.
 
     Attributes:
-        name: of the rule or policy.
-        mean: mean over levels, normalised where the set is.
-        standard_error: of that mean, over levels.
+        name: name of the rule or policy.
+        mean: mean score over levels, normalised if the level set has exact anchors.
+        standard_error: standard error of that mean over levels.
         mean_return: mean return over levels.
     """
 
@@ -40,12 +40,12 @@ def score(name: str, level_set: LevelSet, returns: Float[np.ndarray, "n"]) -> Sc
     """Summarise returns on a set of levels.
 
     Args:
-        name: of the rule or policy.
+        name: name of the rule or policy.
         level_set: n levels.
-        returns: [n].
+        returns: [n] returns.
 
     Returns:
-        The score; the standard error is NaN for one level.
+        The score; the standard error is NaN for a single level.
     """
     scores = level_set.normalised(returns)
     error = np.std(scores, ddof=1) / np.sqrt(scores.size) if scores.size > 1 else np.nan
@@ -55,17 +55,17 @@ def score(name: str, level_set: LevelSet, returns: Float[np.ndarray, "n"]) -> Sc
 def mean_returns(
     evaluation: Evaluation, meta_params: PyTree, level_set: LevelSet, hyper: Hyperparameters, num_seeds: int
 ) -> Float[np.ndarray, "n"]:
-    """Mean over agents of their return on each level.
+    """Average the returns of several agents on each level.
 
     Args:
-        evaluation: of the rule.
-        meta_params: of the rule.
+        evaluation: evaluation of the rule.
+        meta_params: the rule's meta-parameters.
         level_set: n levels.
-        hyper: the agents' step sizes and costs.
+        hyper: the agents' learning rates and costs.
         num_seeds: agents on each level, ≥ 1.
 
     Returns:
-        [n].
+        [n] mean returns.
     """
     return np.mean([evaluation.returns(meta_params, level_set, hyper, seed) for seed in range(num_seeds)], axis=0)
 
@@ -76,10 +76,10 @@ def tuned_on(
     """Return the configuration of a hand-written rule that is best on validation levels.
 
     Args:
-        evaluation: of the rule to tune.
+        evaluation: evaluation of the rule to tune.
         validation: levels that are not held out.
         default: centre of the search.
-        num_configurations: configurations tried, each with `TUNING_SEEDS` seeds.
+        num_configurations: number of configurations tried, each with `TUNING_SEEDS` seeds.
 
     Returns:
         The best one.
@@ -102,20 +102,21 @@ def closing_scores(
     validation: LevelSet,
     num_configurations: int,
 ) -> list[Score]:
-    """Score rules and A2C on held-out levels, worst known first.
+    """Score a learned rule and A2C on held-out levels, between a random policy and the optimum.
 
     Args:
-        learned: evaluates the learned rule.
-        baseline: evaluates A2C.
-        rules: meta-parameters of the learned rule by the name to print.
-        hyper: step sizes and costs of the learned rule's agents.
-        baseline_hyper: A2C's default, and the centre of the search that tunes it.
+        learned: evaluation of the learned rule.
+        baseline: evaluation of A2C.
+        rules: meta-parameters of the learned rule, by the name to print.
+        hyper: learning rates and costs of the learned rule's agents.
+        baseline_hyper: A2C's defaults, which are also the centre of the search that tunes it.
         heldout: levels to score on.
         validation: levels to tune on.
-        num_configurations: configurations tried for tuned A2C.
+        num_configurations: number of configurations tried for tuned A2C.
 
     Returns:
-        Random policy, the rules, A2C with the default and with tuned step sizes, optimum.
+        Scores in this order: random policy, the rules, A2C with default and with tuned settings, optimum. Without an
+        exact solver, random policy and optimum are left out.
     """
     tuned = tuned_on(baseline, validation, baseline_hyper, num_configurations)
 
@@ -132,11 +133,11 @@ def closing_scores(
 
 
 def render(scores: list[Score], title: str) -> "Table":
-    """The table for a terminal.
+    """Format the table for a terminal.
 
     Args:
-        scores: its rows.
-        title: above it.
+        scores: rows of the table.
+        title: title above the table.
 
     Returns:
         A rich table.
@@ -153,10 +154,10 @@ def render(scores: list[Score], title: str) -> "Table":
 
 
 def markdown(scores: list[Score]) -> str:
-    """The table for a README.
+    """Format the table for a README.
 
     Args:
-        scores: its rows.
+        scores: rows of the table.
 
     Returns:
         A Markdown table.
@@ -167,12 +168,12 @@ def markdown(scores: list[Score]) -> str:
 
 
 def read_scores(path: Path) -> list[Score]:
-    """The scores of a finished run.
+    """Read the closing table of a finished run.
 
     Args:
-        path: `results.json` of a run folder.
+        path: path of a run's `results.json`.
 
     Returns:
-        Its rows.
+        Rows of the table.
     """
     return [Score(**row) for row in json.loads(path.read_text(encoding="utf-8"))]

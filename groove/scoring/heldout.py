@@ -16,15 +16,15 @@ from levels.solver import exact_grid, optimal_return, random_return
 from lpg.update_rule import Hyperparameters, UpdateRule
 
 HELDOUT_STREAM, VALIDATION_STREAM, TRAINING_STREAM, BAKEOFF_STREAM, TRANSFER_STREAM = 1, 2, 3, 4, 5
-"""Keys of the draws for each purpose are folded with these: no seed makes them meet."""
+"""Folded into the key of the draws for each purpose, so that no seed makes two streams coincide."""
 
 
 def stream_key(stream: int, seed: int = 0) -> Key[Array, ""]:
-    """The key of one of the streams of random numbers.
+    """Return the key of one of the streams of random numbers.
 
     Args:
         stream: one of the constants above.
-        seed: in 0..2**32 - 1; held-out and validation levels are the same for every run: seed 0.
+        seed: seed in 0..2**32 - 1, 0 for held-out and validation levels, which all runs share.
 
     Returns:
         [] key.
@@ -34,13 +34,13 @@ def stream_key(stream: int, seed: int = 0) -> Key[Array, ""]:
 
 @dataclass(frozen=True, eq=False)
 class LevelSet:
-    """A fixed set of levels with what a random and the best policy are worth on them.
+    """A fixed set of levels with the returns of a random policy and of the best policy on them.
 
     Attributes:
         levels: [n, …] levels.
-        life_keys: [n] keys of the lives lived on them, the same for every rule.
-        random: [n] expected return of uniformly random actions, None where there is no exact solver.
-        optimum: [n] expected return of the best policy, None where there is no exact solver.
+        life_keys: [n] keys of the lives on these levels, the same for every rule.
+        random: [n] expected return of uniformly random actions, None without an exact solver.
+        optimum: [n] expected return of the best policy, None without an exact solver.
     """
 
     levels: PyTree
@@ -49,13 +49,13 @@ class LevelSet:
     optimum: Float[np.ndarray, "n"] | None
 
     def normalised(self, returns: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
-        """(R − R_random) / (R* − R_random) of each level, or R itself without an exact solver.
+        """Return (R − R_random) / (R* − R_random) on each level, or R itself without an exact solver.
 
         Args:
-            returns: [n].
+            returns: [n] returns R.
 
         Returns:
-            [n].
+            [n] scores.
         """
         if self.random is None or self.optimum is None:
             return returns
@@ -63,13 +63,13 @@ class LevelSet:
 
 
 def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed: int = 0) -> LevelSet:
-    """Draw the levels of a stream, solvable ones where the world is a grid, and solve them exactly.
+    """Draw levels from a stream; if the world has an exact solver, draw only solvable ones and solve them.
 
     Args:
-        generator: where the levels come from.
+        generator: generator of the levels.
         stream: HELDOUT_STREAM, VALIDATION_STREAM or TRANSFER_STREAM.
-        num_levels: levels drawn, ≥ 1.
-        seed: of the draws, 0 for the sets that every run meets; sets to be joined need one each.
+        num_levels: number of levels drawn, ≥ 1.
+        seed: seed of the draws, 0 for the sets that all runs share; sets to be joined need different seeds.
 
     Returns:
         The set, without levels on which the best policy gains nothing over a random one.
@@ -83,7 +83,7 @@ def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed
     if grid is not None:
         for name, solve in (("random", random_return), ("optimum", optimal_return)):
             anchors[name] = np.asarray(jax.jit(jax.vmap(partial(solve, grid)))(levels))
-        # A prize may lie beyond the time limit: with nothing to gain there is no score, only 0 / 0.
+        # All prizes may lie beyond the time limit. Without anything to gain, the score would be 0 / 0.
         worthwhile = anchors["optimum"] > anchors["random"]
         anchors = {name: values[worthwhile] for name, values in anchors.items()}
         levels = jax.tree.map(lambda x: x[worthwhile], levels)
@@ -92,10 +92,10 @@ def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed
 
 
 class Evaluation:
-    """Scores rules of one kind: agents live on every level of a set, and their last policies count."""
+    """Scores rules of one kind by the final policies of agents that live on every level of a set."""
 
     def __init__(self, population: Population) -> None:
-        """Compile once for all scores of a kind of rule.
+        """Compile once for all scores of one kind of rule.
 
         Args:
             population: runs the lifetimes; its learner holds the rule.
@@ -115,16 +115,16 @@ class Evaluation:
     def returns(
         self, meta_params: PyTree, level_set: LevelSet, hyper: Hyperparameters, seed: int = 0
     ) -> Float[np.ndarray, "n"]:
-        """Mean return of an agent on each level at the end of its life.
+        """Return the mean return of one agent per level at the end of its life.
 
         Args:
-            meta_params: of one rule.
+            meta_params: meta-parameters of one rule.
             level_set: n levels.
-            hyper: the agents' step sizes and costs.
-            seed: of the lives; another seed gives other agents on the same levels.
+            hyper: the agents' learning rates and costs.
+            seed: seed of the lives; another seed gives other agents on the same levels.
 
         Returns:
-            [n] float32.
+            [n] float32 mean returns.
         """
         keys = jax.vmap(lambda key: jax.random.fold_in(key, seed))(level_set.life_keys)
         lives = lives_of_one_rule(keys, level_set.levels, level_set.levels.lifetime, hyper)

@@ -1,4 +1,4 @@
-"""Which bootstrap suits which scores."""
+"""The choice of bootstrap for each kind of scores."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,17 +9,17 @@ from groove.scoring.bootstrap import matrix_bootstrap, task_bootstrap
 from groove.scoring.statistics import probability_of_improvement
 
 Ends = list[float | None]
-"""Estimate, lower and upper end; ends are None where there is nothing to draw from."""
+"""Estimate, lower end and upper end; the ends are None if there is nothing to resample."""
 
 
 def present(runs: Float[np.ndarray, "S n"]) -> Bool[np.ndarray, "n"]:
-    """Tasks in which at least one agent is sound.
+    """Mark the tasks with at least one agent that did not break.
 
     Args:
-        runs: [S, n], NaN for agents that broke.
+        runs: [S, n] scores or returns, NaN for broken agents.
 
     Returns:
-        [n].
+        [n] mask.
     """
     return np.isfinite(runs).any(axis=0)
 
@@ -30,16 +30,17 @@ def of_aggregate(
     drawn: bool,
     num_resamples: int = 2000,
 ) -> Ends | None:
-    """An aggregate of scores with its 95% interval.
+    """Compute an aggregate of scores with its 95% interval.
 
     Args:
-        samples: the scores of each meta-seed, [S, n] alike; NaN for agents that broke.
-        aggregate: of a vector of scores.
-        drawn: tasks are a sample and are resampled; otherwise seeds are, within each task.
-        num_resamples: draws behind the interval.
+        samples: scores of each meta-seed, all of the same shape [S, n]; NaN for broken agents.
+        aggregate: function of a vector of scores.
+        drawn: whether the tasks are themselves a sample and are resampled if there is only one meta-seed;
+            otherwise seeds are resampled within each task, and meta-seeds if there are several.
+        num_resamples: number of resamples.
 
     Returns:
-        Estimate and ends; None where no task has a sound agent of every meta-seed.
+        Estimate and ends; None if no task has an unbroken agent of every meta-seed.
     """
     kept = np.all([present(runs) for runs in samples], axis=0)
     if not kept.any():
@@ -50,15 +51,15 @@ def of_aggregate(
 def of_improvement(
     ours: Sequence[Float[np.ndarray, "S n"]], theirs: Float[np.ndarray, "S n"], drawn: bool
 ) -> Ends | None:
-    """The probability that a run of ours beats one of theirs on the same task, with its 95% interval.
+    """Estimate the probability that a run of ours beats one of theirs on the same task, with its 95% interval.
 
     Args:
-        ours: returns or scores of each meta-seed, [S, n] alike; NaN for agents that broke.
-        theirs: [S, n].
+        ours: returns or scores of each meta-seed, all of the same shape [S, n]; NaN for broken agents.
+        theirs: [S, n] returns or scores to compare with.
         drawn: as for `of_aggregate`.
 
     Returns:
-        Estimate and ends; None where no task has sound agents on all sides.
+        Estimate and ends; None if no task has unbroken agents on all sides.
     """
     kept = np.all([present(runs) for runs in [*ours, theirs]], axis=0)
     if not kept.any():
@@ -83,12 +84,12 @@ def _ends(
 
 
 def number(value: float) -> float | None:
-    """A number as JSON has them.
+    """Return a number rounded for JSON.
 
     Args:
-        value: any.
+        value: any number.
 
     Returns:
-        Six digits behind the point; None for what is not finite.
+        The value with six decimals, None if it is not finite.
     """
     return round(float(value), 6) if np.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""The one random search: learning rates and costs that suit a rule on validation levels or environments."""
+"""The one random search, for learning rates and costs that suit a rule on validation levels or environments."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,11 +20,11 @@ def search_space(rule: UpdateRule, default: Hyperparameters, num_configurations:
 
     Args:
         rule: the rule to tune.
-        default: centre of the search, of scalars.
-        num_configurations: ≥ 1.
+        default: centre of the search; all fields are scalars.
+        num_configurations: number of configurations, ≥ 1.
 
     Returns:
-        As many configurations, the same at every call.
+        That many configurations, the same in every call.
     """
     draws = np.random.default_rng(0)
     names = ("learning_rate", "prediction_learning_rate", *rule.costs)
@@ -40,11 +40,12 @@ def search_space(rule: UpdateRule, default: Hyperparameters, num_configurations:
 def best_of(
     configurations: list[Hyperparameters], worths: Callable[[list[Hyperparameters]], Float[np.ndarray, "n"]]
 ) -> Hyperparameters:
-    """Return the configuration of the highest worth, the first of equals.
+    """Return the configuration with the highest worth, the first one on ties.
 
     Args:
-        configurations: n of them.
-        worths: returns [n] their worths; one that is not finite is never taken, unless none is finite.
+        configurations: n configurations.
+        worths: function from the configurations to their worths [n]; one whose worth is not finite is never chosen
+            unless none is finite.
 
     Returns:
         The best one.

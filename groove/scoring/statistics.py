@@ -6,20 +6,20 @@ import numpy as np
 from jaxtyping import Float, Int
 
 Aggregate = Callable[[np.ndarray], float]
-"""Scores of any shape to one number."""
+"""Function from scores of any shape to one number."""
 
 
 def iqm(scores: Float[np.ndarray, "..."]) -> float:
-    """Interquartile mean: the mean without the lowest and the highest quarter.
+    """Return the interquartile mean (IQM): the mean without the lowest and highest quarters of the scores.
 
     Args:
-        scores: any shape, at least one; a quarter of the number is rounded down.
+        scores: at least one score, in any shape; the size of a quarter is rounded down.
 
     Returns:
         The mean of the remaining values.
 
     Raises:
-        ValueError: a score is not finite; it would sort among the best and be cut away.
+        ValueError: a score is not finite; NaN would sort among the best and be cut off.
     """
     ordered = _ordered(scores)
     cut = ordered.size // 4
@@ -27,17 +27,17 @@ def iqm(scores: Float[np.ndarray, "..."]) -> float:
 
 
 def cvar(scores: Float[np.ndarray, "..."], share: float = 0.1) -> float:
-    """Conditional value at risk: the mean of the worst share of the scores.
+    """Return the conditional value at risk (CVaR): the mean of the worst share of the scores.
 
     Args:
-        scores: any shape, at least one.
-        share: in (0, 1]; of the number, rounded up.
+        scores: at least one score, in any shape.
+        share: share in (0, 1]; the number of scores it selects is rounded up.
 
     Returns:
-        That mean.
+        The mean of the selected scores.
 
     Raises:
-        ValueError: a score is not finite, or the share out of range.
+        ValueError: a score is not finite, or the share is out of range.
     """
     if not 0 < share <= 1:
         raise ValueError(f"cvar: share must be in (0, 1], got {share}")
@@ -48,18 +48,18 @@ def cvar(scores: Float[np.ndarray, "..."], share: float = 0.1) -> float:
 def cvar_curve(
     chosen_by: Float[np.ndarray, "n"], evaluated: Float[np.ndarray, "n"], shares: Float[np.ndarray, "k"]
 ) -> Float[np.ndarray, "k"]:
-    """Mean score of the worst levels against their share, without the bias of choosing noise.
+    """Return the mean score of the worst levels for each share, without the bias of selecting on noise.
 
-    The levels are chosen by the scores of one seed and evaluated on those of another. Levels that tie in the
-    first count with the mean that they have in the second, as if ties were broken at random.
+    The levels are chosen by the scores of one seed and evaluated on those of another. Levels that tie on the
+    first all count with their mean score on the second, as if ties were broken at random.
 
     Args:
-        chosen_by: [n], score of each level with one seed; the lowest are the worst.
-        evaluated: [n], score of each level with another seed.
-        shares: [k], in (0, 1]; of the n levels, rounded up.
+        chosen_by: [n] score of each level with one seed; the lowest are the worst.
+        evaluated: [n] score of each level with another seed.
+        shares: [k] shares in (0, 1] of the n levels; the number of levels is rounded up.
 
     Returns:
-        [k], mean of `evaluated` over the chosen levels.
+        [k] mean of `evaluated` over the chosen levels.
 
     Raises:
         ValueError: a score is not finite, the two differ in shape, or a share is out of range.
@@ -78,14 +78,14 @@ def cvar_curve(
 
 
 def optimality_gap(scores: Float[np.ndarray, "..."], target: float = 1.0) -> float:
-    """Optimality gap: how far the scores fall short of a target, where more than the target makes up for nothing.
+    """Return the optimality gap: how far scores fall short of a target on average, with no credit for exceeding it.
 
     Args:
-        scores: any shape, at least one.
-        target: finite; the score that is good enough.
+        scores: at least one score, in any shape.
+        target: score that is good enough, finite.
 
     Returns:
-        The mean of max(target - score, 0), >= 0.
+        The mean of max(target - score, 0), ≥ 0.
 
     Raises:
         ValueError: a score or the target is not finite.
@@ -96,29 +96,29 @@ def optimality_gap(scores: Float[np.ndarray, "..."], target: float = 1.0) -> flo
 
 
 def probability_of_improvement(x: Float[np.ndarray, "S n"], y: Float[np.ndarray, "Sy n"]) -> float:
-    """Chance that a run of X beats a run of Y on the same task, drawn among n tasks.
+    """Return the probability that a run of X beats a run of Y on the same task, averaged over n tasks.
 
-    The mean over tasks of P(X > Y) + P(X = Y) / 2, each the Mann-Whitney U statistic over its number of pairs.
+    This is the mean over tasks of P(X > Y) + P(X = Y) / 2, the Mann-Whitney U statistic over the number of pairs.
 
     Args:
-        x: [S, n], a row for each seed, a column for each task; NaN where a run is absent.
-        y: [S', n], of the same tasks, seeds of their own.
+        x: [S, n] scores, a row for each seed, a column for each task; NaN where a run is missing.
+        y: [S', n] scores on the same tasks, possibly with another number of seeds.
 
     Returns:
-        In [0, 1]; above a half where X is better.
+        Probability in [0, 1], above a half if X is better.
 
     Raises:
-        ValueError: the tasks differ in number, one has no run, or a score is infinite.
+        ValueError: x and y have different numbers of tasks, a task has no run, or a score is infinite.
     """
     if np.ndim(x) != 2 or np.ndim(y) != 2 or x.shape[1] != y.shape[1] or x.shape[1] == 0:
         shapes = f"{np.shape(x)} and {np.shape(y)}"
-        raise ValueError(f"probability_of_improvement: x and y must be [S, n] of the same n >= 1 tasks, got {shapes}")
+        raise ValueError(f"probability_of_improvement: x and y must be [S, n] with the same n >= 1, got {shapes}")
     num_runs = []
     for name, scores in (("x", x), ("y", y)):
         num_runs.append(np.sum(~np.isnan(scores), axis=0))
         if not np.all(num_runs[-1]):
             task = int(np.argmin(num_runs[-1]))
-            raise ValueError(f"probability_of_improvement: every task must have a run, task {task} of {name} has none")
+            raise ValueError(f"probability_of_improvement: every task must have a run; task {task} of {name} has none")
         if np.any(np.isinf(scores)):
             raise ValueError(
                 f"probability_of_improvement: {name} must be finite or NaN, got {np.sum(np.isinf(scores))} infinite"
@@ -129,14 +129,14 @@ def probability_of_improvement(x: Float[np.ndarray, "S n"], y: Float[np.ndarray,
 
 
 def performance_profile(scores: Float[np.ndarray, "..."], thresholds: Float[np.ndarray, "k"]) -> Float[np.ndarray, "k"]:
-    """Performance profile: share of the runs that score more than each threshold.
+    """Return the performance profile: the share of runs that score above each threshold.
 
     Args:
-        scores: any shape, at least one; each counts alike.
-        thresholds: [k], finite, in any order.
+        scores: at least one score, in any shape; all count equally.
+        thresholds: [k] finite thresholds, in any order.
 
     Returns:
-        [k], in [0, 1].
+        [k] shares in [0, 1].
 
     Raises:
         ValueError: a score or a threshold is not finite.
@@ -150,37 +150,39 @@ def performance_profile(scores: Float[np.ndarray, "..."], thresholds: Float[np.n
 def area_under_curve(
     steps: Float[np.ndarray, "k"], values: Float[np.ndarray, "... k"], start: float | Float[np.ndarray, "..."]
 ) -> Float[np.ndarray, "..."]:
-    """Area under learning curves by the trapezoid rule from step 0, over the last step: a mean height.
+    """Compute the area under learning curves from step 0, divided by the last step: their mean height.
+
+    The area is that of the trapezoid rule.
 
     Args:
-        steps: [k], of the points, > 0 and rising.
-        values: [..., k], height of each curve at each point; NaN makes its curve's area NaN.
-        start: height at step 0, of all curves or for each; what broadcasts to [...].
+        steps: [k] steps of the points, > 0 and increasing.
+        values: [..., k] height of each curve at each point; a NaN makes the area of its curve NaN.
+        start: height at step 0, one for all curves or one for each; broadcasts to [...].
 
     Returns:
-        [...], in units of `values`.
+        [...] mean heights, in units of `values`.
 
     Raises:
-        ValueError: the steps do not rise from above 0, or the values have another number of points.
+        ValueError: the steps are not > 0 and increasing, or the values have another number of points.
     """
     steps = np.asarray(steps, dtype=float)
     if steps.size == 0 or not np.all(np.diff(steps, prepend=0.0) > 0):
-        raise ValueError(f"area_under_curve: steps must be at least one, > 0 and rising, got {steps.tolist()}")
+        raise ValueError(f"area_under_curve: steps must be at least one, > 0 and increasing, got {steps.tolist()}")
     if np.shape(values)[-1:] != steps.shape:
-        raise ValueError(f"area_under_curve: values must be [..., {steps.size}] as steps, got {np.shape(values)}")
+        raise ValueError(f"area_under_curve: values must be [..., {steps.size}] like steps, got {np.shape(values)}")
     first = np.broadcast_to(start, np.shape(values)[:-1])[..., None]
     heights = np.concatenate([first, values], axis=-1)
     return np.trapezoid(heights, np.concatenate([[0.0], steps]), axis=-1) / steps[-1]
 
 
 def _num_worst(shares: float | Float[np.ndarray, "..."], size: int) -> Int[np.ndarray, "..."]:
-    # Rounded first: 0.07 * 100 is a little more than 7, and is meant to be 7.
+    # Rounded first because 0.07 * 100 is slightly more than 7 but is meant to be 7.
     return np.maximum(np.ceil(np.round(np.multiply(shares, size), 9)), 1).astype(int)
 
 
 def _finite(scores: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     if np.size(scores) == 0:
-        raise ValueError("scores must be at least one, got none")
+        raise ValueError("at least one score is needed, got none")
     if not np.all(np.isfinite(scores)):
         raise ValueError(f"scores must be finite, got {np.sum(~np.isfinite(scores))} that are not")
     return scores

@@ -1,1 +1,1 @@
-"""What a rule is worth in environments that it was not discovered in."""
+"""How well rules do in environments that they were not discovered in."""

@@ -1,4 +1,4 @@
-"""Whoever lives in an environment: a learned rule, a hand-written one, or random actions."""
+"""Contestants that live in an environment: learned rules, hand-written rules and random actions."""
 
 import dataclasses
 import hashlib
@@ -30,16 +30,16 @@ HAND_WRITTEN = (RANDOM, *BASELINES)
 
 @dataclass(frozen=True, eq=False)
 class Contestant:
-    """A rule with all that an agent needs to live by it.
+    """A rule and everything else that an agent needs to learn by it.
 
     Attributes:
-        name: in tables and files.
+        name: name in tables and files.
         rule: the update rule, None for random actions.
-        meta_params: of the rule, () for a hand-written one.
+        meta_params: the rule's meta-parameters, () for a hand-written rule.
         epochs: passes over a rollout in one update.
-        minibatches: parts of a rollout, a step of descent each.
-        config: of the run that discovered the rule, None for a hand-written one.
-        tuned: step sizes and costs in place of the default ones, by suite/environment or by suite and kind of
+        minibatches: parts that a rollout is split into, one gradient step each.
+        config: config of the run that discovered the rule, None for a hand-written rule.
+        tuned: learning rates and costs that replace the defaults, by suite/environment or by suite and kind of
             observation (see `tuning_keys`).
     """
 
@@ -57,10 +57,10 @@ class Contestant:
         return self.config is not None
 
     def hyper(self, environment: Environment) -> Hyperparameters:
-        """Step sizes and costs of an agent.
+        """Return the learning rates and costs of an agent.
 
-        A learned rule has those of its discovery in worlds with the same kind of observation, and the
-        defaults for the kind elsewhere; a hand-written rule has the defaults.
+        Tuned settings come first. Without them, a learned rule keeps the settings of its discovery in worlds with
+        the same kind of observation and gets the defaults elsewhere; a hand-written rule gets the defaults.
 
         Args:
             environment: where the agent lives.
@@ -79,39 +79,40 @@ class Contestant:
         return build_hyperparameters(config, world, self.epochs * self.minibatches)
 
     def is_tuned_for(self, environments: list[Environment]) -> bool:
-        """Whether there are tuned settings for environments.
+        """Return whether the contestant has tuned settings for all given environments.
 
         Args:
-            environments: to live in.
+            environments: where its agents would live.
 
         Returns:
-            True where each of them has some, or nothing is tuned.
+            True if each environment has tuned settings, or if the contestant has none at all.
         """
         return not self.tuned or all(set(tuning_keys(environment)) & set(self.tuned) for environment in environments)
 
     def refuse(self, environment: Environment) -> None:
-        """Whether the rule can learn in an environment at all.
+        """Refuse an environment in which the rule cannot learn.
 
         Args:
-            environment: where it is to live.
+            environment: where its agents would live.
 
         Raises:
-            ValueError: a learned rule, which reads probabilities of actions, and actions of floats.
+            ValueError: the rule is learned, so it reads probabilities of discrete actions, and the actions are
+                continuous.
         """
         if self.is_learned and environment.world.continuous_actions:
             raise ValueError(
-                f"{environment.suite}/{environment.name} has continuous actions, and {self.name} reads probabilities "
+                f"{environment.suite}/{environment.name} has continuous actions, but {self.name} reads probabilities "
                 "of discrete ones; ppo, dpo, a2c and reinforce support both"
             )
 
     def fingerprint(self, environment: Environment) -> str:
-        """Return the SHA-256 of the contestant's rule, weights and settings in an environment.
+        """Return the SHA-256 of the contestant's rule, meta-parameters and settings in an environment.
 
         Args:
-            environment: where it lives.
+            environment: where its agents live.
 
         Returns:
-            Hexadecimal digits.
+            The hash as hexadecimal digits.
         """
         words: list[Any] = [repr(self.rule), self.epochs, self.minibatches]
         if self.rule is not None:
@@ -123,21 +124,21 @@ class Contestant:
 
 
 def tuning_keys(environment: Environment) -> tuple[str, str]:
-    """Where tuned settings of an environment are looked for.
+    """Return the keys under which tuned settings for an environment are looked up, in order.
 
     Args:
-        environment: any.
+        environment: the environment.
 
     Returns:
-        The environment's own key, and that of all environments of its suite with the same kind of observation:
-        networks and optimizers differ between kinds, and so do good step sizes.
+        The environment's own key, and the key shared by all environments of its suite with the same kind of
+        observation. Networks and optimizers differ between kinds, and so do good learning rates.
     """
     own = f"{environment.suite}/{environment.name}"
     return own, f"{environment.suite}: {observation_kind(environment.world)}"
 
 
 def hand_written(name: str) -> Contestant:
-    """A baseline with its defaults.
+    """Build the contestant of a baseline with its default settings.
 
     Args:
         name: "random" or a key of `lpg.baselines.BASELINES`.
@@ -152,17 +153,17 @@ def hand_written(name: str) -> Contestant:
 
 
 def learned(path: Path | str) -> Contestant:
-    """A rule from its file.
+    """Load a learned rule from its file.
 
     Args:
-        path: of the rule, or the name of a shipped one.
+        path: path of the rule file, or the name of a shipped rule.
 
     Returns:
-        The contestant, named after the run's folder for a file called rule.safetensors.
+        The contestant, named after the file, or after its folder if the file is called rule.safetensors.
 
     Raises:
-        RuleFileError: the file is missing, corrupt, foreign or describes no rule.
-        ValueError: it does not say how the rule was discovered.
+        RuleFileError: the file is missing, corrupt or not a rule file, or does not describe a rule.
+        ValueError: the file does not say how the rule was discovered.
     """
     rule, meta_params, config = read_discovered_rule(path)
     path = rule_path(path)
@@ -171,13 +172,15 @@ def learned(path: Path | str) -> Contestant:
 
 
 def named_apart(contestants: list[Contestant]) -> list[Contestant]:
-    """Give rules of one name numbers, and learned ones that are called like a hand-written one.
+    """Give every contestant a unique name, adding numbers where names collide.
+
+    A learned rule never keeps the name of a hand-written one.
 
     Args:
-        contestants: with names that may repeat.
+        contestants: contestants whose names may repeat.
 
     Returns:
-        The same, with names that do not: "laptop", "laptop 2", …
+        The same contestants with unique names: "laptop", "laptop 2", …
     """
     given = {contestant.name for contestant in contestants}
     taken: set[str] = set()

@@ -1,4 +1,4 @@
-"""Environments of a suite: where agents of any rule live, for how long, and what their returns are measured by."""
+"""Environments of a suite: where agents of any rule live, for how long, and the anchors of their returns."""
 
 import hashlib
 import zlib
@@ -23,21 +23,21 @@ Torso = Literal["standard", "minatar", "dense"]
 
 @dataclass(frozen=True, eq=False)
 class Environment:
-    """One environment at one length of life.
+    """One environment at one lifetime.
 
     Attributes:
-        suite: it belongs to.
-        name: of it, unique in the suite but for `lifetime`.
-        world: the world; environments of equal worlds, torsos and budgets share one compiled program.
+        suite: name of the suite it belongs to.
+        name: name, unique within the suite except for variants that differ in `lifetime`.
+        world: the world; environments with equal worlds, torsos and budgets share one compiled program.
         levels: [n, …] levels.
-        every_level: a quarter of the seeds live on each level, for levels are many; else seed s lives on level
-            s mod n alone.
-        num_updates: updates of a life, or None where the budget is num_steps.
-        num_steps: environment steps of a life over all workers, or None where the budget is num_updates.
-        lifetime: factor by which the life differs from the environment's own.
-        random: [n] expected return of random actions where it is known exactly, else None.
-        optimum: [n] expected return of the best policy where it is known exactly, else None.
-        torso: of the agents' networks.
+        every_level: whether a quarter of the seeds live on each level, for suites with many levels; otherwise
+            seed s lives only on level s mod n.
+        num_updates: updates per life, None if the budget is num_steps.
+        num_steps: environment steps per life, over all workers, None if the budget is num_updates.
+        lifetime: length of a life as a multiple of the environment's own.
+        random: [n] expected return of random actions, None if not known exactly.
+        optimum: [n] expected return of the best policy, None if not known exactly.
+        torso: torso of the agents' networks.
     """
 
     suite: str
@@ -58,17 +58,17 @@ class Environment:
 
     @property
     def num_levels(self) -> int:
-        """Levels n that a seed lives on."""
+        """Number of levels n."""
         return int(jax.tree.leaves(self.levels)[0].shape[0])
 
     def updates(self, steps_per_update: int) -> int:
-        """Updates of a life.
+        """Return the number of updates in a life.
 
         Args:
-            steps_per_update: environment steps of all workers between two updates.
+            steps_per_update: environment steps between two updates, over all workers.
 
         Returns:
-            ≥ 1.
+            The number of updates, ≥ 1.
         """
         if self.num_steps is None:
             assert self.num_updates is not None
@@ -76,10 +76,10 @@ class Environment:
         return max(1, self.num_steps // steps_per_update)
 
     def network(self, prediction_size: int) -> Network:
-        """The agents' function approximator, the same for every rule but for its prediction.
+        """Return the agents' network, the same for every rule except for the prediction.
 
         Args:
-            prediction_size: Y.
+            prediction_size: size of the prediction Y.
 
         Returns:
             The network.
@@ -92,10 +92,10 @@ class Environment:
         return network_for(world, prediction_size)
 
     def lives(self, num_seeds: int) -> list[tuple[int, int]]:
-        """The lives that a number of seeds makes.
+        """List the lives to live for a number of seeds.
 
         Args:
-            num_seeds: seeds 0, 1, …; with `every_level` a quarter of them, rounded up, on each level.
+            num_seeds: number of seeds 0, 1, …; with `every_level`, a quarter of them, rounded up, on each level.
 
         Returns:
             Pairs of level and seed.
@@ -105,10 +105,10 @@ class Environment:
         return [(seed % self.num_levels, seed) for seed in range(num_seeds)]
 
     def levels_of(self, numbers: list[int]) -> PyTree:
-        """Some of the levels.
+        """Select levels by number.
 
         Args:
-            numbers: N, each in 0..n − 1.
+            numbers: N level numbers in 0..n − 1.
 
         Returns:
             [N, …] levels.
@@ -116,25 +116,25 @@ class Environment:
         return jax.tree.map(lambda x: x[jnp.array(numbers)], self.levels)
 
     def life_keys(self, level: Int[Array, "N"], seed: Int[Array, "N"]) -> Key[Array, "N"]:
-        """Keys of lives: the same for every rule, whatever lives beside them.
+        """Return the keys of lives, which depend neither on the rule nor on the other lives in the batch.
 
         Args:
-            level: [N] int32 in 0..n − 1.
-            seed: [N] int32.
+            level: [N] int32 level numbers in 0..n − 1.
+            seed: [N] int32 seeds.
 
         Returns:
             [N] keys.
         """
-        # Lives of another length are other lives, not the same ones cut off earlier.
+        # The lifetime is part of the key: lives of different lengths are independent, not prefixes of each other.
         name = f"{self.suite}/{self.name} x {self.lifetime:g}"
         own = jax.random.fold_in(stream_key(TRANSFER_STREAM), zlib.crc32(name.encode()))
         return jax.vmap(lambda level, seed: jax.random.fold_in(jax.random.fold_in(own, level), seed))(level, seed)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all that the returns of a rule in this environment depend on, but for its dynamics.
+        """Hash everything that a rule's returns in this environment depend on, except its dynamics.
 
         Returns:
-            Hexadecimal digits.
+            The SHA-256 as hexadecimal digits.
         """
         digest = hashlib.sha256()
         words = (self.suite, self.name, self.lifetime, self.num_updates, self.num_steps, self.torso)
@@ -144,10 +144,10 @@ class Environment:
         return digest.hexdigest()
 
     def at_lifetime(self, factor: float) -> "Environment":
-        """The same environment with longer or shorter lives.
+        """Return the same environment with longer or shorter lives.
 
         Args:
-            factor: of its own budget, > 0.
+            factor: multiple of this environment's budget, > 0.
 
         Returns:
             The environment.
@@ -162,22 +162,22 @@ class Environment:
 def of_generator(
     suite: str, name: str, generator: LevelGenerator, num_levels: int, stream: int = TRANSFER_STREAM
 ) -> Environment:
-    """Levels of a generator, drawn from a stream of their own, at their own lifetime.
+    """Build an environment from levels of a generator, at their own lifetime.
 
     Args:
-        suite: it belongs to.
-        name: of the environment.
-        generator: of levels of one lifetime.
-        num_levels: levels drawn.
-        stream: of the draws.
+        suite: name of the suite it belongs to.
+        name: name of the environment.
+        generator: generator whose levels all have the same lifetime.
+        num_levels: number of levels to draw.
+        stream: stream of random numbers to draw them from.
 
     Returns:
-        The environment, with exact anchors where the world has a solver.
+        The environment, with exact anchors if the world has a solver.
     """
     drawn = draw_level_set(generator, stream, num_levels)
     lifetimes = np.unique(drawn.levels.lifetime)
     if lifetimes.size != 1:
-        raise ValueError(f"{suite}/{name}: levels must be of one lifetime, got {lifetimes.tolist()}")
+        raise ValueError(f"{suite}/{name}: levels must all have the same lifetime, got {lifetimes.tolist()}")
     return Environment(
         suite=suite,
         name=name,
@@ -192,18 +192,18 @@ def of_generator(
 def of_world(
     suite: str, name: str, world: World, level: PyTree, num_steps: int, torso: Torso = "standard"
 ) -> Environment:
-    """One level of a world, lived on for a number of environment steps.
+    """Build an environment from one level of a world, with a budget of environment steps.
 
     Args:
-        suite: it belongs to.
-        name: of the environment.
+        suite: name of the suite it belongs to.
+        name: name of the environment.
         world: the world.
-        level: of the world.
-        num_steps: environment steps of a life.
-        torso: of the agents' networks.
+        level: level of the world.
+        num_steps: environment steps per life.
+        torso: torso of the agents' networks.
 
     Returns:
-        The environment, to be normalised by runs of a random policy and of PPO.
+        The environment, without exact anchors: its scores are normalised by runs of random actions and PPO.
     """
     levels = jax.tree.map(lambda x: jnp.asarray(x)[None], level)
     if not jax.tree.leaves(levels):

@@ -1,4 +1,4 @@
-"""A folder of runs: contestants live in suites, results are appended as they come, and a stop loses little."""
+"""Experiments: contestants live in suites, results are appended as they come in, and stopping loses little work."""
 
 import hashlib
 import json
@@ -25,18 +25,18 @@ from lpg.atomic_file import replacing
 
 
 class ExperimentError(ValueError):
-    """One line that names the folder of an experiment and what is wrong with it."""
+    """One line that names an experiment's folder and what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where an experiment is.
+    """How far an experiment has come.
 
     Attributes:
-        suite: of the environments that agents live in.
-        rule: of these agents.
-        num_done: lives done, those of former calls among them.
-        num_lives: lives in all.
+        suite: suite in which agents are living.
+        rule: name of their contestant.
+        num_done: lives finished, those of earlier calls included.
+        num_lives: lives in total.
     """
 
     suite: str
@@ -48,8 +48,8 @@ class Progress:
 class Experiment:
     """Contestants × suites × seeds in one folder.
 
-    `config.json` says what is measured, `results.csv` holds every run, `timing.jsonl` what it cost,
-    `summary.json` what it comes to. Returns depend on nothing but the config; what the clock says is kept apart.
+    `config.json` says what is measured, `results.csv` holds every run, `timing.jsonl` its cost, and
+    `summary.json` the aggregates. Returns depend only on the config; wall-clock times are kept separately.
     """
 
     def __init__(
@@ -60,14 +60,16 @@ class Experiment:
         setting: Setting,
         cache: Path | None = None,
     ) -> None:
-        """Name the parts; suites without known values get random actions and PPO beside the contestants.
+        """Check that every contestant can learn in every environment.
+
+        Random actions and PPO join the contestants in suites where the optimum is not known exactly.
 
         Args:
-            folder: of the experiment.
+            folder: folder of the experiment.
             suites: environments by suite.
-            contestants: of names that differ.
-            setting: of all lives.
-            cache: folder of the runs of hand-written rules, which other experiments can use again.
+            contestants: contestants with unique names.
+            setting: settings of all lives.
+            cache: folder of runs of hand-written rules for other experiments to reuse, None for no cache.
 
         Raises:
             ValueError: a rule cannot learn in an environment.
@@ -80,14 +82,14 @@ class Experiment:
                     contestant.refuse(environment)
 
     def contestants(self, suite: str) -> list[Contestant]:
-        """Who lives in a suite.
+        """List the contestants that live in a suite.
 
         Args:
-            suite: its name.
+            suite: name of the suite.
 
         Returns:
-            The contestants but for those whose settings were tuned for other suites, and the anchors of the
-            scores where they are missing and needed.
+            The contestants, without those tuned for other suites only, preceded by the anchors of the scores if
+            these are needed and missing.
         """
         exact = all(environment.optimum is not None for environment in self.suites[suite])
         names = {contestant.name for contestant in self._contestants}
@@ -96,10 +98,10 @@ class Experiment:
         return [*(hand_written(name) for name in anchors), *here]
 
     def config(self) -> dict[str, Any]:
-        """What the returns depend on.
+        """Describe everything that the returns depend on.
 
         Returns:
-            JSON.
+            JSON content.
         """
         return {
             "setting": asdict(self.setting),
@@ -117,11 +119,11 @@ class Experiment:
         }
 
     def open(self) -> None:
-        """Make the folder, or check that it holds this very experiment.
+        """Create the folder, or check that it holds this very experiment.
 
         Raises:
-            ExperimentError: it holds another one, or something else.
-            OSError: the folder cannot be made.
+            ExperimentError: the folder holds another experiment, or its config is corrupt.
+            OSError: the folder cannot be created.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         path, wanted = self.folder / "config.json", self.config()
@@ -133,16 +135,16 @@ class Experiment:
             found = json.loads(path.read_text(encoding="utf-8"))
             differing = [name for name in wanted if found[name] != wanted[name]]
         except (ValueError, KeyError, TypeError) as error:
-            raise ExperimentError(f"{path}: corrupt: it does not say what the experiment was") from error
+            raise ExperimentError(f"{path}: corrupt: it does not describe an experiment") from error
         if differing:
-            raise ExperimentError(f"{self.folder} holds another experiment, of other {', '.join(differing)}")
+            raise ExperimentError(f"{self.folder} holds another experiment, with different {', '.join(differing)}")
 
     def run(self, runner: Runner, tell: Callable[[Progress], None]) -> None:
-        """Live all lives that are not in results.csv.
+        """Run all lives that are not yet in results.csv.
 
         Args:
-            runner: lives them.
-            tell: hears of every batch.
+            runner: runs the lives.
+            tell: called with the progress after every batch.
         """
         rows, timing = self._whole_runs(), self._timing_rows()
         done = {row.run for row in rows}
@@ -181,10 +183,10 @@ class Experiment:
             yield batch.rows, _timing(batch)
 
     def scores(self) -> dict[str, SuiteScores]:
-        """Scores by suite, of an experiment that has run to its end.
+        """Compute the scores of a finished experiment.
 
         Returns:
-            The scores.
+            Scores by suite.
         """
         rows = read_results(self._results)
         return {
@@ -196,10 +198,10 @@ class Experiment:
         """Write summary.json.
 
         Args:
-            scores: by suite.
+            scores: scores by suite.
 
         Returns:
-            What it says, by suite.
+            The summary by suite, as in the file.
         """
         learned = [contestant.name for contestant in self._contestants if contestant.is_learned]
         timing = self._timing_rows()
@@ -220,7 +222,7 @@ class Experiment:
         return self.folder / "results.csv"
 
     def _whole_runs(self) -> list[Row]:
-        """The rows of results.csv, without a last run of which some points were cut off: it is to be lived again."""
+        """Return the rows of results.csv, dropping an incomplete last run, which is then run again."""
         rows = read_results(self._results)
         last = [row for row in rows if row.run == rows[-1].run]
         if not rows or len(last) == (1 if rows[-1].rule == RANDOM else self.setting.num_points):
@@ -241,7 +243,7 @@ class Experiment:
             file.writelines(json.dumps(row) + "\n" for row in timing)
 
     def _cache_path(self, environment: Environment, contestant: Contestant) -> Path | None:
-        # Only frozen suites: elsewhere a step may have changed, which no fingerprint sees.
+        # Only frozen suites are cached: elsewhere the dynamics may have changed, which no fingerprint covers.
         if self._cache is None or contestant.is_learned or environment.suite not in SUITES:
             return None
         words = [environment.fingerprint(), contestant.fingerprint(environment), asdict(self.setting)]
@@ -249,7 +251,7 @@ class Experiment:
         return self._cache / f"{hashlib.sha256(json.dumps(words).encode()).hexdigest()[:32]}.json"
 
     def _cached(self, environment: Environment, contestant: Contestant, done: set[RunKey]) -> dict[str, Any] | None:
-        """Runs that an earlier experiment left, unless some of them are here already."""
+        """Return runs cached by an earlier experiment, None if there are none or some of them are done already."""
         path = self._cache_path(environment, contestant)
         name = (environment.suite, environment.name, environment.lifetime)
         if path is None or not path.exists() or any(run[:3] == name and run[4] == contestant.name for run in done):
@@ -270,7 +272,7 @@ class Experiment:
         name = (environment.suite, environment.name, environment.lifetime, contestant.name)
         own = [asdict(row) for row in rows if (*row.run[:3], row.rule) == name]
         cost = [row for row in timing if (row["suite"], row["environment"], row["lifetime"], row["rule"]) == name]
-        # A cache that cannot be written is no reason to stop.
+        # Failing to write the cache is no reason to stop.
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as new:
@@ -279,7 +281,7 @@ class Experiment:
 
 @cache
 def _sources() -> str:
-    """SHA-256 of the code that lives depend on."""
+    """Return the SHA-256 of the code that lives depend on."""
     digest = hashlib.sha256()
     root = Path(__file__).parents[2]
     for room in ("levels", "lpg", "groove"):
@@ -293,7 +295,7 @@ def _fingerprint(environments: list[Environment]) -> str:
 
 
 def _timing(batch: Batch) -> list[dict[str, Any]]:
-    """What a batch cost, dealt to its environments by their lives."""
+    """Return the cost of a batch, split between its environments in proportion to their lives."""
     lives: dict[tuple[str, str, float, str], list[Row]] = {}
     last = {row.run: row for row in batch.rows}
     for row in last.values():
@@ -317,7 +319,7 @@ def _timing(batch: Batch) -> list[dict[str, Any]]:
 def _split(
     group: list[Environment], cached: Callable[[Environment], dict[str, Any] | None]
 ) -> Iterator[tuple[list[Environment], dict[str, Any] | None]]:
-    """A group in its order: each environment that is cached alone, those between together."""
+    """Split a group, in its order: each cached environment by itself, those in between together."""
     together: list[Environment] = []
     for environment in group:
         found = cached(environment)

@@ -1,4 +1,4 @@
-"""Pictures of an experiment, each as PNG and SVG."""
+"""Figures of an experiment, each as PNG and SVG."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +17,7 @@ from groove.transfer.scores import SuiteScores
 from groove.transfer.summary import CVAR_SHARES
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
-"""Okabe and Ito's colours, told apart by colour-blind readers."""
+"""Okabe and Ito's colours, which colour-blind readers can distinguish."""
 
 PROFILE_THRESHOLDS = np.linspace(-0.25, 1.5, 141)
 NUM_CURVE_RESAMPLES = 500
@@ -25,15 +25,15 @@ AGGREGATES = {"iqm": "IQM", "mean": "mean", "optimality_gap": "optimality gap"}
 
 
 def draw_all(folder: Path, scores: dict[str, SuiteScores], summary: dict[str, Any]) -> list[Path]:
-    """Draw every picture that an experiment has the figures for.
+    """Draw every figure for which an experiment has numbers.
 
     Args:
-        folder: to write to, made where it does not exist.
-        scores: by suite.
-        summary: by suite.
+        folder: folder to write to, created if it does not exist.
+        scores: scores by suite.
+        summary: summary by suite.
 
     Returns:
-        The files.
+        The files written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -57,7 +57,7 @@ def draw_all(folder: Path, scores: dict[str, SuiteScores], summary: dict[str, An
             figure.suptitle(suite, fontsize=10)
             for ending in ("png", "svg"):
                 path = folder / f"{suite.replace(':', '-').replace('/', '-')}-{name}.{ending}"
-                # Without a date and with ids that are not random, equal figures are equal files.
+                # No date and no random ids, so that equal figures are equal files.
                 with rc_context({"svg.hashsalt": "groove"}):
                     figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if ending == "svg" else None)
                 written.append(path)
@@ -69,7 +69,7 @@ def _on_axes(draw: Callable[[Axes, Any], None], content: Any, figure: Figure) ->
 
 
 def _ends(ends: Ends) -> tuple[float, float, float]:
-    """An estimate without an interval gets one of no width."""
+    """Return estimate and ends, both equal to the estimate if there is no interval."""
     estimate, low, high = (np.nan if end is None else end for end in ends)
     return estimate, low if np.isfinite(low) else estimate, high if np.isfinite(high) else estimate
 
@@ -79,10 +79,10 @@ def _color(rules: list[str], rule: str) -> str:
 
 
 def aggregates(figure: Figure, found: dict[str, Any]) -> None:
-    """IQM, mean and optimality gap of every rule with their intervals.
+    """Plot the IQM, mean and optimality gap of every rule with their intervals.
 
     Args:
-        figure: to draw on, made taller for many rules.
+        figure: figure to draw on, made taller for many rules.
         found: summary of a suite.
     """
     rules = [rule for rule, own in found["rules"].items() if "iqm" in own]
@@ -100,11 +100,11 @@ def aggregates(figure: Figure, found: dict[str, Any]) -> None:
 
 
 def profiles(axes: Axes, scores: SuiteScores) -> None:
-    """Share of the runs above each score.
+    """Plot the share of runs above each score.
 
     Args:
-        axes: to draw on.
-        scores: of a suite.
+        axes: axes to draw on.
+        scores: scores in a suite.
     """
     rules = list(scores.curves)
     for rule in rules:
@@ -122,11 +122,11 @@ def profiles(axes: Axes, scores: SuiteScores) -> None:
 
 
 def curves(axes: Axes, scores: SuiteScores) -> None:
-    """IQM over a suite at each point of life, with its interval.
+    """Plot the IQM over a suite at each point of life, with its interval.
 
     Args:
-        axes: to draw on.
-        scores: of a suite.
+        axes: axes to draw on.
+        scores: scores in a suite.
     """
     rules = list(scores.curves)
     for rule in rules:
@@ -139,15 +139,15 @@ def curves(axes: Axes, scores: SuiteScores) -> None:
         middle, low, high = np.array([[np.nan] * 3 if point is None else point for point in ends], float).T
         axes.plot(share, middle, marker="o", markersize=3, color=_color(rules, rule), label=rule)
         axes.fill_between(share, low, high, color=_color(rules, rule), alpha=0.2, linewidth=0)
-    axes.set(xlabel="share of the life", ylabel="IQM of scores", xlim=(0, 1.02))
+    axes.set(xlabel="share of the lifetime", ylabel="IQM of scores", xlim=(0, 1.02))
     axes.legend(frameon=False)
 
 
 def environments(figure: Figure, found: dict[str, Any]) -> None:
-    """Mean return of every rule in every environment, a panel each.
+    """Plot the mean return of every rule in every environment, one panel per environment.
 
     Args:
-        figure: to draw on, made larger for many environments.
+        figure: figure to draw on, made larger for many environments.
         found: summary of a suite.
     """
     returns = found["returns"]
@@ -171,24 +171,24 @@ def environments(figure: Figure, found: dict[str, Any]) -> None:
 
 
 def cvar(axes: Axes, found: dict[str, Any]) -> None:
-    """Mean score in the worst share of the tasks, chosen by one seed and measured with the others.
+    """Plot the mean score on the worst share of the tasks, chosen by one seed and evaluated on the others.
 
     Args:
-        axes: to draw on.
+        axes: axes to draw on.
         found: summary of a suite.
     """
     rules = list(found["rules"])
     for rule, values in found["cvar"].items():
         axes.plot(np.array(CVAR_SHARES) * 100, values, color=_color(rules, rule), label=rule)
-    axes.set(xlabel="worst α% of the tasks", ylabel="mean score in them", xlim=(0, 100))
+    axes.set(xlabel="worst α% of the tasks", ylabel="mean score on them", xlim=(0, 100))
     axes.legend(frameon=False)
 
 
 def lifetimes(axes: Axes, found: dict[str, Any]) -> None:
-    """IQM of every rule against the length of life.
+    """Plot the IQM of every rule against the lifetime.
 
     Args:
-        axes: to draw on.
+        axes: axes to draw on.
         found: summary of a suite.
     """
     rules = list(found["rules"])
@@ -197,7 +197,7 @@ def lifetimes(axes: Axes, found: dict[str, Any]) -> None:
         if not known:
             continue
         factor, middle, low, high = np.array(known).T
-        factor = factor * 1.03**place  # side by side, for intervals to be seen
+        factor = factor * 1.03**place  # side by side, so that intervals do not overlap
         errors = np.maximum([middle - low, high - middle], 0)
         axes.errorbar(factor, middle, yerr=errors, marker="o", markersize=3, color=_color(rules, rule), label=rule)
     axes.set_xscale("log")

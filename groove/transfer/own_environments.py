@@ -1,4 +1,4 @@
-"""A user's environments, from a file of the user's own or by the name that another library gives them."""
+"""A user's own environments, from a Python file or by their name in another library."""
 
 import importlib.util
 import sys
@@ -14,20 +14,20 @@ TABLE, STEPS = "ENVIRONMENTS", "NUM_STEPS"
 
 
 def suite_of_file(path: Path) -> list[Environment]:
-    """The environments of a Python file, as a suite named after it. The file is run.
+    """Run a Python file and return its environments, as a suite named after it.
 
-    It assigns ENVIRONMENTS, a dict by name of gymnax environments (an object or its class), pairs (environment,
-    params), pairs (levels.world.World, level), or names such as "gymnasium:CartPole-v1"; and, where lives should not
-    take 500,000 environment steps, NUM_STEPS.
+    The file assigns ENVIRONMENTS, a dict whose keys are names and whose values are gymnax environments (an object or
+    its class), pairs (environment, params), pairs (levels.world.World, level), or names such as
+    "gymnasium:CartPole-v1". It may assign NUM_STEPS, environment steps per life, 500,000 by default.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Returns:
-        Its environments.
+        The file's environments.
 
     Raises:
-        ValueError: the file is missing, fails, or assigns something else; names the file and the entry.
+        ValueError: the file is missing, fails, or assigns something else; the message names the file and the entry.
     """
     spec = importlib.util.spec_from_file_location(f"groove_environments_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
@@ -54,13 +54,13 @@ def suite_of_file(path: Path) -> list[Environment]:
 
 
 def suite_of_name(name: str) -> list[Environment]:
-    """One environment of a library, as a suite of its own.
+    """Build a suite of one environment from another library.
 
     Args:
         name: LIBRARY:ENVIRONMENT, such as gymnax:Pong-misc, gymnasium:CartPole-v1 or brax:ant.
 
     Returns:
-        The environment, for 500,000 steps.
+        The environment, with lives of 500,000 steps.
 
     Raises:
         ValueError: the library or the environment is unknown, or the library is not installed.
@@ -70,7 +70,7 @@ def suite_of_name(name: str) -> list[Environment]:
 
 
 def _torso(world: World) -> Torso:
-    """Images of other libraries are [H, W, planes]; those of this project's grids are [planes, H, W]."""
+    """Return the torso: images of other libraries are [H, W, planes], those of our own grids [planes, H, W]."""
     return "minatar" if len(world.observation_shape) == 3 and not isinstance(world, RandomGrid) else "standard"
 
 

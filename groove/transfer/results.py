@@ -1,4 +1,4 @@
-"""results.csv: a row for every run at every point of its life where it was evaluated."""
+"""results.csv: one row for each point of its life at which a run was evaluated."""
 
 import csv
 import io
@@ -14,17 +14,17 @@ class Row:
     """One evaluation of one agent.
 
     Attributes:
-        suite: of the environment.
-        environment: its name.
-        lifetime: factor of the environment's own lifetime.
+        suite: suite of the environment.
+        environment: name of the environment.
+        lifetime: lifetime as a multiple of the environment's own.
         level: number of the level.
         rule: name of the contestant.
-        seed: of the agent.
-        step: environment steps the agent had learned from, over all its workers.
-        updates: rollouts it had learned from.
-        gradient_steps: steps of descent it had made.
-        value: mean undiscounted return of first episodes of fresh workers; NaN where the agent's
-            parameters were not finite. The file calls it `return`.
+        seed: seed of the agent.
+        step: environment steps that the agent had learned from, over all its workers.
+        updates: rollouts that it had learned from.
+        gradient_steps: gradient steps that it had made.
+        value: mean undiscounted return of the first episodes of fresh workers, NaN if the agent's
+            parameters were not finite; called `return` in the file.
     """
 
     suite: str
@@ -40,7 +40,7 @@ class Row:
 
     @property
     def run(self) -> "RunKey":
-        """What tells the run apart from all others."""
+        """What identifies the run among all others."""
         return (self.suite, self.environment, self.lifetime, self.level, self.rule, self.seed)
 
 
@@ -54,16 +54,16 @@ class ResultsError(ValueError):
 
 
 def read_results(path: Path) -> list[Row]:
-    """The rows of a file; a last line that was cut off is not one.
+    """Read the rows of a file, skipping a last line that was cut off.
 
     Args:
-        path: of results.csv; need not exist.
+        path: path of results.csv, which need not exist.
 
     Returns:
         Rows in the order of the file.
 
     Raises:
-        ResultsError: the file is no results.csv.
+        ResultsError: the file is not a results.csv.
     """
     if not path.exists():
         return []
@@ -82,11 +82,11 @@ def read_results(path: Path) -> list[Row]:
 
 
 def append_results(path: Path, rows: Iterable[Row]) -> None:
-    """Write rows behind the others and see them on disk; drops a last line that was cut off.
+    """Append rows and flush them to disk, dropping a last line that was cut off.
 
     Args:
-        path: of results.csv, made where it does not exist.
-        rows: to write.
+        path: path of results.csv, created if it does not exist.
+        rows: rows to write.
     """
     with path.open("a+b") as file:
         whole = file.seek(0, os.SEEK_END)

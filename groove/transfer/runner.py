@@ -1,4 +1,4 @@
-"""Lives of contestants in environments: one compiled program for all that have shapes in common."""
+"""Lives of contestants in environments, with one compiled program for all that share shapes."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -23,9 +23,9 @@ from lpg.learner import Learner
 
 LIVES_ON_CPU = {"table": 4, "network": 2}
 LIVES_ELSEWHERE = 256
-"""Lives computed at once on a device. Always so many: a program of another shape rounds in its own way, which may turn
-an action, and results would depend on who lives beside whom. Small numbers suit CPUs, whose caches then hold all
-parameters, and few seeds leave few places empty."""
+"""Lives computed at once on a device. The number is fixed because a program of another shape rounds differently, which
+may flip an action, so that results would depend on which lives share a batch. Small numbers suit CPUs: all parameters
+fit in the cache, and few seeds leave few places empty."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Setting:
 
     Attributes:
         num_seeds: agents of each rule in each environment.
-        workers: environments each agent acts in side by side, B.
-        rollout_length: steps between two updates, T.
-        num_points: points of a life at which its agent is evaluated, the end among them.
-        first_seed: of the agents.
+        workers: number of workers B of each agent.
+        rollout_length: steps T between two updates.
+        num_points: points of a life at which its agent is evaluated, including the end.
+        first_seed: seed of the first agent.
     """
 
     num_seeds: int
@@ -53,18 +53,18 @@ class Setting:
 
     @property
     def steps_per_update(self) -> int:
-        """Environment steps of all workers between two updates."""
+        """Environment steps between two updates, over all workers."""
         return self.workers * self.rollout_length
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Lives that were lived side by side.
+    """Results of lives that ran side by side.
 
     Attributes:
-        rows: of results, ordered by life and by point of life.
-        seconds: they took, compilation apart.
-        compile_seconds: before them, 0 where the program was there.
+        rows: rows of results, ordered by life and by point of life.
+        seconds: seconds that the lives took, without compilation.
+        compile_seconds: seconds of compilation, about 0 if the program was already compiled.
     """
 
     rows: list[Row]
@@ -93,30 +93,30 @@ class _Life:
 
 
 class Runner:
-    """Runs lives in batches and remembers what it compiled."""
+    """Runs lives in batches and keeps the programs that it compiled."""
 
     def __init__(self, setting: Setting, mesh: Mesh, chunk: int) -> None:
-        """Nothing runs yet.
+        """Store the settings; nothing runs yet.
 
         Args:
-            setting: of all lives.
-            mesh: of the devices.
-            chunk: lives in a batch, rounded up to full devices; changes no result.
+            setting: settings of all lives.
+            mesh: mesh of the devices.
+            chunk: lives in a batch, rounded up to fill all devices; does not affect the results.
         """
         self._setting, self._mesh = setting, mesh
         self._chunk = chunk
         self._compiled: dict[object, jax.stages.Compiled] = {}
 
     def run(self, environments: list[Environment], contestants: list[Contestant], done: set[RunKey]) -> Iterator[Batch]:
-        """The lives of contestants in environments of equal worlds, torsos and budgets, but for those done.
+        """Run the lives of contestants in environments with equal worlds, torsos and budgets, except those done.
 
         Args:
-            environments: of one group, see `groups`.
-            contestants: of one rule, they differ in step sizes and costs alone.
-            done: runs that are not to be repeated.
+            environments: environments of one group, see `groups`.
+            contestants: contestants with the same rule, which differ only in learning rates and costs.
+            done: runs to leave out.
 
         Yields:
-            Batches, lives ordered by contestant, environment, level and seed.
+            Batches, with lives ordered by contestant, environment, level and seed.
         """
         everyone = [
             _Life(contestant, environment, level, self._setting.first_seed + seed)
@@ -131,23 +131,23 @@ class Runner:
         size = -(-min(self._chunk, len(lives)) // unit) * unit
         for start in range(0, len(lives), size):
             batch = lives[start : start + size]
-            # One shape for all batches: the last life fills the places left.
+            # All batches have one shape: copies of the last life fill the remaining places.
             yield self._live(batch, batch + [batch[-1]] * (size - len(batch)))
 
     def num_lives(self, environments: list[Environment]) -> int:
-        """Lives of one contestant.
+        """Count the lives of one contestant.
 
         Args:
-            environments: any.
+            environments: environments that it lives in.
 
         Returns:
-            Their number.
+            The number of lives.
         """
         return sum(len(environment.lives(self._setting.num_seeds)) for environment in environments)
 
     def _live(self, batch: list[_Life], places: list[_Life]) -> Batch:
         contestant, first = batch[0].contestant, batch[0].environment
-        # Lives of one contestant in one environment stand together: their inputs are made at once, not life by life.
+        # Lives of one contestant in one environment are adjacent, so their inputs are made at once, not life by life.
         parts = [list(part) for _, part in groupby(places, key=lambda life: (life.contestant, life.environment))]
         levels = _joined([part[0].environment.levels_of([life.level for life in part]) for part in parts])
         keys = _joined(
@@ -212,14 +212,14 @@ class Runner:
 
 
 def groups(environments: Iterable[Environment], setting: Setting) -> list[list[Environment]]:
-    """Environments that share a compiled program, each group in the order given.
+    """Group the environments that share a compiled program.
 
     Args:
-        environments: of one suite.
-        setting: of all lives.
+        environments: environments of one suite.
+        setting: settings of all lives.
 
     Returns:
-        Groups of equal worlds, torsos and budgets.
+        Groups with equal worlds, torsos and budgets, each in the given order.
     """
 
     def key(environment: Environment) -> object:

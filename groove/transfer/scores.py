@@ -1,4 +1,4 @@
-"""From raw returns to scores that environments have in common."""
+"""From raw returns to scores that can be compared across environments."""
 
 import math
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from groove.transfer.environments import Environment
 from groove.transfer.results import Row
 
 ANCHOR = "ppo"
-"""Whose mean return is a score of 1 where the best return is not known."""
+"""Rule whose mean return is a score of 1 where the optimum is not known."""
 
 TaskKey = tuple[str, float, int]
-"""Environment, lifetime, and the level where every seed lives on each, else −1."""
+"""Environment, lifetime, and the level if `every_level` is set, otherwise −1."""
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,15 @@ class SuiteScores:
     """Scores in one suite: 0 is random actions, 1 the best policy or, where it is not known, PPO.
 
     Attributes:
-        suite: its name.
-        tasks: n of them.
+        suite: name of the suite.
+        tasks: the n tasks.
         curves: by rule, [S, n, K] scores of S seeds at K points of life; NaN where an agent's parameters
             were not finite.
-        returns: by rule, [S, n + e] raw returns at the end of life, in `tasks` and then in the e `excluded`.
+        returns: by rule, [S, n + e] raw returns at the end of life, first on `tasks`, then on the e `excluded`.
         steps: by rule, [n, K] environment steps at the points of life, in each task.
-        excluded: tasks in which PPO is not better than random actions by two standard errors: they have no
-            scale, and are not among `tasks`.
-        exact: whether the anchors are known, not estimated, in all tasks.
+        excluded: tasks without a scale, where PPO does not beat random actions by two standard errors; they are
+            not among `tasks`.
+        exact: whether the anchors of all tasks are known exactly rather than estimated.
     """
 
     suite: str
@@ -43,28 +43,28 @@ class SuiteScores:
 
     @property
     def drawn(self) -> bool:
-        """Whether tasks are levels drawn from distributions, of which others could have been drawn."""
+        """Whether tasks are levels sampled from a distribution, so that others could have been drawn."""
         return any(task[2] >= 0 for task in self.tasks)
 
     def final(self, rule: str) -> Float[np.ndarray, "S n"]:
-        """Scores at the end of life.
+        """Return the scores at the end of life.
 
         Args:
-            rule: a key of `curves`.
+            rule: key of `curves`.
 
         Returns:
-            [S, n], NaN for agents that broke.
+            [S, n] scores, NaN for broken agents.
         """
         return self.curves[rule][..., -1]
 
     def at_lifetime(self, factor: float) -> "SuiteScores":
-        """The tasks of one lifetime.
+        """Select the tasks of one lifetime.
 
         Args:
-            factor: of the environments' own lifetimes.
+            factor: lifetime as a multiple of the environments' own.
 
         Returns:
-            Scores of these tasks alone.
+            The scores on these tasks.
         """
         kept = [i for i, task in enumerate(self.tasks) if task[1] == factor]
         everywhere = [i for i, task in enumerate(self.tasks + self.excluded) if task[1] == factor]
@@ -80,11 +80,11 @@ class SuiteScores:
 
 
 def suite_scores(environments: list[Environment], rows: list[Row]) -> SuiteScores:
-    """Scores of every rule that lived in a suite.
+    """Compute the scores of every rule that lived in a suite.
 
     Args:
-        environments: of the suite.
-        rows: of these environments; each rule's runs are complete.
+        environments: the suite's environments.
+        rows: rows of results in these environments, with complete runs of every rule.
 
     Returns:
         The scores.
@@ -137,7 +137,7 @@ def _has_scale(lived: dict[str, dict[TaskKey, dict[int, list[Row]]]], task: Task
 def _ends(
     own: dict[tuple[str, float], Environment], lived: dict[str, dict[TaskKey, dict[int, list[Row]]]], task: TaskKey
 ) -> tuple[Float[np.ndarray, "S"], Float[np.ndarray, "S"]]:
-    """Returns that are scores of 0 and of 1, for each seed."""
+    """Find the returns that count as scores of 0 and of 1, for each seed."""
     environment = own[task[:2]]
     runs = _runs(next(iter(by_task[task] for by_task in lived.values())))
     if environment.random is not None and environment.optimum is not None:

@@ -1,4 +1,4 @@
-"""Searches for tuned settings, for one rule or for all that are compared."""
+"""Searches for tuned settings, for a single rule or for all rules being compared."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,55 +14,55 @@ from groove.transfer.tuning import Tuned, by_kind, read_tuned, tune, tuning_sett
 from lpg.update_rule import Hyperparameters
 
 CEILING = "ppo, tuned here"
-"""PPO with settings found in the very environment that it is measured in."""
+"""PPO with settings tuned in the very environment that it is evaluated in."""
 
 Tell = Callable[[str, int, int], None]
-"""Hears what is tuned, lives done and lives in all."""
+"""Called with what is being tuned, the lives done and the lives in total."""
 
 
 class SearchError(ValueError):
-    """One line on settings that cannot be used."""
+    """One line that says why settings cannot be used."""
 
 
 class Search:
-    """A random search that writes what it has found, and does not repeat it."""
+    """A random search that saves what it finds and does not repeat finished searches."""
 
     def __init__(
         self, path: Path, setting: Setting, mesh: Mesh, chunk: int, num_configurations: int, tell: Tell
     ) -> None:
-        """Read what an earlier search left in the file.
+        """Read the results of earlier searches from the file, if it exists.
 
         Args:
-            path: of the settings.
-            setting: of the experiment.
-            mesh: of the devices.
+            path: path of the settings file.
+            setting: setting of the experiment.
+            mesh: mesh of the devices.
             chunk: lives in a batch.
-            num_configurations: tried in each search.
-            tell: hears of the lives that were lived.
+            num_configurations: number of configurations tried in each search.
+            tell: called with the progress after every batch.
 
         Raises:
-            TuningError: the file holds something else.
+            TuningError: the file is not a settings file, or was made with other workers or steps.
         """
         self._path, self._setting, self._tell = path, setting, tell
         self._mesh, self._chunk, self._num_configurations = mesh, chunk, num_configurations
         self.found: Tuned = read_tuned(path, setting) if path.exists() else {}
 
     def on_validation(self, contestant: Contestant, suite: str) -> None:
-        """Tune a rule for a suite, apart for each kind of observation.
+        """Tune a rule on a suite's validation environments, separately for each kind of observation.
 
         Args:
-            contestant: the rule with its defaults.
+            contestant: the rule with its default settings.
             suite: key of SUITES.
         """
         for key, environments in by_kind(SUITES[suite].build_validation(suite)).items():
             self._search(contestant.name, contestant, key, environments)
 
     def on_itself(self, contestant: Contestant, environments: list[Environment]) -> None:
-        """Tune a rule on each environment, at its own lifetime; the settings serve the other lifetimes, too.
+        """Tune a rule on each environment at its own lifetime; the settings serve the other lifetimes as well.
 
         Args:
-            contestant: the rule with its defaults.
-            environments: of one suite.
+            contestant: the rule with its default settings.
+            environments: environments of one suite.
         """
         for environment in environments:
             if environment.lifetime == 1:
@@ -87,17 +87,17 @@ class Search:
 
 
 def with_settings(contestants: list[Contestant], settings: Tuned) -> list[Contestant]:
-    """The tuned likes of contestants.
+    """Return tuned copies of the contestants.
 
     Args:
-        contestants: with their defaults.
-        settings: of some of them, and of CEILING.
+        contestants: contestants with their default settings.
+        settings: tuned settings of some of them, and possibly of CEILING.
 
     Returns:
-        One for each rule in the settings.
+        One contestant for each rule in the settings.
 
     Raises:
-        SearchError: settings of a rule that is not among the contestants.
+        SearchError: the settings are for a rule that is not among the contestants.
     """
     by_name = {contestant.name: contestant for contestant in contestants}
     tuned = []
@@ -105,7 +105,7 @@ def with_settings(contestants: list[Contestant], settings: Tuned) -> list[Contes
         if name == CEILING and "ppo" in by_name:
             tuned.append(replace(by_name["ppo"], name=CEILING, tuned=where))
         elif name not in by_name:
-            raise SearchError(f"tuned settings are of {name!r}, which is not compared; compared: {', '.join(by_name)}")
+            raise SearchError(f"tuned settings are for {name!r}, which is not compared; compared: {', '.join(by_name)}")
         else:
             tuned.append(replace(by_name[name], name=f"{name}{TUNED}", tuned=where))
     return tuned

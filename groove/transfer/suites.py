@@ -1,4 +1,4 @@
-"""The suites that rules are tested on: frozen, and used neither to tune nor to choose a rule."""
+"""The suites that rules are tested on. They are frozen, and used neither to tune nor to choose a rule."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,27 +9,27 @@ if TYPE_CHECKING:
     from groove.transfer.environments import Environment
 
 LIFETIMES = (0.25, 1.0, 4.0)
-"""Factors of an environment's own lifetime, for suites that ask how a rule bears with longer and shorter lives."""
+"""Multiples of an environment's own lifetime, for suites that test how rules cope with longer and shorter lives."""
 
 NUM_HELDOUT_LEVELS, NUM_VALIDATION_LEVELS = 128, 32
 
 NUM_DRAWS = 8
-"""Levels of a named world, maze or chain (objects, start, length): seeds take one each, in turn."""
+"""Levels drawn of a named world, maze or chain (they differ in objects, start or length); seeds take them in turn."""
 
 DEEP_SEA_SIZES = (8, 14, 20, 30)
 MINATAR_GAMES = ("Asterix", "Breakout", "Freeway", "SpaceInvaders")
 CLASSIC_STEPS, MINATAR_STEPS = 500_000, 1_000_000
-"""Environment steps of a life."""
+"""Environment steps per life."""
 
 
 @dataclass(frozen=True)
 class Suite:
-    """Environments to be tested on, and others to tune step sizes on.
+    """Environments to test on, and others to tune learning rates on.
 
     Attributes:
-        about: a line on it.
-        build: its environments, by its name.
-        build_validation: environments of the same kinds that are none of them, by its name.
+        about: one line that describes the suite.
+        build: function from the suite's name to its environments.
+        build_validation: function from the suite's name to other environments of the same kinds.
     """
 
     about: str
@@ -74,7 +74,7 @@ def _literature_mazes(suite: str) -> "list[Environment]":
 def _chains(suite: str) -> "list[Environment]":
     import numpy as np
 
-    # The first action alone decides, between −1 and +1; the rewards on the way are 0 on average.
+    # The first action alone decides between −1 and +1; rewards along the way are 0 on average.
     random, optimum = np.zeros(NUM_DRAWS, np.float32), np.ones(NUM_DRAWS, np.float32)
     return [replace(chain, random=random, optimum=optimum) for chain in _named(suite, "chain_")]
 
@@ -89,7 +89,7 @@ def _validation_levels(suite: str, *names: str) -> "list[Environment]":
 
 
 def _short(suite: str, name: str) -> "Environment":
-    """Validation levels of a named world, at a quarter of its lifetime: longer lives are too dear for a search."""
+    """Build validation levels of a named world at a quarter of its lifetime; longer lives are too slow to search."""
     return _validation_levels(suite, name)[0].at_lifetime(LIFETIMES[0])
 
 
@@ -123,18 +123,18 @@ def _known(environment: "Environment", random: float, optimum: float) -> "Enviro
 
 
 def _bsuite(suite: str) -> "list[Environment]":
-    """With the values that bsuite's definitions give: PPO solves too few of them to be a scale."""
+    """Build bsuite's environments with exact anchors from their definitions; PPO solves too few to set a scale."""
     from gymnax.environments.bsuite import catch, deep_sea, discounting_chain, umbrella_chain
 
-    # A ball falls in a column of five at random, whatever the paddle does; nine moves reach every column.
+    # The ball falls in a random one of five columns, whatever the paddle does; nine moves reach every column.
     own = [_known(_gymnax(suite, catch.Catch(), "Catch", CLASSIC_STEPS), -0.6, 1.0)]
     for size in DEEP_SEA_SIZES:
         sea = _gymnax(suite, deep_sea.DeepSea(size), f"DeepSea {size}", CLASSIC_STEPS)
-        # A step right costs .01 / size: half of them by chance, all of them to the treasure of 1.
+        # A step right costs .01 / size. Random actions go right half the time; the treasure of 1 takes every step.
         own.append(_known(sea, 0.5**size - 0.005, 1 - 0.01))
     chain = _gymnax(suite, discounting_chain.DiscountingChain(), "DiscountingChain", CLASSIC_STEPS)
     umbrella = _gymnax(suite, umbrella_chain.UmbrellaChain(), "UmbrellaChain", CLASSIC_STEPS)
-    # One of five chains pays 1.1, the others 1; the steps between first and last pay 0 on average.
+    # One of five chains pays 1.1, the others 1. The umbrella's steps between first and last pay 0 on average.
     return [*own, _known(chain, 1.02, 1.1), _known(umbrella, 0.0, 1.0)]
 
 
@@ -171,13 +171,13 @@ def _minatar_dense(suite: str) -> "list[Environment]":
 
 
 def _minatar_validation(suite: str, torso: str = "minatar") -> "list[Environment]":
-    """Two of the games with the actions that do nothing in them: there are no others of the kind and speed."""
+    """Build two of the games with actions that have no effect; no other games of this kind are as fast."""
     return _minatar_games(suite, torso, MINATAR_STEPS // 4, minimal=False)[:2]
 
 
 SUITES: dict[str, Suite] = {
     "grid-heldout": Suite(
-        "128 solvable levels of small, medium and large each, unseen",
+        "128 unseen solvable levels each of small, medium and large",
         _grid_heldout,
         lambda suite: _validation_levels(suite, "small", "medium"),
     ),
@@ -198,7 +198,7 @@ SUITES: dict[str, Suite] = {
         "eleven mazes, at lifetime x 1/4, 1 and 4", _mazes, lambda suite: _validation_levels(suite, "medium", "large")
     ),
     "mazes-literature": Suite(
-        "the mazes of the literature, read from jaxued where that is installed",
+        "the mazes of the UED literature, read from jaxued if it is installed",
         _literature_mazes,
         lambda suite: _validation_levels(suite, "medium", "large"),
     ),
@@ -206,8 +206,8 @@ SUITES: dict[str, Suite] = {
     "bsuite": Suite("Catch, DeepSea 8-30, DiscountingChain, UmbrellaChain: 5e5 steps", _bsuite, _bsuite_validation),
     "minatar": Suite("Asterix, Breakout, Freeway, SpaceInvaders: 1e6 steps, conv", _minatar, _minatar_validation),
     "minatar-dense": Suite(
-        "the same, dense 64-64 in place of the conv", _minatar_dense, partial(_minatar_validation, torso="dense")
+        "the same games with a dense 64-64 torso", _minatar_dense, partial(_minatar_validation, torso="dense")
     ),
-    "minatar-1e7": Suite("the same games and conv, 1e7 steps", _minatar_long, _minatar_validation),
+    "minatar-1e7": Suite("the same games and conv torso, 1e7 steps", _minatar_long, _minatar_validation),
 }
-"""By name. A change of an environment, a level or a budget makes a new suite: a test holds their fingerprints."""
+"""Suites by name. A changed environment, level or budget makes a new suite; a test pins their fingerprints."""

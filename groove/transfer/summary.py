@@ -1,4 +1,4 @@
-"""summary.json and the tables of the terminal: what the scores come to, with intervals."""
+"""summary.json and the terminal's tables: aggregates of the scores, with intervals."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 CVAR_SHARES = tuple(percent / 100 for percent in range(1, 101))
 ALL_RULES = "all rules"
-"""Several learned rules taken as meta-seeds of one way to discover rules."""
+"""Several learned rules, treated as meta-seeds of one way to discover rules."""
 
 
 def summarise(scores: SuiteScores, learned: list[str], timing: list[dict[str, Any]]) -> dict[str, Any]:
-    """Everything of a suite that a report says.
+    """Summarise everything that a report says about a suite.
 
     Args:
-        scores: of the suite.
-        learned: names of the rules that were discovered, tuned ones too; several untuned ones are also taken
+        scores: scores in the suite.
+        learned: names of the learned rules, tuned ones included; several untuned ones are also aggregated
             together, as meta-seeds.
-        timing: rows of timing.jsonl of the suite.
+        timing: the suite's rows of timing.jsonl.
 
     Returns:
-        JSON: of every rule IQM, mean, optimality gap and area under the curve with 95% intervals, probability
-        that a learned rule is better, tuned where the other one is; failed agents, seconds and steps; returns by
-        environment.
+        JSON content: for every rule, the IQM, mean, optimality gap and area under the curve with 95% intervals,
+        failed agents, seconds and steps; the probability that a learned rule is better than each other rule, tuned
+        against tuned; returns by environment.
     """
     rules = {rule: _of_rule(scores, rule) | _cost(rule, timing) for rule in scores.returns}
     untuned = [rule for rule in learned if not rule.endswith(TUNED)]
@@ -79,10 +79,10 @@ def _of_rule(scores: SuiteScores, rule: str) -> dict[str, Any]:
 
 
 def _area(steps: Float[np.ndarray, "K"], curve: Float[np.ndarray, "S K"]) -> Float[np.ndarray, "S"]:
-    """Area under the curves of one task; the height alone of agents that never learned."""
+    """Return the area under the curves of one task, or the last height if the agents made no steps."""
     if not steps.any():
         return curve[..., -1]
-    # A life of fewer updates than points has points that fall together, and some at its start.
+    # In a life with fewer updates than points, some points coincide, and some lie at its start.
     apart = np.flatnonzero((np.diff(steps, append=np.inf) > 0) & (steps > 0))
     return area_under_curve(steps[apart], curve[..., apart], start=0.0)
 
@@ -96,13 +96,13 @@ def _cost(rule: str, timing: list[dict[str, Any]]) -> dict[str, Any]:
         "compile_seconds": round(sum(row["compile_seconds"] for row in here), 3),
         "env_steps": sum(row["env_steps"] for row in own),
         "gradient_steps": sum(row["gradient_steps"] for row in own),
-        # Runs from the cache were timed on another day.
+        # Cached runs were timed earlier, so they do not count here.
         "env_steps_per_second": round(steps / seconds) if seconds and steps else None,
     }
 
 
 def _lifetimes(scores: SuiteScores) -> dict[str, Any]:
-    """IQM of every rule at every lifetime, for suites that have several."""
+    """Return the IQM of every rule at every lifetime, for suites with several lifetimes."""
     factors = sorted({task[1] for task in scores.tasks})
     if len(factors) < 2:
         return {}
@@ -114,7 +114,7 @@ def _lifetimes(scores: SuiteScores) -> dict[str, Any]:
 
 
 def _cvar(scores: SuiteScores) -> dict[str, list[float]]:
-    """Mean of the worst 1%, 2% … of the tasks, chosen by seed 0 and measured with the others."""
+    """Return the mean score on the worst 1%, 2% … of the tasks, chosen by seed 0 and evaluated on the other seeds."""
     found = {}
     for rule in scores.curves:
         final = scores.final(rule)
@@ -126,7 +126,7 @@ def _cvar(scores: SuiteScores) -> dict[str, list[float]]:
 
 
 def _returns(scores: SuiteScores) -> dict[str, Any]:
-    """Mean raw return of every rule in every environment, and its standard error over runs."""
+    """Return the mean raw return of every rule in every environment, with its standard error over runs."""
     found: dict[str, Any] = {}
     tasks = scores.tasks + scores.excluded
     for key in dict.fromkeys(task[:2] for task in tasks):
@@ -140,10 +140,10 @@ def _returns(scores: SuiteScores) -> dict[str, Any]:
 
 
 def tables(summary: dict[str, Any]) -> "list[Table]":
-    """Two tables for each suite: rules, and returns by environment.
+    """Build two tables for each suite: one of rules, one of returns by environment.
 
     Args:
-        summary: of all suites, by name.
+        summary: summaries of all suites by name.
 
     Returns:
         Rich tables.
@@ -160,7 +160,7 @@ def tables(summary: dict[str, Any]) -> "list[Table]":
         if found["excluded"]:
             number_left_out = len(found["excluded"])
             table.caption = (
-                f"{number_left_out} more tasks have no scale: PPO was not better than random actions in them"
+                f"{number_left_out} more tasks have no scale because PPO was not better than random actions in them"
             )
         shown.append(table)
         returns = Table(title=f"{suite}: returns ± s.e.", title_justify="left")
@@ -174,7 +174,7 @@ def tables(summary: dict[str, Any]) -> "list[Table]":
 
 
 def rule_rows(found: dict[str, Any]) -> list[list[str]]:
-    """The rows of a suite's table.
+    """Format the rows of a suite's table.
 
     Args:
         found: summary of the suite.

@@ -1,4 +1,4 @@
-"""One random search for every rule: step sizes and costs that do best in validation environments."""
+"""One random search for every rule, for the learning rates and costs that do best in validation environments."""
 
 import json
 from collections.abc import Callable
@@ -18,10 +18,10 @@ from lpg.atomic_file import replacing
 from lpg.update_rule import Hyperparameters
 
 FIRST_TUNING_SEED = 1_000_000
-"""Seed of the first agent of a search, far from those that are reported."""
+"""Seed of a search's first agent, far from the seeds of reported agents."""
 
 Tuned = dict[str, dict[str, Hyperparameters]]
-"""By rule, then by a key of `groove.transfer.contestants.tuning_keys`."""
+"""Tuned settings by rule, then by a key of `groove.transfer.contestants.tuning_keys`."""
 
 
 class TuningError(ValueError):
@@ -29,13 +29,13 @@ class TuningError(ValueError):
 
 
 def tuning_setting(setting: Setting) -> Setting:
-    """The setting of a search: workers and steps of the experiment, seeds of its own, ends of life alone.
+    """Return the setting of a search: the experiment's workers and steps, but separate seeds, evaluated at the end.
 
     Args:
-        setting: of the experiment.
+        setting: setting of the experiment.
 
     Returns:
-        The setting.
+        The setting of the search.
     """
     return replace(setting, num_seeds=TUNING_SEEDS, first_seed=FIRST_TUNING_SEED, num_points=1)
 
@@ -50,20 +50,20 @@ def tune(
 ) -> Hyperparameters:
     """Find the best of the default configuration and random draws from `search_space`.
 
-    A configuration's worth in an environment is its mean return over levels and seeds, on the scale from the
-    worst to the best of all configurations there, 0 to 1; the mean over environments decides. One that breaks an
-    agent is worth −1.
+    A configuration's worth in an environment is its mean return over levels and seeds, rescaled so that the worst
+    configuration there is 0 and the best is 1. A configuration that breaks an agent is worth −1. The one with the
+    highest mean over environments wins.
 
     Args:
-        runner: of `tuning_setting`.
-        setting: the same.
-        contestant: whose rule is tuned, with its defaults.
-        environments: to tune on, with one kind of observation.
-        num_configurations: tried, ≥ 1, the default among them.
-        tell: hears of the lives that were lived.
+        runner: runner with the setting below.
+        setting: result of `tuning_setting`.
+        contestant: contestant whose rule is tuned, with its default settings.
+        environments: environments to tune on, with one kind of observation.
+        num_configurations: number of configurations tried, including the default, ≥ 1.
+        tell: called with the number of lives finished after every batch.
 
     Returns:
-        Step sizes and costs.
+        The best learning rates and costs.
     """
     assert contestant.rule is not None
     kind = tuning_keys(environments[0])[1]
@@ -85,13 +85,13 @@ def tune(
 
 
 def by_kind(environments: list[Environment]) -> dict[str, list[Environment]]:
-    """Environments that can be tuned for together.
+    """Group the environments for which rules are tuned together.
 
     Args:
-        environments: of one suite.
+        environments: environments of one suite.
 
     Returns:
-        Those of each kind of observation, by their key of `groove.transfer.contestants.tuning_keys`.
+        The environments of each kind of observation, by their key of `groove.transfer.contestants.tuning_keys`.
     """
     found: dict[str, list[Environment]] = {}
     for environment in environments:
@@ -112,12 +112,12 @@ def _worth(rows: list[Row], environment: Environment, num_configurations: int) -
 
 
 def write_tuned(path: Path, tuned: Tuned, setting: Setting) -> None:
-    """Keep tuned settings for other experiments.
+    """Save tuned settings for other experiments.
 
     Args:
         path: JSON file to write.
-        tuned: the settings.
-        setting: whose workers and steps they were found with.
+        tuned: the tuned settings.
+        setting: setting with the workers and steps that they were found with.
     """
     rules = {
         rule: {
@@ -133,17 +133,17 @@ def write_tuned(path: Path, tuned: Tuned, setting: Setting) -> None:
 
 
 def read_tuned(path: Path, setting: Setting) -> Tuned:
-    """Settings that `write_tuned` wrote.
+    """Read settings that `write_tuned` wrote.
 
     Args:
-        path: the file.
-        setting: of the experiment that they are for.
+        path: JSON file to read.
+        setting: setting of the experiment that they are for.
 
     Returns:
-        The settings.
+        The tuned settings.
 
     Raises:
-        TuningError: the file is missing, is none of these, or was found with other workers or steps.
+        TuningError: the file is missing or not such a file, or its settings were found with other workers or steps.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -160,10 +160,10 @@ def read_tuned(path: Path, setting: Setting) -> Tuned:
     except OSError as error:
         raise TuningError(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TuningError(f"{path}: must be settings that `groove tune` wrote") from error
+        raise TuningError(f"{path}: must be a settings file written by `groove tune`") from error
     if found_with != (setting.workers, setting.rollout_length):
         raise TuningError(
             f"{path}: tuned with {found_with[0]} workers x {found_with[1]} steps, "
-            f"but lives have {setting.workers} x {setting.rollout_length}"
+            f"but this experiment uses {setting.workers} x {setting.rollout_length}"
         )
     return rules

@@ -62,7 +62,7 @@ def test_what_cannot_be_drawn_is_told(capsys, tmp_path, run):
     write_run(tmp_path / "sfl", config, learnability_state())
     assert curriculum("sfl") == 0
     printed, _ = capsys.readouterr()
-    assert "regret_vs_exact.png left out: a curriculum by learnability trains no antagonists\n" in printed
+    assert "regret_vs_exact.png left out: a curriculum scored by learnability trains no antagonists\n" in printed
     assert "drift.png left out: the metrics hold no features of grid levels\n" in printed
     assert sorted(path.name for path in (tmp_path / "sfl" / "curriculum").iterdir()) == ["gallery.png", "sampling.png"]
 
@@ -80,7 +80,7 @@ def test_run_on_chains_has_a_table_but_no_gallery_and_no_level_files(capsys, tmp
     config = CONFIG.replaced(levels="chain_short", score="uniform")
     write_run(tmp_path / "chains", config)
     assert curriculum("chains") == 0
-    assert "gallery.png left out: the levels of chain_short are no grids\n" in capsys.readouterr().out
+    assert "gallery.png left out: the levels of chain_short are not grids\n" in capsys.readouterr().out
     assert "chain_short are no grids" in refused(capsys, "chains", "--export", "out")
 
 
@@ -93,9 +93,9 @@ def test_broken_checkpoint_is_passed_over_and_told(capsys, run):
 def test_why_explains_one_level_and_draws_nothing(capsys, run):
     assert curriculum("plr", "--why", 17) == 0
     printed, _ = capsys.readouterr()
-    assert "\nlevel 17\n" in printed and "17 ← 9 ← 4 ← 3 (drawn afresh)" in printed
+    assert "\nlevel 17\n" in printed and "17 ← 9 ← 4 ← 3 (freshly drawn)" in printed
     assert not run.curriculum_path.exists()
-    assert refused(capsys, "plr", "--why", 18) == "groove: no level 18 is kept; kept: 5 levels with numbers in 3..17\n"
+    assert refused(capsys, "plr", "--why", 18) == "groove: level 18 is not kept; kept: 5 levels with numbers in 3..17\n"
 
 
 def test_exported_levels_are_read_by_a_fixed_curriculum(capsys, tmp_path, run):

@@ -78,7 +78,7 @@ def refused(capsys, *arguments):
         (["lpg.safetensors", "--suite", "--environments", "absent.py"], "absent.py: no such Python file"),
         (["lpg.safetensors", "--suite", "--environments", "corrupt.py"], "corrupt.py: NameError: "),
         (["lpg.safetensors", "--suite", "gymnax:Pong"], "unknown gymnax environment 'Pong'; known: "),
-        (["lpg.safetensors", "--suite", "gymnax:Pendulum-v1", "--out", "out"], "has continuous actions, and lpg reads"),
+        (["lpg.safetensors", "--suite", "gymnax:Pendulum-v1", "--out", "out"], "has continuous actions, but lpg reads"),
         (["lpg.safetensors", "--suite", "classic", "--out", "lpg.safetensors"], "lpg.safetensors"),
         (["lpg.safetensors", "--suite", "classic", "--out", "foreign"], "foreign/config.json: corrupt: "),
     ],
@@ -98,9 +98,9 @@ def test_mistakes_are_told_in_one_line(capsys, tmp_path, command, arguments, mes
         (["--against", "sac"], "unknown rule to compare with 'sac'; perhaps a2c; known: random, a2c, reinforce, ppo, dpo"),
         (["--tune", "-1"], "--tune must be >= 0, got -1"),
         (["--tuned", "absent.json"], "absent.json: No such file or directory"),
-        (["--tuned", "lpg.safetensors"], "lpg.safetensors: must be settings that `groove tune` wrote"),
-        (["--tuned", "dpo.json"], "tuned settings are of 'dpo', which is not compared; compared: lpg, ppo, a2c"),
-        (["--tuned", "here.json", "--against", "a2c"], "settings are of 'ppo, tuned here', which is not compared"),
+        (["--tuned", "lpg.safetensors"], "lpg.safetensors: must be a settings file written by `groove tune`"),
+        (["--tuned", "dpo.json"], "tuned settings are for 'dpo', which is not compared; compared: lpg, ppo, a2c"),
+        (["--tuned", "here.json", "--against", "a2c"], "settings are for 'ppo, tuned here', which is not compared"),
     ],
 )  # fmt: skip
 def test_mistakes_of_a_benchmark_are_told_in_one_line(capsys, tmp_path, arguments, message):
@@ -150,7 +150,7 @@ def test_benchmark_from_end_to_end(capsys, tmp_path):
     assert main(command) == 0
     assert {name: (out / name).read_bytes() for name in names} == before
     assert "own: random" not in capsys.readouterr().out
-    assert "holds another experiment, of other setting" in refused(capsys, *command, "--workers", "2")
+    assert "holds another experiment, with different setting" in refused(capsys, *command, "--workers", "2")
 
 
 def test_evaluate_takes_several_rules_together(capsys, tmp_path):

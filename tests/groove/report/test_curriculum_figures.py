@@ -1,4 +1,4 @@
-"""Pictures of kept levels: what they show, read back from the figures, and what cannot be drawn."""
+"""Figures of kept levels: what they show, read back from the figures, and what cannot be drawn."""
 
 import dataclasses
 
@@ -35,7 +35,7 @@ def empty(tmp_path):
 
 
 def inside(figure):
-    """Whether all text lies within the picture."""
+    """Return whether all text lies within the figure."""
     texts = [axes.title for axes in figure.axes] + [axes.xaxis.label for axes in figure.axes]
     texts += [axes.yaxis.label for axes in figure.axes]
     boxes = [text.get_window_extent() for text in texts if text.get_text()]
@@ -49,7 +49,7 @@ def test_gallery_has_a_line_of_tiles_for_each_group(tmp_path, snapshot, monkeypa
     def keep_titles(levels, columns, titles_given, cell_pixels):
         titles.extend(titles_given)
         assert columns == 1 and [float(level.object_rewards[0]) for level in levels] == [0.625, 0.875, 0.5]
-        # Four cells of a corridor give a title of 30 signs room.
+        # Four cells of a corridor leave room for a title of 30 characters.
         assert 4 * cell_pixels >= 240
         return np.zeros((4, 4, 3), np.uint8)
 
@@ -65,7 +65,7 @@ def test_gallery_has_a_line_of_tiles_for_each_group(tmp_path, snapshot, monkeypa
 def test_gallery_is_written(tmp_path, snapshot):
     draw_gallery(tmp_path / "gallery.png", snapshot, 2)
     picture = imread(tmp_path / "gallery.png")
-    # Two columns of corridors, 240 wide; top and bottom have two, the one between has its own line.
+    # Two columns of corridors, each 240 pixels wide; top and bottom have two levels, the median row has one.
     assert 500 < picture.shape[1] < 600 and picture.shape[0] > 3 * (4 * 24 + 60)
 
 
@@ -93,13 +93,13 @@ def test_regrets_are_compared_by_rank(tmp_path, snapshot, drawn):
     points = axes.lines[0].get_xydata()
     np.testing.assert_allclose(points, [[0.875, 1], [0.875, 0.75], [0.625, 0.5], [0.25, 0.25], [0.5, 0.5]])
     # Ranks 4.5, 4.5, 3, 1, 2 and 5, 4, 2.5, 1, 2.5: covariance 9 / (9.5 · 9.5)^(1/2).
-    assert axes.get_title() == "Spearman's correlation 0.95 over 5 kept levels, of the same agents" and inside(drawn[0])
+    assert axes.get_title() == "Spearman's correlation 0.95 over 5 kept levels (same agents)" and inside(drawn[0])
 
 
 def test_correlation_without_spread_is_undefined(tmp_path, snapshot, drawn):
     alike = snapshot.kept.replace(agent_return=snapshot.kept.extras.optimal_return)
     draw_regret_vs_exact(tmp_path / "regret.png", dataclasses.replace(snapshot, kept=alike))
-    assert drawn[0].axes[0].get_title() == "Spearman's correlation undefined over 5 kept levels, of the same agents"
+    assert drawn[0].axes[0].get_title() == "Spearman's correlation undefined over 5 kept levels (same agents)"
 
 
 def test_compared_rows_spread_through_the_ranks(snapshot):
@@ -116,11 +116,11 @@ def _repeated(kept, num_levels):
     return jax.tree.map(lambda x: x[rows] if x.ndim else x, kept)
 
 
-def test_what_cannot_be_drawn_is_told(tmp_path, snapshot, empty):
+def test_what_cannot_be_drawn_is_reported(tmp_path, snapshot, empty):
     path = tmp_path / "none.png"
     with pytest.raises(NothingToDraw, match="no level is kept yet"):
         draw_gallery(path, empty, 5)
-    with pytest.raises(NothingToDraw, match="no level that is kept may be drawn"):
+    with pytest.raises(NothingToDraw, match="none of the kept levels can be drawn"):
         draw_sampling(path, empty)
     with pytest.raises(NothingToDraw, match="no level is kept yet"):
         draw_regret_vs_exact(path, empty)
@@ -129,7 +129,7 @@ def test_what_cannot_be_drawn_is_told(tmp_path, snapshot, empty):
     with pytest.raises(NothingToDraw, match="fewer than three levels"):
         draw_regret_vs_exact(path, dataclasses.replace(snapshot, kept=_repeated(snapshot.kept, 2)))
     chains = dataclasses.replace(snapshot, kept=snapshot.kept.replace(levels={"length": jnp.zeros(5)}))
-    with pytest.raises(NothingToDraw, match="the levels of small are no grids"):
+    with pytest.raises(NothingToDraw, match="the levels of small are not grids"):
         draw_gallery(path, chains, 5)
     untrained = snapshot.kept.replace(extras=snapshot.kept.extras.replace(antagonist_mean=jnp.full(5, jnp.nan)))
     with pytest.raises(NothingToDraw, match="by algorithmic_regret trains no antagonists"):

@@ -1,4 +1,4 @@
-"""What is printed of a curriculum, checked on levels whose numbers are known."""
+"""What is printed about a curriculum, checked on levels whose numbers are known."""
 
 import dataclasses
 from io import StringIO
@@ -23,7 +23,7 @@ def of_sfl(tmp_path):
 
 
 def printed(shown):
-    """Cells of the lines of a table, below its head."""
+    """Return the cells of a table's lines below its header."""
     text = StringIO()
     Console(file=text, width=160).print(shown)
     lines = [line.split() for line in text.getvalue().splitlines()]
@@ -45,20 +45,20 @@ def test_groups_show_no_level_twice(num_levels, num_rows, expected):
     assert tuple(groups(num_levels, num_rows).values()) == expected
 
 
-def test_groups_of_many_levels_are_full_and_apart():
+def test_groups_are_as_full_as_possible_and_disjoint():
     for num_levels in range(40):
         for num_rows in range(1, 8):
             shown = [row for rows in groups(num_levels, num_rows).values() for row in rows]
             assert shown == sorted(set(shown)) and len(shown) == min(num_levels, 3 * num_rows)
 
 
-def test_table_says_all_of_a_level(snapshot):
+def test_table_shows_everything_about_a_level(snapshot):
     lines = printed(table(snapshot.solved([0]), 1))
     assert [line for line in lines if not line[0].isdigit()] == [["top"], ["median"], ["bottom"]]
     chance = f"{snapshot.chance[0]:.2%}"
     first = ["12", "1.000", "1.000", "±", "0.100", "0.750", "-0.250", "0.625", "5", "9", "4", "1", chance]
     assert lines[1] == first
-    # No parent, not solved; the worst has no score and no chance.
+    # The median has no optimum because it is not solved; the worst has no score and no chance.
     assert lines[3] == ["4", "0.500", "0.500", "±", "0.100", "0.750", "0.250", "–", *lines[3][8:]]
     assert lines[5][:2] == ["17", "–"] and lines[5][-1] == "0.00%"
 
@@ -101,7 +101,7 @@ def test_why_splits_the_chance(snapshot):
 
 @pytest.mark.parametrize(
     ("identity", "chain"),
-    [(17, "17 ← 9 ← 4 ← 3 (drawn afresh)"), (12, "12 ← 1 (no longer kept)"), (3, "3 (drawn afresh)")],
+    [(17, "17 ← 9 ← 4 ← 3 (freshly drawn)"), (12, "12 ← 1 (no longer kept)"), (3, "3 (freshly drawn)")],
 )
 def test_why_follows_the_parents(snapshot, identity, chain):
     assert why(snapshot, identity).splitlines()[-1].endswith(f"parents        {chain}")
@@ -113,14 +113,14 @@ def test_why_says_what_keeps_a_level_from_being_drawn(snapshot):
     assert "may not be drawn: agents live on it" in why(dataclasses.replace(snapshot, kept=used), 12)
 
 
-def test_why_of_sfl_knows_no_age_and_no_regret(of_sfl):
+def test_why_of_sfl_shows_neither_age_nor_regret(of_sfl):
     text = why(of_sfl, 9)
-    assert "all alike    25.000%" in text and "1 times an equal share" in text
+    assert "uniform      25.000%" in text and "1 times an equal share" in text
     assert "visits" not in text and "age " not in text and "regret" not in text
 
 
-def test_why_of_an_unknown_level_says_which_are_there(snapshot, tmp_path):
-    with pytest.raises(ValueError, match=r"^no level 5 is kept; kept: 5 levels with numbers in 3\.\.17$"):
+def test_why_of_an_unknown_level_says_which_are_kept(snapshot, tmp_path):
+    with pytest.raises(ValueError, match=r"^level 5 is not kept; kept: 5 levels with numbers in 3\.\.17$"):
         why(snapshot, 5)
-    with pytest.raises(ValueError, match=r"^no level 5 is kept; kept: none$"):
+    with pytest.raises(ValueError, match=r"^level 5 is not kept; kept: none$"):
         why(read_snapshot(write_run(tmp_path / "empty"), CONFIG), 5)

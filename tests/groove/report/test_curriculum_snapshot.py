@@ -1,4 +1,4 @@
-"""What is read of a run's curriculum: levels in the order of their scores, and what draws them."""
+"""What is read from a run's curriculum: levels in the order of their scores, and their chances of being drawn."""
 
 import dataclasses
 
@@ -36,7 +36,7 @@ def test_snapshot_holds_the_kept_levels_from_the_best_to_the_worst(run):
 def test_chances_are_those_of_the_curriculum(run):
     config = CONFIG.replaced(temperature=1.0, staleness=0.25)
     snapshot = read_snapshot(run, config)
-    # Ranks 1 to 4 weigh 12, 6, 4 and 3 of 25; ages 5, 2, 5 and 10 are 22 together; the last has no score.
+    # Ranks 1 to 4 have weights 12, 6, 4 and 3 out of 25; ages 5, 2, 5 and 10 add up to 22; the last has no score.
     by_score = 0.75 * np.array([12, 6, 4, 3, 0]) / 25
     by_staleness = 0.25 * np.array([5, 2, 5, 10, 0]) / 22
     np.testing.assert_allclose(snapshot.chances["by score"], by_score, rtol=1e-5)
@@ -47,7 +47,7 @@ def test_chances_are_those_of_the_curriculum(run):
     np.testing.assert_allclose(np.sort(snapshot.chance)[::-1], expected, rtol=1e-5)
 
 
-def test_solved_adds_the_optimum_where_it_was_asked_for_and_not_known(run):
+def test_solved_adds_the_optimum_where_it_is_requested_and_unknown(run):
     snapshot = read_snapshot(run, CONFIG)
     known = snapshot.kept.extras.replace(optimal_return=jnp.full(5, jnp.nan).at[1].set(7.0))
     snapshot = dataclasses.replace(snapshot, kept=snapshot.kept.replace(extras=known))
@@ -58,7 +58,7 @@ def test_solved_adds_the_optimum_where_it_was_asked_for_and_not_known(run):
     assert snapshot.solved([]) is snapshot
 
 
-def test_solved_goes_on_beyond_one_part(run):
+def test_solved_handles_more_levels_than_are_solved_at_once(run):
     snapshot = read_snapshot(run, CONFIG)
     rows = np.resize(np.arange(5), 2 * SOLVED_AT_ONCE + 3)
     many = jax.tree.map(lambda x: x[rows] if x.ndim else x, snapshot.kept)
@@ -67,16 +67,16 @@ def test_solved_goes_on_beyond_one_part(run):
     np.testing.assert_allclose(np.sort(solved.kept.extras.optimal_return), expected, rtol=1e-6)
 
 
-def test_levels_of_sfl_are_those_that_are_drawn_from_all_alike(tmp_path):
+def test_levels_of_sfl_are_drawn_uniformly(tmp_path):
     config = CONFIG.replaced(curriculum="sfl")
     snapshot = read_snapshot(write_run(tmp_path / "run", config, learnability_state()), config)
     assert snapshot.kept.identity.tolist() == [12, 9, 4, 3] and snapshot.score_name == "learnability"
-    assert {name: share.tolist() for name, share in snapshot.chances.items()} == {"all alike": [0.25] * 4}
+    assert {name: share.tolist() for name, share in snapshot.chances.items()} == {"uniform": [0.25] * 4}
     assert snapshot.effective_size == pytest.approx(4) and not snapshot.counts_visits
     assert np.isnan(snapshot.regret).all()
 
 
-def test_empty_buffer_is_a_snapshot_of_no_levels(tmp_path):
+def test_empty_buffer_gives_a_snapshot_without_levels(tmp_path):
     snapshot = read_snapshot(write_run(tmp_path / "run"), CONFIG)
     assert len(snapshot) == 0 and snapshot.effective_size == 0.0
     assert snapshot.solved([]) is snapshot
@@ -94,7 +94,7 @@ def test_curriculum_without_levels_is_refused(run, name):
         read_snapshot(run, CONFIG.replaced(curriculum=name))
 
 
-def test_newest_whole_checkpoint_is_read_and_the_broken_one_told(run):
+def test_newest_complete_checkpoint_is_read_and_the_broken_one_reported(run):
     newest = run.checkpoints_path / "generation_00000030.safetensors"
     newest.write_bytes(b"cut off")
     snapshot = read_snapshot(run, CONFIG)
@@ -102,7 +102,7 @@ def test_newest_whole_checkpoint_is_read_and_the_broken_one_told(run):
     assert str(newest) in snapshot.skipped[0]
 
 
-def test_checkpoint_that_the_run_replaced_meanwhile_is_looked_for_again(run, monkeypatch):
+def test_checkpoint_that_the_run_replaced_in_the_meantime_is_looked_for_again(run, monkeypatch):
     restore, calls = Checkpoints.restore, []
 
     def replaced_once(self, example):
@@ -114,7 +114,7 @@ def test_checkpoint_that_the_run_replaced_meanwhile_is_looked_for_again(run, mon
         return restore(self, example)
 
     monkeypatch.setattr(Checkpoints, "restore", replaced_once)
-    # Found on the second look, and refused then for the generation that it does not hold.
+    # It is found on the second attempt, then refused because it holds another generation than its name says.
     with pytest.raises(CheckpointError, match="its name says otherwise"):
         read_snapshot(run, CONFIG)
     assert len(calls) == 2

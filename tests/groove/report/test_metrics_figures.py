@@ -1,4 +1,4 @@
-"""Pictures over generations: the numbers of the metrics, and their moving means."""
+"""Figures over generations: the numbers in the metrics and their moving means."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_regret_over_time_draws_new_and_replayed_levels(tmp_path, rows, drawn):
     np.testing.assert_allclose(new, 0.1 * np.arange(12))
     np.testing.assert_allclose(replayed[4:], 0.2 * np.arange(4, 12))
     assert np.isnan(replayed[:4]).all() and axes.get_ylabel() == "mean algorithmic regret (return)"
-    assert drawn[0].get_supxlabel() == "generation (line: mean of 3 generations)"
+    assert drawn[0].get_supxlabel() == "generation (line: mean over 3 generations)"
 
 
 def test_regret_over_time_draws_another_score_below(tmp_path, rows, drawn):
@@ -74,13 +74,13 @@ def test_drift_of_accel_is_drawn_against_the_distribution(tmp_path, rows, drawn)
     draw_drift(tmp_path / "drift.png", rows, CONFIG.replaced(curriculum="accel"))
     *panels, corner = drawn[0].axes
     legend = [text.get_text() for text in corner.get_legend().get_texts()]
-    assert legend == ["new (edits, at first emptied)", "replayed", "what DR draws"]
+    assert legend == ["new (edits; emptied levels at first)", "replayed", "what DR draws"]
     # "small" levels have sides of 4 to 6 and up to 3 objects.
     side, objects = (panels[number].lines[-1].get_ydata()[0] for number in (0, 2))
     assert 4.5 < side < 5.5 and 1.5 < objects < 2.5
 
 
-def test_metrics_without_the_numbers_are_told(tmp_path):
+def test_metrics_without_the_numbers_are_reported(tmp_path):
     for rows in ([], [{"generation": 0, "regret_new": None}]):
         with pytest.raises(NothingToDraw, match="no regret and no score yet"):
             draw_regret_over_time(tmp_path / "none.png", rows, "algorithmic_regret")

@@ -1,4 +1,4 @@
-"""The bake-off: what it says of scores whose worth is known, and the command around it."""
+"""The bake-off: its verdicts on scores whose quality is known, and its command."""
 
 import json
 
@@ -27,7 +27,7 @@ def halves_of(first, second, first_regret, second_regret):
 
 @pytest.fixture(scope="module")
 def regrets():
-    """True regret of 64 levels, and two noisy measurements of it."""
+    """True regret on 64 levels and two noisy measurements of it."""
     draws = np.random.default_rng(0)
     truth = draws.normal(size=64)
     return truth, truth + 0.1 * draws.normal(size=64), truth + 0.1 * draws.normal(size=64)
@@ -59,7 +59,7 @@ def test_verdict_on_the_opposite_of_regret_is_negative(regrets):
 
 
 def test_verdict_compares_a_score_with_the_regret_of_other_agents():
-    # Scores and regrets share their noise within a measurement; across the two there is nothing in common.
+    # Score and regret share their noise within a measurement, but the two measurements have nothing in common.
     draws = np.random.default_rng(2)
     noise = draws.normal(size=(2, 64))
     verdict = NO_LEVELS._verdict("shared", halves_of(noise[0], noise[1], noise[0], noise[1]), 0.0)
@@ -77,7 +77,7 @@ def test_levels_without_a_score_rank_lowest():
     assert _spearman(np.array([-np.inf, 1.0, 2.0]), np.array([0.0, 1.0, 2.0])) == pytest.approx(1.0)
 
 
-def test_antagonist_counts_double_up_to_the_most():
+def test_antagonist_counts_double_up_to_the_maximum():
     assert [_antagonist_counts(most) for most in (1, 2, 3, 4, 7, 8)] == [
         [1],
         [1, 2],
@@ -105,7 +105,7 @@ def test_bakeoff_judges_every_score():
     verdicts = {verdict.score: verdict for verdict in bakeoff.run(meta_params, num_levels=16, seed=0)}
     regret = "algorithmic_regret"
     assert set(verdicts) == set(SCORES) - {regret} | {f"{regret}, 1 antagonists", f"{regret}, 2 antagonists"}
-    # Two updates leave agents near a random policy: how much there is to gain on a level is nearly all of its regret.
+    # After two updates agents are almost random, so the regret of a level is almost all there is to gain on it.
     assert verdicts["exact_regret"].regret_correlation > 0.8
     assert verdicts["exact_regret"].regret_correlation == verdicts["exact_regret"].retest_correlation
     assert np.isnan(verdicts["uniform"].regret_correlation)
@@ -131,7 +131,7 @@ def stub(monkeypatch):
     monkeypatch.setattr(groove.commands.bakeoff, "_verdicts", lambda flags: rows)
 
 
-def test_bakeoff_writes_json_that_knows_no_nan(stub, tmp_path, capsys):
+def test_bakeoff_writes_json_without_nan(stub, tmp_path, capsys):
     out = tmp_path / "new" / "bakeoff.json"
     assert main(["bakeoff", "rule.safetensors", "-n", "16", "--levels", "small", "--out", str(out)]) == 0
     content = json.loads(out.read_text(), parse_constant=pytest.fail)
@@ -153,7 +153,7 @@ def test_bakeoff_refuses_bad_flags_in_one_line(stub, capsys, arguments, message)
     assert message in error and error.count("\n") == 1
 
 
-def test_bakeoff_refuses_a_file_that_is_no_rule(tmp_path, capsys, monkeypatch):
+def test_bakeoff_refuses_a_file_that_is_not_a_rule(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(groove.commands.bakeoff, "configure", lambda num_devices: None)
     path = tmp_path / "rule.safetensors"
     path.write_text("no rule")

@@ -25,8 +25,8 @@ def test_crossed_bootstrap_of_a_constant_is_that_constant():
     assert (interval.estimate, interval.low, interval.high) == (2.5, 2.5, 2.5)
 
 
-def test_crossed_bootstrap_draws_meta_seeds_anew():
-    # Levels agree within a meta-seed: all that varies is the mean of the seeds drawn, as theory has it.
+def test_crossed_bootstrap_resamples_meta_seeds():
+    # Levels agree within a meta-seed, so only the mean of the drawn meta-seeds varies, and its error is known.
     scores = np.repeat(np.random.default_rng(0).normal(size=(40, 1)), 50, axis=1)
     interval = crossed_bootstrap(scores, mean)
     expected = 1.96 * np.std(scores[:, 0]) / np.sqrt(40)
@@ -34,7 +34,7 @@ def test_crossed_bootstrap_draws_meta_seeds_anew():
 
 
 def test_crossed_bootstrap_draws_the_same_levels_for_all_meta_seeds():
-    # Meta-seeds agree: four of them on a hundred levels say no more than one does.
+    # Meta-seeds agree, so four of them on a hundred levels say no more than one does.
     scores = np.repeat(np.random.default_rng(0).normal(size=(1, 100)), 4, axis=0)
     interval = crossed_bootstrap(scores, mean)
     expected = 1.96 * np.std(scores) / np.sqrt(100)
@@ -53,8 +53,8 @@ def test_crossed_bootstrap_widens_with_confidence():
     assert wide.low < narrow.low < narrow.estimate < narrow.high < wide.high
 
 
-def test_crossed_bootstrap_draws_what_it_has_always_drawn():
-    # The figures of the README came from these draws.
+def test_crossed_bootstrap_still_makes_the_published_draws():
+    # The numbers in the README come from these draws.
     interval = crossed_bootstrap(np.arange(12.0).reshape(3, 4) ** 2, iqm, num_resamples=100, seed=5)
     assert [interval.estimate, interval.low, interval.high] == pytest.approx([199 / 6, 4.0041666667, 89.4708333333])
 
@@ -76,7 +76,7 @@ def test_bootstraps_refuse_settings_outside_their_range(bootstrap, scores):
 
 
 def test_stratified_bootstrap_keeps_tasks_fixed():
-    # Tasks differ, their seeds agree: nothing is left to chance.
+    # Tasks differ but their seeds agree, so nothing is left to chance.
     scores = np.repeat(normal(0, 1, 30), 4, axis=0)
     interval = stratified_bootstrap(scores, iqm, num_resamples=50)
     assert interval.low == interval.estimate == interval.high == iqm(scores)
@@ -87,15 +87,15 @@ def test_stratified_bootstrap_of_one_seed_has_no_width():
     assert interval.low == interval.estimate == interval.high
 
 
-def test_stratified_bootstrap_draws_seeds_apart_within_each_task():
-    # Each seed scores alike on all tasks; were it drawn for all of them at once, this would be ten times as wide.
+def test_stratified_bootstrap_draws_seeds_separately_within_each_task():
+    # Each seed has the same score on all tasks. If it were drawn for all at once, this would be ten times as wide.
     seeds = normal(2, 20, 1)
     interval = stratified_bootstrap(np.repeat(seeds, 100, axis=1), mean)
     assert half_width(interval) == pytest.approx(1.96 * np.std(seeds) / np.sqrt(20 * 100), rel=0.1)
 
 
 def test_stratified_bootstrap_of_one_task_is_the_percentile_bootstrap_of_scipy():
-    # 9999 draws each: an end of the interval is known to 0.7% of the width, the difference of two to 1%.
+    # With 9999 draws each, an end of the interval is known to 0.7% of the width, and the difference of two to 1%.
     scores = normal(3, 30, 1) ** 2
     interval = stratified_bootstrap(scores, mean, 0.9, num_resamples=9999)
     theirs = scipy.stats.bootstrap((scores[:, 0],), np.mean, confidence_level=0.9, method="percentile", rng=0)
@@ -124,8 +124,8 @@ def test_hierarchical_bootstrap_draws_meta_seeds_for_all_their_runs():
     assert half_width(interval) == pytest.approx(1.96 * np.std(rules) / np.sqrt(40), rel=0.1)
 
 
-def test_hierarchical_bootstrap_draws_seeds_apart_within_each_drawn_meta_seed():
-    # Rules agree seed by seed; were their seeds drawn together, this would be five times as wide.
+def test_hierarchical_bootstrap_draws_seeds_separately_within_each_drawn_meta_seed():
+    # Rules agree seed by seed. If their seeds were drawn together, this would be five times as wide.
     seeds = normal(7, 1, 8, 20)
     interval = hierarchical_bootstrap(np.repeat(seeds, 25, axis=0), mean)
     expected = 1.96 * np.sqrt(np.mean(np.var(seeds, axis=1)) / (25 * 8 * 20))
@@ -133,9 +133,9 @@ def test_hierarchical_bootstrap_draws_seeds_apart_within_each_drawn_meta_seed():
 
 
 def test_hierarchical_interval_covers_where_a_stratified_one_does_not():
-    # Eight rules of deviation 1, four seeds and five tasks of deviation 1; the truth is 0. The pooled runs look
-    # like 160 independent ones of deviation 1.4 and leave out most of the deviation of the rules' mean.
-    # Over 300 other trials 90% and 43% covered; a count of 100 has a deviation of 3 and 5.
+    # Eight rules with standard deviation 1, four seeds and five tasks with standard deviation 1; the truth is 0.
+    # Pooled, the runs look like 160 independent ones of standard deviation 1.4, which misses most of the variance
+    # of the rules' mean. Over 300 other trials 90% and 43% covered; counts out of 100 have standard deviations 3 and 5.
     covered = {"hierarchical": 0, "stratified": 0}
     for trial in range(100):
         scores = normal(100 + trial, 8, 1, 1) + normal(500 + trial, 8, 4, 5)
@@ -149,7 +149,7 @@ def test_hierarchical_interval_covers_where_a_stratified_one_does_not():
     assert covered["stratified"] <= 60
 
 
-def test_absent_runs_are_neither_drawn_nor_counted():
+def test_missing_runs_are_neither_drawn_nor_counted():
     scores = np.array([[[1.0, np.nan], [np.nan, 20.0], [3.0, 30.0], [np.nan, 40.0]]])
     drawn = []
 
@@ -166,7 +166,7 @@ def test_absent_runs_are_neither_drawn_nor_counted():
     assert np.nansum(observed, axis=0).tolist() == [4.0, 90.0]
 
 
-def test_each_drawn_meta_seed_has_as_many_runs_as_it_had():
+def test_each_drawn_meta_seed_keeps_its_number_of_runs():
     scores = np.array([[[1.0], [1.0], [1.0]], [[2.0], [np.nan], [np.nan]]])
     sums = set()
 
@@ -178,7 +178,7 @@ def test_each_drawn_meta_seed_has_as_many_runs_as_it_had():
     assert sums == {3.0 + 3.0, 3.0 + 2.0, 2.0 + 2.0}
 
 
-def test_aggregates_get_the_present_scores_alone():
+def test_aggregates_get_only_the_present_scores():
     scores = np.array([[1.0, 5.0], [np.nan, 5.0], [1.0, np.nan]])
     interval = stratified_bootstrap(scores, lambda present: float(present.size * np.sum(present)), num_resamples=20)
     assert interval.low == interval.estimate == interval.high == 4 * 12
@@ -189,23 +189,23 @@ def test_aggregates_get_the_present_scores_alone():
 def test_a_task_without_a_run_is_named():
     scores = np.ones((2, 3, 4))
     scores[1, :, 2] = np.nan
-    message = "every task must have a run that is not NaN, task 2 of meta-seed 1 in sample {} has none"
+    message = "every task must have a run that is not NaN; task 2 of meta-seed 1 in sample {} has none"
     with pytest.raises(ValueError, match=message.format(0)):
         hierarchical_bootstrap(scores, iqm)
     with pytest.raises(ValueError, match=message.format(1)):
         matrix_bootstrap([np.ones((1, 3, 4)), scores], probability_of_improvement)
 
 
-def test_bootstraps_refuse_other_axes():
+def test_bootstraps_refuse_other_numbers_of_axes():
     with pytest.raises(ValueError, match=r"stratified_bootstrap: scores must be \[S, n\], got shape \(1, 2, 3\)"):
         stratified_bootstrap(np.ones((1, 2, 3)), iqm)
     with pytest.raises(ValueError, match=r"scores must be \[M, S, n\], got shape \(2, 3\) in sample 0"):
         hierarchical_bootstrap(np.ones((2, 3)), iqm)
 
 
-def test_interval_of_the_probability_of_improvement_redraws_both_sides():
-    # One task, 40 seeds a side: for equal distributions U has variance (m + n + 1) / (12 m n); a side that
-    # stayed as it is would leave out half of it.
+def test_interval_of_the_probability_of_improvement_resamples_both_sides():
+    # One task with 40 seeds on each side. For equal distributions, U / (m n) has variance (m + n + 1) / (12 m n);
+    # resampling only one side would miss half of it.
     x, y = (scipy.stats.norm.ppf((np.arange(40) + offset) / 40)[None, :, None] for offset in (0.4, 0.6))
     interval = matrix_bootstrap([x, y], probability_of_improvement)
     assert half_width(interval) == pytest.approx(1.96 * np.sqrt(81 / (12 * 40 * 40)), rel=0.1)
@@ -213,13 +213,13 @@ def test_interval_of_the_probability_of_improvement_redraws_both_sides():
     assert interval.low < 0.5 < interval.high
 
 
-def test_interval_of_the_probability_of_improvement_draws_the_sides_apart():
-    # Drawn together, a sample and its copy would always come out as a half.
+def test_interval_of_the_probability_of_improvement_resamples_the_sides_separately():
+    # Resampled together, a sample and its copy would always give a half.
     x = normal(8, 1, 5, 3)
     assert half_width(matrix_bootstrap([x, x], probability_of_improvement, num_resamples=50)) > 0.1
 
 
-def test_interval_of_the_probability_of_improvement_with_absent_runs():
+def test_interval_of_the_probability_of_improvement_with_missing_runs():
     x, y = np.array([[[2.0, 5.0], [np.nan, 6.0]]]), np.array([[[1.0, 7.0]]])
     interval = matrix_bootstrap([x, y], probability_of_improvement, num_resamples=20)
     assert interval.low == interval.estimate == interval.high == 0.5

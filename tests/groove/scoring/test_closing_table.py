@@ -1,4 +1,4 @@
-"""The closing table: sums worked by hand, a search that finds the best, a baseline that learns."""
+"""The closing table: numbers worked by hand, a search that finds the best, a baseline that learns."""
 
 import math
 from io import StringIO
@@ -27,7 +27,7 @@ UNSOLVED = LevelSet(None, KEYS, None, None)
 
 
 class KnownEvaluation:
-    """Returns what a function of rule, step sizes and seed says, on each of 4 levels."""
+    """An evaluation whose return on each of 4 levels is a function of rule, learning rates and seed."""
 
     def __init__(self, worth):
         self.rule, self.worth, self.asked = A2C(), worth, []
@@ -57,7 +57,7 @@ def test_tune_finds_the_best_configuration_on_three_seeds_each():
     assert len({rate for _, rate, _ in evaluation.asked}) == 16
 
 
-def test_tune_weighs_all_seeds():
+def test_tune_counts_all_seeds():
     space = search_space(A2C(), DEFAULT, 3)
     lucky = {float(space[1].learning_rate): [9, 0, 0], float(space[2].learning_rate): [4, 4, 4]}
     evaluation = KnownEvaluation(lambda _, hyper, seed: lucky.get(float(hyper.learning_rate), [0, 0, 0])[seed])
@@ -72,7 +72,7 @@ def test_tune_never_takes_a_configuration_that_fails():
 
 
 @pytest.mark.parametrize("heldout", [SOLVED, UNSOLVED])
-def test_closing_scores_tunes_on_validation_levels_alone(heldout):
+def test_closing_scores_tunes_only_on_validation_levels(heldout):
     learned = KnownEvaluation(lambda rule, hyper, seed: rule)
     baseline = KnownEvaluation(lambda _, hyper, seed: float(hyper.learning_rate) / 1000)
     validation = LevelSet(None, KEYS, None, None)
@@ -84,7 +84,7 @@ def test_closing_scores_tunes_on_validation_levels_alone(heldout):
     tuned = max(float(hyper.learning_rate) for hyper in search_space(A2C(), DEFAULT, 5)) / 1000
     learners = {"untrained": 0.25, "trained": 0.75, "A2C (default)": 0.04, "A2C (tuned)": tuned}
     assert values == pytest.approx(learners | anchors) and tuned > 0.04
-    # 15 lives to tune, then five of the default and five of the best on the held-out levels.
+    # 15 evaluations to tune, then five with the default and five with the best settings on the held-out levels.
     assert [asked[0] is validation for asked in baseline.asked] == [True] * 15 + [False] * 10
     assert [seed for _, _, seed in baseline.asked[15:]] == [seed for _, _, seed in learned.asked] == [0, 1, 2, 3, 4] * 2
     assert next(iter(values)) == ("untrained" if heldout is UNSOLVED else "random policy")

@@ -1,4 +1,4 @@
-"""Held-out scores: levels nobody trained on, between a random policy and the optimum."""
+"""Held-out scores on levels that no rule was trained on, between a random policy and the optimum."""
 
 import dataclasses
 import functools
@@ -48,13 +48,13 @@ def heldout(num_levels=128):
 
 
 def distinct(levels):
-    """The numbers of each level, as a set."""
+    """Return the set of levels, each as bytes."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(levels) if np.ndim(leaf)]
     return {b"".join(leaf[n].tobytes() for leaf in leaves) for n in range(len(leaves[0]))}
 
 
 class RecordingPopulation(StubPopulation):
-    """Keeps the lives it is given."""
+    """A stub that records the lives it is given."""
 
     recorded: ClassVar = []
 
@@ -66,7 +66,7 @@ class RecordingPopulation(StubPopulation):
 def test_heldout_levels_are_solvable_and_worth_more_than_chance():
     level_set = heldout()
     assert np.all(solvable(level_set.levels))
-    # Else a level's score would be divided by nothing.
+    # Otherwise a level's score would be divided by zero.
     assert np.min(level_set.optimum - level_set.random) > 1e-3
 
 
@@ -79,7 +79,7 @@ def test_hopeless_levels_are_drawn_again(monkeypatch):
     assert np.all(solvable(level_set.levels))
 
 
-def test_streams_meet_for_no_seed():
+def test_streams_never_share_a_key_whatever_the_seeds():
     seeds = np.arange(500)
     keys = [stream_key(HELDOUT_STREAM), stream_key(VALIDATION_STREAM)]
     keys += [stream_key(TRAINING_STREAM, int(seed)) for seed in [*seeds, 2**32 - 1]]
@@ -100,7 +100,7 @@ def test_heldout_validation_and_training_levels_differ(monkeypatch):
         return population.recorded[0].levels
 
     fresh = jax.jit(fresh_levels)(stream_key(TRAINING_STREAM, 0))
-    # Lifetimes do not tell levels apart.
+    # Lifetimes do not distinguish levels.
     sets = [distinct(levels.replace(lifetime=0)) for levels in (heldout().levels, validation.levels, fresh)]
     assert [len(levels) for levels in sets] == [128, 128, 128]
     assert len(set.union(*sets)) == 3 * 128
@@ -115,7 +115,7 @@ def test_scores_of_the_random_and_the_best_policy_are_zero_and_one():
 
 
 def test_agents_that_do_not_learn_score_zero():
-    # A table starts as the uniformly random policy and stays it without a step size.
+    # A table starts as the uniformly random policy and stays that way with a learning rate of 0.
     level_set = heldout()
     population = build_training(CONFIG, lives_mesh(2)).population
     hyper = jax.tree.map(jnp.zeros_like, build_hyperparameters(CONFIG, generator("small").world))
@@ -150,7 +150,7 @@ def test_evaluation_asks_for_one_life_per_level_under_one_rule():
 
 
 def test_draw_level_set_leaves_out_levels_with_nothing_to_gain():
-    # With one step to an episode, most prizes in reach of the start lie beyond the time limit.
+    # With one step per episode, most of the reachable prizes lie beyond the time limit.
     hasty = dataclasses.replace(generator("small"), min_steps=1, max_steps=1)
     level_set = draw_level_set(hasty, HELDOUT_STREAM, 64)
     assert 0 < level_set.random.size < 64

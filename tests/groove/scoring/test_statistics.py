@@ -1,4 +1,4 @@
-"""Aggregates against hand-worked numbers, identities and scipy."""
+"""Aggregates checked against numbers worked by hand, identities and scipy."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_iqm_is_the_mean_of_the_middle_half():
 
 
 def test_iqm_rounds_the_quarters_down():
-    # A quarter of five is one: the lowest and the highest go.
+    # A quarter of five is rounded down to one, so only the lowest and the highest are dropped.
     assert iqm(np.array([9.0, 1.0, 2.0, 3.0, -9.0])) == pytest.approx(2.0)
     assert iqm(np.array([1.0, 2.0, 6.0])) == pytest.approx(3.0)
 
@@ -48,14 +48,14 @@ AGGREGATES = [iqm, cvar, optimality_gap, lambda scores: performance_profile(scor
 
 @pytest.mark.parametrize("aggregate", AGGREGATES)
 def test_aggregates_refuse_scores_that_are_not_finite(aggregate):
-    # Trap: sorted among the best, a broken agent would raise its rule.
+    # Trap: a broken agent would sort among the best and raise its rule's score.
     with pytest.raises(ValueError, match="scores must be finite, got 2 that are not"):
         aggregate(np.array([1.0, np.nan, 2.0, np.inf]))
 
 
 @pytest.mark.parametrize("aggregate", AGGREGATES)
 def test_aggregates_refuse_no_scores(aggregate):
-    with pytest.raises(ValueError, match="scores must be at least one, got none"):
+    with pytest.raises(ValueError, match="at least one score is needed, got none"):
         aggregate(np.zeros((0, 3)))
 
 
@@ -82,14 +82,14 @@ def test_cvar_curve_of_a_seed_on_itself_is_its_cvar():
 
 
 def test_cvar_curve_of_noise_is_flat():
-    # The worst tenth by chance is no worse with another seed; that of the same seed is, by 1.75 deviations.
+    # Levels that are worst by chance are no worse with another seed; with the same one, by 1.75 standard deviations.
     first, second = normal(2, 2, 10_000)
     assert cvar_curve(first, second, np.array([0.1]))[0] == pytest.approx(0.0, abs=0.1)
     assert cvar_curve(first, first, np.array([0.1]))[0] == pytest.approx(-1.755, abs=0.1)
 
 
 def test_cvar_curve_breaks_ties_evenly():
-    # Trap: levels at the same floor would be chosen by their place in the suite.
+    # Trap: tied levels would be chosen by their position in the suite.
     chosen_by, evaluated = np.array([0.0, 5.0, 0.0, 0.0]), np.array([1.0, 9.0, 2.0, 6.0])
     assert cvar_curve(chosen_by, evaluated, np.array([0.25, 0.5, 0.75, 1.0])) == pytest.approx([3.0, 3.0, 3.0, 4.5])
 
@@ -119,7 +119,7 @@ def test_optimality_gap_counts_only_what_falls_short():
 
 
 def test_probability_of_improvement_by_hand():
-    # Task 0: of 2 x 3 pairs three win and one ties. Task 1: x always loses.
+    # In task 0, three of 2 x 3 pairs win and one ties. In task 1, x always loses.
     x = np.array([[1.0, 0.0], [3.0, 0.0]])
     y = np.array([[0.0, 1.0], [3.0, 2.0], [2.0, 3.0]])
     assert probability_of_improvement(x, y) == pytest.approx((3.5 / 6 + 0) / 2)
@@ -139,8 +139,8 @@ def test_probability_of_improvement_over_itself_is_a_half():
     assert probability_of_improvement(normal(5, 4, 7), normal(5, 4, 7)) == pytest.approx(0.5)
 
 
-def test_probability_of_improvement_leaves_absent_runs_out():
-    # Tasks weigh alike whatever their number of runs: 1 of 1 pair, 1 of 4 pairs.
+def test_probability_of_improvement_leaves_out_missing_runs():
+    # Tasks have equal weight whatever their number of runs: here 1 of 1 pair and 1 of 4 pairs win.
     x, y = np.array([[2.0, 0.0], [np.nan, 2.0]]), np.array([[1.0, 1.0], [np.nan, 3.0]])
     assert probability_of_improvement(x, y) == pytest.approx((1 + 1 / 4) / 2)
 
@@ -148,15 +148,15 @@ def test_probability_of_improvement_leaves_absent_runs_out():
 def test_probability_of_improvement_refuses_tasks_it_cannot_compare():
     x, empty = np.ones((2, 3)), np.array([[1.0, 1.0, np.nan], [np.nan, 1.0, np.nan]])
     for shape in ((2, 2), (2,), (2, 3, 1)):
-        with pytest.raises(ValueError, match=r"x and y must be \[S, n\] of the same n >= 1 tasks"):
+        with pytest.raises(ValueError, match=r"x and y must be \[S, n\] with the same n >= 1"):
             probability_of_improvement(x, np.ones(shape))
     with pytest.raises(ValueError, match=r"x and y must be \[S, n\]"):
         probability_of_improvement(np.ones((1, 3, 1)), x)
     with pytest.raises(ValueError, match="n >= 1"):
         probability_of_improvement(np.ones((2, 0)), np.ones((2, 0)))
-    with pytest.raises(ValueError, match="every task must have a run, task 2 of y has none"):
+    with pytest.raises(ValueError, match="every task must have a run; task 2 of y has none"):
         probability_of_improvement(x, empty)
-    with pytest.raises(ValueError, match="every task must have a run, task 2 of x has none"):
+    with pytest.raises(ValueError, match="every task must have a run; task 2 of x has none"):
         probability_of_improvement(empty, x)
     with pytest.raises(ValueError, match="x must be finite or NaN, got 1 infinite"):
         probability_of_improvement(np.array([[1.0, np.nan, -np.inf], [1.0, 1.0, 1.0]]), x)
@@ -189,11 +189,11 @@ def test_area_under_curve_of_a_broken_run_is_nan():
 
 
 @pytest.mark.parametrize("steps", [[], [0, 1], [2, 1], [1, 1], [1, np.nan]])
-def test_area_under_curve_refuses_steps_that_do_not_rise(steps):
-    with pytest.raises(ValueError, match="steps must be at least one, > 0 and rising"):
+def test_area_under_curve_refuses_steps_that_do_not_increase(steps):
+    with pytest.raises(ValueError, match="steps must be at least one, > 0 and increasing"):
         area_under_curve(np.array(steps), np.ones(len(steps)), 0.0)
 
 
-def test_area_under_curve_refuses_values_of_other_steps():
-    with pytest.raises(ValueError, match=r"values must be \[..., 2\] as steps, got \(2, 1\)"):
+def test_area_under_curve_refuses_values_that_do_not_match_the_steps():
+    with pytest.raises(ValueError, match=r"values must be \[..., 2\] like steps, got \(2, 1\)"):
         area_under_curve(np.array([1, 2]), np.ones((2, 1)), 0.0)

@@ -1,4 +1,4 @@
-"""Environments, results and scores that no agent has lived for."""
+"""Hand-made environments, results and scores, without any agents."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from groove.transfer.scores import SuiteScores
 
 
 def environment(name="e", lifetime=1.0, random=None, optimum=None, every_level=False, num_levels=2):
-    """An environment whose world is never asked."""
+    """An environment whose world is never used."""
     anchors = {} if optimum is None else {"random": np.array(random, float), "optimum": np.array(optimum, float)}
     levels = np.zeros((num_levels, 1))
     return Environment("own", name, None, levels, every_level, num_updates=10, lifetime=lifetime, **anchors)
@@ -30,7 +30,7 @@ TASKS = [(name, lifetime, -1) for lifetime in (0.5, 1.0) for name in ("first", "
 
 
 def scores(rules=("rule", "ppo"), tasks=TASKS, exact=False):
-    """Scores around 0.5 for the first rule and 0.2 more for each that follows."""
+    """Scores around 0.5 for the first rule and 0.2 higher for each rule after it."""
     draws = np.random.default_rng(0)
     shape = (NUM_SEEDS, len(tasks), NUM_POINTS)
     curves = {rule: draws.normal(0.5 + 0.2 * n, 0.1, shape) for n, rule in enumerate(rules)}

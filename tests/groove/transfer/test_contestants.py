@@ -1,4 +1,4 @@
-"""Contestants: what a rule brings to an environment, by what name, and where from."""
+"""Contestants: their settings in an environment, their names, and the files that they come from."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from tests.groove.transfer import tiny
 OTHER = replace(hand_written("a2c").hyper(tiny.catch()), learning_rate=7.0)
 
 
-def test_hand_written_rules_have_their_epochs_and_default_step_sizes():
+def test_hand_written_rules_have_their_epochs_and_default_learning_rates():
     for name, baseline in BASELINES.items():
         who = hand_written(name)
         assert (who.name, who.rule, who.epochs, who.minibatches) == (
@@ -22,13 +22,13 @@ def test_hand_written_rules_have_their_epochs_and_default_step_sizes():
             baseline.minibatches,
         )
         assert not who.is_learned and who.hyper(tiny.catch()).learning_rate == pytest.approx(5e-4)
-    # A table's steps of plain SGD add up: 40 by the number of descents.
+    # A table's steps of plain SGD add up, so 40 is divided by the number of gradient steps.
     assert hand_written("a2c").hyper(tiny.grid()).learning_rate == 40
     assert hand_written("ppo").hyper(tiny.grid()).learning_rate == 2.5
     assert hand_written("random").rule is None
 
 
-def test_a_learned_rule_keeps_the_step_sizes_of_its_discovery_in_its_kind_of_world(tmp_path):
+def test_a_learned_rule_keeps_the_settings_of_its_discovery_in_its_kind_of_world(tmp_path):
     who = learned(tiny.save(tmp_path / "lpg.safetensors"))
     who = replace(who, config=who.config.replaced(agent_learning_rate=3.0, kl_cost=0.25))
     assert who.is_learned and who.config.world.levels == "small"
@@ -37,7 +37,7 @@ def test_a_learned_rule_keeps_the_step_sizes_of_its_discovery_in_its_kind_of_wor
     assert foreign.learning_rate == pytest.approx(5e-4) and foreign.kl_cost == 0.5
 
 
-def test_tuned_step_sizes_of_an_environment_come_before_those_of_its_kind():
+def test_tuned_settings_of_an_environment_come_before_those_of_its_kind():
     who = replace(hand_written("a2c"), tuned={"own: vector": OTHER})
     assert who.hyper(tiny.catch()) is OTHER and who.hyper(tiny.catch(suite="other")).learning_rate != 7
     here = replace(OTHER, learning_rate=8.0)
@@ -68,18 +68,18 @@ def test_a_rule_file_without_its_config_is_refused_by_name(tmp_path):
         (["a", "a 2", "a"], ["a", "a 2", "a 3"]),
     ],
 )
-def test_rules_of_one_name_get_numbers(names, apart):
+def test_rules_with_the_same_name_get_numbers(names, apart):
     assert [who.name for who in named_apart([Contestant(name) for name in names])] == apart
 
 
-def test_a_learned_rule_takes_no_name_of_a_hand_written_one():
-    # PPO is what scores are measured by: a file called ppo.safetensors must not pass for it.
+def test_a_learned_rule_never_takes_the_name_of_a_hand_written_one():
+    # PPO anchors the scores, so a file called ppo.safetensors must not pass for it.
     rules = [Contestant(name, config=tiny.CONFIG) for name in ("ppo", "random", "mine")]
     apart = [who.name for who in named_apart([*rules, hand_written("ppo")])]
     assert apart == ["ppo 2", "random 2", "mine", "ppo"]
 
 
-def test_fingerprint_covers_rule_weights_passes_and_step_sizes(tmp_path):
+def test_fingerprint_covers_rule_meta_params_passes_and_settings(tmp_path):
     who = learned(tiny.save(tmp_path / "lpg.safetensors"))
     others = [
         learned(tiny.save(tmp_path / "other.safetensors", seed=1)),
@@ -95,7 +95,7 @@ def test_fingerprint_covers_rule_weights_passes_and_step_sizes(tmp_path):
 
 def test_learned_rules_refuse_continuous_actions_and_hand_written_ones_do_not(tmp_path):
     who = learned(tiny.save(tmp_path / "lpg.safetensors"))
-    with pytest.raises(ValueError, match=r"^own/slide has continuous actions, and lpg reads"):
+    with pytest.raises(ValueError, match=r"^own/slide has continuous actions, but lpg reads"):
         who.refuse(tiny.slide())
     who.refuse(tiny.catch())
     for name in ("random", *BASELINES):

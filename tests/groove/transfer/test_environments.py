@@ -1,4 +1,4 @@
-"""Environments: budgets, lives, lifetimes and what tells them apart."""
+"""Environments: budgets, lives, lifetimes and what distinguishes them."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from lpg.networks import Dense, Table
 from tests.groove.transfer import tiny
 
 
-def test_updates_are_the_budget_over_the_steps_of_an_update_or_given():
+def test_updates_are_given_or_the_budget_over_the_steps_per_update():
     assert [tiny.catch().updates(steps) for steps in (20, 30, 199, 200, 201)] == [10, 6, 1, 1, 1]
     assert tiny.grid().updates(20) == tiny.grid().updates(1280) == 5
 
@@ -42,11 +42,11 @@ def test_at_lifetime_scales_the_budget():
 
 
 def test_levels_of_several_lifetimes_are_refused():
-    with pytest.raises(ValueError, match=r"own/mixed: levels must be of one lifetime, got \["):
+    with pytest.raises(ValueError, match=r"own/mixed: levels must all have the same lifetime, got \["):
         of_generator("own", "mixed", WithLifetime(generator("chain_short"), 2, 200), 8)
 
 
-def test_fingerprint_tells_all_but_the_dynamics():
+def test_fingerprint_covers_everything_but_the_dynamics():
     catch = tiny.catch()
     params = replace(catch, levels=jax.tree.map(lambda x: x + 1, catch.levels))
     others = [

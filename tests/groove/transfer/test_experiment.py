@@ -1,4 +1,4 @@
-"""Experiments: stopped and gone on with is never stopped; other ones are refused; baselines are lived once."""
+"""Experiments: a resumed one equals one never stopped, other folders are refused, baselines run only once."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,7 @@ from tests.groove.transfer.tiny import SETTING
 
 
 class Stopped(Exception):
-    """In place of a signal."""
+    """Stands in for a signal."""
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def rule(tmp_path_factory):
 
 @pytest.fixture
 def make(tmp_path, rule):
-    """Experiments of the same two environments in folders of other names."""
+    """Make experiments on the same two environments in folders with different names."""
 
     def experiment(name, contestants=None, setting=SETTING, cache=None, suite="own"):
         suites = {suite: [tiny.catch(suite=suite), tiny.catch("second", suite)]}
@@ -36,7 +36,7 @@ def make(tmp_path, rule):
 
 
 def live(experiment, stop_after=None):
-    """Runs an experiment; lives by rule and the reported progress."""
+    """Run an experiment; return the lives by rule and the reported progress."""
     listener, told = tiny.Listener(tiny.runner(experiment.setting)), []
 
     def tell(progress):
@@ -69,7 +69,7 @@ def whole(tmp_path_factory, rule):
     return results(experiment)
 
 
-def test_a_stopped_experiment_goes_on_as_if_never_stopped(make, whole):
+def test_a_stopped_experiment_continues_as_if_never_stopped(make, whole):
     experiment = make("run")
     live(experiment, stop_after=2)
     assert whole.startswith(results(experiment)) and results(experiment) != whole
@@ -81,7 +81,7 @@ def test_a_stopped_experiment_goes_on_as_if_never_stopped(make, whole):
 
 # Cut within a line; between the two points of a run; between two runs; within the header.
 @pytest.mark.parametrize("num_lines", [9.5, 10, 11, 0.5])
-def test_results_that_were_cut_off_are_lived_again(make, whole, num_lines):
+def test_lives_whose_results_were_cut_off_run_again(make, whole, num_lines):
     experiment, lines = make("run"), whole.splitlines(keepends=True)
     cut = b"".join(lines[: int(num_lines)]) + (lines[int(num_lines)][:20] if num_lines % 1 else b"")
     (experiment.folder / "results.csv").write_bytes(cut)
@@ -89,7 +89,7 @@ def test_results_that_were_cut_off_are_lived_again(make, whole, num_lines):
     assert results(experiment) == whole
 
 
-def test_random_actions_and_ppo_are_added_where_no_values_are_known(make, rule, tmp_path):
+def test_random_actions_and_ppo_are_added_where_the_optimum_is_unknown(make, rule, tmp_path):
     experiment = make("run")
     assert [own.name for own in experiment.contestants("own")] == ["random", "ppo", "lpg", "a2c"]
     named = make("named", [rule, hand_written("ppo"), hand_written("random")])
@@ -103,11 +103,11 @@ def test_random_actions_and_ppo_are_added_where_no_values_are_known(make, rule, 
 def test_the_folder_of_another_experiment_is_refused_with_what_differs(make):
     make("run")
     make("run")
-    with pytest.raises(ExperimentError, match=r"run holds another experiment, of other setting$"):
+    with pytest.raises(ExperimentError, match=r"run holds another experiment, with different setting$"):
         make("run", setting=replace(SETTING, num_points=3))
-    with pytest.raises(ExperimentError, match=r"run holds another experiment, of other rules$"):
+    with pytest.raises(ExperimentError, match=r"run holds another experiment, with different rules$"):
         make("run", [hand_written("a2c")])
-    with pytest.raises(ExperimentError, match=r"run holds another experiment, of other suites, rules$"):
+    with pytest.raises(ExperimentError, match=r"run holds another experiment, with different suites, rules$"):
         make("run", suite="other")
 
 
@@ -115,10 +115,10 @@ def test_another_rule_of_the_same_name_is_another_experiment(make, rule, tmp_pat
     make("run", [rule])
     other = learned(tiny.save(tmp_path / "lpg.safetensors", seed=1))
     assert other.name == rule.name
-    with pytest.raises(ExperimentError, match="of other rules"):
+    with pytest.raises(ExperimentError, match="with different rules"):
         make("run", [other])
     hyper = rule.hyper(tiny.catch())
-    with pytest.raises(ExperimentError, match="of other rules"):
+    with pytest.raises(ExperimentError, match="with different rules"):
         make("run", [replace(rule, tuned={"own: vector": replace(hyper, learning_rate=2 * hyper.learning_rate)})])
 
 
@@ -131,15 +131,15 @@ def test_a_corrupt_config_is_refused_in_one_line(make, content):
 
 
 def test_a_learned_rule_refuses_continuous_actions(rule, tmp_path):
-    with pytest.raises(ValueError, match=r"^own/slide has continuous actions, and lpg reads probabilities of .*ppo"):
+    with pytest.raises(ValueError, match=r"^own/slide has continuous actions, but lpg reads probabilities of .*ppo"):
         Experiment(tmp_path, {"own": [tiny.slide()]}, [rule], SETTING)
     Experiment(tmp_path, {"own": [tiny.slide()]}, [hand_written("ppo")], SETTING)
 
 
-def test_hand_written_rules_are_lived_once_for_all_experiments(make, rule, tmp_path):
+def test_hand_written_rules_run_once_for_all_experiments(make, rule, tmp_path):
     first = make("first", cache="cache", suite="bsuite")
     assert live(first)[0] == {"random": 4, "ppo": 4, "lpg": 4, "a2c": 4}
-    # Random actions, PPO and A2C in two environments each; nothing of the learned rule.
+    # Random actions, PPO and A2C in two environments each, but not the learned rule.
     kept = sorted((tmp_path / "cache").iterdir())
     assert len(kept) == 6
     second = make("second", cache="cache", suite="bsuite")
@@ -148,7 +148,7 @@ def test_hand_written_rules_are_lived_once_for_all_experiments(make, rule, tmp_p
     assert results(second) == results(first)
     own, cached = ([row for row in timing(made) if row["rule"] != "lpg"] for made in (first, second))
     assert cached == [row | {"cached": True} for row in own] and len(own) == 6
-    # Other settings have other runs.
+    # Other settings have their own runs.
     third = make("third", setting=replace(SETTING, num_points=1), cache="cache", suite="bsuite")
     arguments = (tiny.catch(suite="bsuite"), hand_written("a2c"))
     assert third._cache_path(*arguments) != first._cache_path(*arguments) in kept
@@ -164,13 +164,13 @@ def test_a_corrupt_file_of_the_cache_is_ignored(make, tmp_path, content):
     assert live(second)[0] == {"random": 4, "ppo": 4, "a2c": 4} and results(second) == results(first)
 
 
-def test_environments_of_no_frozen_suite_are_not_cached(make, tmp_path):
-    # Their file may have changed what a step does, which no fingerprint sees.
+def test_environments_outside_frozen_suites_are_not_cached(make, tmp_path):
+    # Their file may have changed the dynamics, which no fingerprint covers.
     live(make("run", cache="cache"))
     assert not (tmp_path / "cache").exists()
 
 
-def test_the_cache_is_left_alone_where_some_lives_are_lived(make, tmp_path):
+def test_the_cache_is_not_used_if_some_lives_are_done(make, tmp_path):
     first = make("first", [hand_written("a2c")], cache="cache", suite="bsuite")
     live(first)
     second = make("second", [hand_written("a2c")], cache="cache", suite="bsuite")
@@ -185,10 +185,10 @@ def test_summary_is_written_and_names_the_learned_rules(rule, tmp_path):
     live(experiment)
     summary = experiment.summarise(experiment.scores())
     assert json.loads((tmp_path / "summary.json").read_text(), parse_constant=pytest.fail) == summary
-    # A rule with its step sizes tuned is no second meta-seed.
+    # A rule with tuned settings is not a second meta-seed.
     assert list(summary["own"]["rules"]) == ["lpg", "lpg (tuned)", "random"] and summary["own"]["tasks"] == 2
     assert set(summary["own"]["probability_that_the_rule_is_better"]) == {"random"}
-    # These step sizes are the ones it has anyhow.
+    # The tuned settings here are the ones it has anyway.
     assert summary["own"]["rules"]["lpg (tuned)"]["iqm"] == summary["own"]["rules"]["lpg"]["iqm"]
     assert summary["own"]["rules"]["lpg"]["env_steps"] == 2 * 5 * SETTING.steps_per_update
 

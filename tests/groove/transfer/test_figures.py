@@ -1,4 +1,4 @@
-"""Pictures of an experiment: every one is drawn, as it was before, and says what the scores say."""
+"""Figures of an experiment: all are drawn, equal scores give equal files, and the numbers are those of the scores."""
 
 from dataclasses import replace
 
@@ -14,13 +14,13 @@ NAMES = ("aggregates", "environments", "profiles", "curves", "cvar", "lifetimes"
 
 @pytest.fixture(scope="module")
 def drawings(tmp_path_factory):
-    """The same pictures drawn twice."""
+    """The same figures drawn twice."""
     folders = [tmp_path_factory.mktemp("figures") / name for name in ("first", "second")]
     summary = summarise(scores(), ["rule"], [])
     return [draw_all(folder, {"own": scores()}, {"own": summary}) for folder in folders]
 
 
-def test_every_picture_is_written_twice(drawings):
+def test_every_figure_is_written_as_png_and_svg(drawings):
     expected = {f"own-{name}.{ending}" for name in NAMES for ending in ("png", "svg")}
     assert {path.name for path in drawings[0]} == expected and len(drawings[0]) == 12
     assert all(path.stat().st_size > 2000 for path in drawings[0])
@@ -32,7 +32,7 @@ def test_equal_scores_give_equal_files(drawings):
         assert first.read_bytes() == second.read_bytes(), first.name
 
 
-def test_pictures_hold_the_numbers(drawn, tmp_path):
+def test_figures_show_the_numbers(drawn, tmp_path):
     made = scores()
     summary = summarise(made, ["rule"], [])
     draw_all(tmp_path, {"own": made}, {"own": summary})
@@ -51,7 +51,7 @@ def test_pictures_hold_the_numbers(drawn, tmp_path):
     )
 
 
-def test_pictures_of_one_lifetime_agents_that_broke_and_names_with_slashes(tmp_path):
+def test_figures_of_one_lifetime_broken_agents_and_names_with_slashes(tmp_path):
     made = scores().at_lifetime(1.0)
     broken = made.curves["rule"].copy()
     broken[:, 0], broken[0, 1, -1] = np.nan, np.nan
@@ -64,7 +64,7 @@ def test_pictures_of_one_lifetime_agents_that_broke_and_names_with_slashes(tmp_p
 
 
 @pytest.mark.parametrize("from_point", [0, 2])
-def test_pictures_of_a_rule_whose_agents_all_broke(tmp_path, from_point):
+def test_figures_of_a_rule_whose_agents_all_broke(tmp_path, from_point):
     made = scores()
     broken = made.curves["rule"].copy()
     broken[..., from_point:] = np.nan
@@ -72,6 +72,6 @@ def test_pictures_of_a_rule_whose_agents_all_broke(tmp_path, from_point):
     assert len(draw_all(tmp_path, {"own": made}, {"own": summarise(made, ["rule"], [])})) == 12
 
 
-def test_a_suite_without_tasks_has_no_pictures(tmp_path):
+def test_a_suite_without_tasks_has_no_figures(tmp_path):
     empty = replace(scores(), tasks=[], curves={}, returns={}, steps={}, excluded=TASKS)
     assert draw_all(tmp_path, {"own": empty}, {"own": summarise(empty, [], [])}) == []

@@ -1,4 +1,4 @@
-"""Environments of a user's file and of other libraries: what they may be, and one line for what they may not."""
+"""Environments from a user's file or another library: what they may be, and one line for anything else."""
 
 import importlib
 
@@ -12,7 +12,7 @@ CATCH = "from gymnax.environments.bsuite.catch import Catch\n"
 
 @pytest.fixture
 def suite(tmp_path):
-    """The suite of a file mine.py."""
+    """Write a file mine.py and return its suite."""
 
     def of(text):
         (tmp_path / "mine.py").write_text(text)
@@ -71,7 +71,7 @@ def test_a_bad_file_is_refused_in_one_line(suite, tmp_path, text, message):
 
 
 @pytest.mark.parametrize("name", ["absent.py", "folder.py", "text.txt"])
-def test_what_is_no_python_file_is_refused(tmp_path, name):
+def test_anything_but_a_python_file_is_refused(tmp_path, name):
     (tmp_path / "folder.py").mkdir()
     (tmp_path / "text.txt").write_text("ENVIRONMENTS = {}")
     with pytest.raises(ValueError, match=f"{name}: no such Python file"):
@@ -83,7 +83,7 @@ def test_an_environment_by_name_is_a_suite():
     assert (own.suite, own.name, own.num_steps) == ("gymnax:CartPole-v1", "CartPole-v1", 500_000)
 
 
-def test_a_library_that_is_not_installed_is_told_with_its_extra(monkeypatch):
+def test_a_library_that_is_not_installed_is_reported_with_its_extra(monkeypatch):
     def absent(name):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
@@ -93,6 +93,6 @@ def test_a_library_that_is_not_installed_is_told_with_its_extra(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["atari:Pong", "gymnax:Pong", "gymnax:"])
-def test_unknown_names_are_told_with_the_known_ones(name):
+def test_unknown_names_are_reported_with_the_known_ones(name):
     with pytest.raises(ValueError, match=r"^unknown .*; known: "):
         suite_of_name(name)

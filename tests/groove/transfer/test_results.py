@@ -1,4 +1,4 @@
-"""results.csv: what is written is read, and neither a cut line nor a foreign file passes for results."""
+"""results.csv: rows are read as written, and neither a truncated line nor a foreign file passes for results."""
 
 import math
 from dataclasses import replace
@@ -34,7 +34,7 @@ def test_results_keep_nine_digits_and_nan(path):
     assert path.read_text().endswith(',nan\nown,"catch, small",1.0,0,ppo,0,1280,1,16,0.333333333\n')
 
 
-def test_results_that_are_not_there_or_empty_are_none(path):
+def test_missing_or_empty_results_have_no_rows(path):
     assert read_results(path) == []
     path.write_text("")
     assert read_results(path) == []
@@ -43,7 +43,7 @@ def test_results_that_are_not_there_or_empty_are_none(path):
 
 
 @pytest.mark.parametrize("cut", [1, 5, 30])
-def test_a_last_line_that_was_cut_off_is_no_row_and_is_dropped_by_the_next(path, cut):
+def test_a_truncated_last_line_is_not_a_row_and_is_dropped_by_the_next_append(path, cut):
     append_results(path, ROWS)
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
@@ -52,7 +52,7 @@ def test_a_last_line_that_was_cut_off_is_no_row_and_is_dropped_by_the_next(path,
     assert path.read_bytes() == whole
 
 
-def test_a_header_that_was_cut_off_is_written_anew(path):
+def test_a_truncated_header_is_written_again(path):
     path.write_text("suite,envir")
     assert read_results(path) == []
     append_results(path, ROWS)
@@ -77,7 +77,7 @@ def test_a_bad_cell_is_refused_with_its_line(path, line):
         read_results(path)
 
 
-def test_a_run_is_told_apart_by_all_but_its_points():
+def test_a_run_is_identified_by_everything_but_its_points():
     later = replace(ROWS[0], step=9, updates=9, gradient_steps=9, value=9.0)
     assert later.run == ROWS[0].run == ("own", "catch, small", 1.0, 0, "ppo", 0)
     changes = {"suite": "x", "environment": "x", "lifetime": 2.0, "level": 1, "rule": "x", "seed": 1}

@@ -1,4 +1,4 @@
-"""Lives of contestants: the same whoever lives beside them, counted in steps and updates, on keys of their own."""
+"""Lives of contestants: independent of the rest of their batch, counted in steps and updates, with their own keys."""
 
 import math
 from dataclasses import replace
@@ -32,12 +32,12 @@ def rows_of(runner, environments, who, done=frozenset()):
 
 @cache
 def rows_of_nine(name, chunk, num_devices=1):
-    """Nine lives, whose batches are of 4 places or of 12."""
+    """Rows of nine lives, in batches of 4 or 12 places."""
     return rows_of(tiny.runner(NINE, chunk, num_devices), [tiny.catch()], contestant(name))
 
 
 @pytest.mark.parametrize("name", ["lpg", "ppo", "a2c", "random"])
-def test_lives_do_not_depend_on_who_lives_beside_them(name):
+def test_lives_do_not_depend_on_the_rest_of_their_batch(name):
     expected = rows_of_nine(name, 1)
     assert len(expected) == 9 * (1 if name == "random" else 2)
     assert rows_of_nine(name, 3) == rows_of_nine(name, 64) == expected
@@ -55,7 +55,7 @@ def test_lives_in_batches_of_a_chunk():
     assert len(list(tiny.runner(NINE, 64).run([tiny.catch()], [contestant("a2c")], set()))) == 1
 
 
-def test_runs_that_are_done_are_left_out_and_change_no_others():
+def test_finished_runs_are_left_out_without_changing_others():
     expected = rows_of_nine("a2c", 1)
     done = {row.run for row in expected if row.seed in (0, 3, 4, 5)}
     left = rows_of(tiny.runner(NINE, 1), [tiny.catch()], contestant("a2c"), done)
@@ -64,8 +64,8 @@ def test_runs_that_are_done_are_left_out_and_change_no_others():
 
 
 @pytest.mark.parametrize(("name", "descents"), [("lpg", 1), ("ppo", 16), ("a2c", 1)])
-def test_rows_count_steps_updates_and_descents(name, descents):
-    # 200 steps are ten updates of four workers' five steps, looked at halfway and at the end.
+def test_rows_count_steps_updates_and_gradient_steps(name, descents):
+    # 200 steps are ten updates of four workers' five steps, evaluated halfway and at the end.
     rows = rows_of_nine(name, 1)
     assert {(row.step, row.updates, row.gradient_steps) for row in rows[0::2]} == {(100, 5, 5 * descents)}
     assert {(row.step, row.updates, row.gradient_steps) for row in rows[1::2]} == {(200, 10, 10 * descents)}
@@ -86,13 +86,13 @@ def test_a_quarter_of_the_seeds_lives_on_every_level_of_a_grid():
     assert alone == [row for row in rows if row.level == row.seed]
 
 
-def test_the_first_seed_is_the_settings():
+def test_the_first_seed_is_that_of_the_setting():
     later = replace(SETTING, first_seed=5)
     expected = [row for row in rows_of_nine("a2c", 1) if row.seed in (5, 6)]
     assert rows_of(tiny.runner(later), [tiny.catch()], contestant("a2c")) == expected
 
 
-def test_contestants_of_one_rule_live_side_by_side_with_their_own_step_sizes():
+def test_contestants_of_one_rule_live_side_by_side_with_their_own_settings():
     plain = contestant("a2c")
     hyper = plain.hyper(tiny.catch())
     mad = replace(hyper, learning_rate=hyper.learning_rate * math.inf)
@@ -110,7 +110,7 @@ def test_ppo_lives_with_continuous_actions():
     assert len(rows) == 4 and all(-1 <= row.value <= 1 for row in rows)
 
 
-def test_keys_of_lives_are_the_same_for_every_rule_and_of_each_life_alone():
+def test_keys_of_lives_are_the_same_for_every_rule_and_depend_on_the_life_alone():
     seeds, levels = np.arange(4), np.zeros(4, int)
     keys = jax.random.key_data(tiny.catch().life_keys(levels, seeds))
     assert np.array_equal(jax.random.key_data(tiny.catch().life_keys(levels[2:], seeds[2:])), keys[2:])
@@ -121,7 +121,7 @@ def test_keys_of_lives_are_the_same_for_every_rule_and_of_each_life_alone():
     ]
     everything = np.concatenate([keys, *map(jax.random.key_data, others)])
     assert len({tuple(key) for key in everything}) == 16
-    # Agents that cannot learn act alike, whatever their rule would have them learn.
+    # Agents with a learning rate of 0 act alike, whatever their rule.
     hypers = {name: contestant(name).hyper(tiny.catch()) for name in ("a2c", "ppo")}
     still = [
         replace(contestant(name), tuned={"own: vector": jax.tree.map(lambda x: 0 * x, hyper)})

@@ -1,4 +1,4 @@
-"""Scores worked by hand: exact anchors by level, anchors of runs, tasks without a scale, agents that broke."""
+"""Scores worked by hand: exact anchors by level, anchors from runs, tasks without a scale, broken agents."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_scores_do_not_depend_on_the_order_of_the_rows():
     )
 
 
-def test_random_actions_are_a_rule_like_others_where_anchors_are_exact():
+def test_random_actions_are_a_rule_like_any_other_if_anchors_are_exact():
     exact = environment(random=[0.0, 1.0], optimum=[2.0, 5.0])
     found = suite_scores([exact], rows("rule", [[1.0]]) + rows("random", [[0.5]]))
     np.testing.assert_allclose(found.final("random"), [[0.25]])
@@ -46,8 +46,8 @@ def anchored(random, ppo, rule=((2.0,), (4.0,)), name="e"):
     return rows("random", random, name) + rows("ppo", ppo, name) + rows("rule", rule, name)
 
 
-def test_scores_without_exact_values_run_from_random_actions_to_ppo():
-    # Random actions 1 on average and PPO 5, whichever the level.
+def test_scores_without_exact_anchors_run_from_random_actions_to_ppo():
+    # On average, random actions return 1 and PPO returns 5, whatever the level.
     found = suite_scores([environment()], anchored([[0.9], [1.1]], [[3.0, 4.8], [3.0, 5.2]], [[2.0, 3.0], [1.0, 7.0]]))
     assert not found.exact and set(found.curves) == {"ppo", "rule"}
     np.testing.assert_allclose(found.curves["rule"][:, 0], [[0.25, 0.5], [0.0, 1.5]])
@@ -55,7 +55,7 @@ def test_scores_without_exact_values_run_from_random_actions_to_ppo():
     np.testing.assert_array_equal(found.returns["rule"], [[3.0], [7.0]])
 
 
-def test_anchors_leave_out_agents_that_broke():
+def test_anchors_leave_out_broken_agents():
     found = suite_scores([environment()], anchored([[1.0], [1.0], [NAN]], [[5.0], [NAN], [5.0]], [[3.0], [NAN], [3.0]]))
     np.testing.assert_array_equal(found.final("rule"), [[0.5], [NAN], [0.5]])
     assert np.isnan(found.returns["rule"]).sum() == np.isnan(found.returns["ppo"]).sum() == 1
@@ -64,7 +64,7 @@ def test_anchors_leave_out_agents_that_broke():
 @pytest.mark.parametrize(
     ("ppo", "has_scale"),
     [
-        # Errors of the mean: √(0.02 / 2) = 0.1 for both, together √0.02 = 0.1414; two of them are 0.283.
+        # Both standard errors are √(0.02 / 2) = 0.1, that of the difference is √0.02 = 0.1414, and twice that is 0.283.
         ([[1.2], [1.4]], True),
         ([[1.17], [1.37]], False),
         ([[0.5], [0.7]], False),

@@ -1,4 +1,4 @@
-"""Suites: what they hold is frozen, none of it is tuned on, and naming them loads no JAX."""
+"""Suites: their contents are frozen, none of them is tuned on, and listing them does not load JAX."""
 
 import hashlib
 import importlib.util
@@ -25,7 +25,7 @@ FINGERPRINTS = {
     "minatar-dense": "7562918c9916eb46d2148f0ce54a6125c47b667e7ad6e417ec9de37f527f2416",
     "minatar-1e7": "2491e21bdc264ef3d64195282d8b6cae40d1a3d9f6e7ee4699edec73c4db31bb",
 }
-"""SHA-256 of the fingerprints of all environments. Another one is another suite: give it a name of its own."""
+"""SHA-256 of the fingerprints of all environments. If one changes, it is another suite, which needs its own name."""
 
 STARTS_WITHOUT_JAX = """
 import sys
@@ -58,7 +58,7 @@ cheap = pytest.mark.parametrize("name", [name for name in SUITES if name not in 
 
 
 def test_suites_and_help_need_no_jax():
-    # In a process of its own, where no other test has imported it.
+    # In a separate process, where no other test has imported it.
     ended = subprocess.run([sys.executable, "-c", STARTS_WITHOUT_JAX], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr.count("unknown suite 'atari'; known: grid-heldout, ") == 3
@@ -66,7 +66,7 @@ def test_suites_and_help_need_no_jax():
 
 
 @cheap
-def test_suite_has_environments_of_its_own_names(name):
+def test_environments_of_a_suite_have_unique_names(name):
     keys = [(environment.name, environment.lifetime) for environment in built(name)]
     assert len(keys) == len(set(keys)) > 2
     assert {environment.suite for environment in built(name) + validation(name)} == {name}
@@ -79,7 +79,7 @@ def test_suite_is_frozen(name):
 
 
 @cheap
-def test_validation_environments_are_none_of_the_suites(name):
+def test_validation_environments_are_not_in_the_suite(name):
     assert validation(name) and not set(map(nameless, validation(name))) & set(map(nameless, built(name)))
     fingerprints = {environment.fingerprint() for environment in built(name) + validation(name)}
     assert len(fingerprints) == len(built(name)) + len(validation(name))
@@ -96,7 +96,7 @@ def nameless(environment):
     return same.fingerprint(), held
 
 
-def test_nameless_environments_tell_what_is_played():
+def test_nameless_environments_identify_what_is_played():
     catch, *_ = SUITES["bsuite"].build("bsuite")
     assert nameless(catch) == nameless(replace(catch, name="other", num_steps=7)) == nameless(built("bsuite")[0])
     maze = built("mazes")
@@ -104,7 +104,7 @@ def test_nameless_environments_tell_what_is_played():
 
 
 def test_budgets_are_those_of_the_specification():
-    # Environment steps; 2,500 updates of 64 workers' 20 steps in grids.
+    # Budgets in environment steps; grids have 2,500 updates of 64 workers' 20 steps.
     steps = {"classic": 500_000, "bsuite": 500_000, "minatar": 10**6, "minatar-dense": 10**6, "minatar-1e7": 10**7}
     for name, num_steps in steps.items():
         assert {(own.num_steps, own.num_updates, own.lifetime) for own in built(name)} == {(num_steps, None, 1.0)}
@@ -115,7 +115,7 @@ def test_budgets_are_those_of_the_specification():
     assert built("classic")[0].updates(64 * 20) == 390
 
 
-def test_suites_hold_what_they_say():
+def test_suites_contain_what_they_promise():
     assert [own.name for own in built("classic")] == ["CartPole", "Acrobot", "MountainCar"]
     names = [own.name for own in built("bsuite")]
     assert names == ["Catch", *(f"DeepSea {size}" for size in DEEP_SEA_SIZES), "DiscountingChain", "UmbrellaChain"]
@@ -138,11 +138,11 @@ def test_networks_are_those_of_the_specification():
     assert built("minatar-dense")[0].network(8) == Dense(built("minatar")[0].world.num_actions, 8, (64, 64), (), 3)
     assert built("classic")[0].network(8) == Dense(2, 8, (64, 64))
     assert isinstance(built("mazes")[0].network(8), Table)
-    # DeepSea shows a picture of one plane's two axes.
+    # DeepSea's observation is an image with two axes and no planes.
     assert built("bsuite")[1].network(1) == Dense(2, 1, (64, 64), observation_rank=2)
 
 
-def test_validation_levels_are_drawn_from_a_stream_of_their_own():
+def test_validation_levels_are_drawn_from_a_separate_stream():
     transfer, tuning = (
         of_generator("s", "small", generator("small"), 8, stream) for stream in (TRANSFER_STREAM, VALIDATION_STREAM)
     )

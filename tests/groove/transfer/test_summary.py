@@ -1,4 +1,4 @@
-"""The summary: the statistics of hand-made scores, what failed, and nothing that JSON does not know."""
+"""The summary: statistics of hand-made scores, failed agents, and nothing that JSON cannot represent."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ def rounded(interval):
 
 
 def with_final(made, rule, change):
-    """The scores with [S, n, K] of a rule changed."""
+    """Return the scores with one rule's curves [S, n, K] changed."""
     curve = made.curves[rule].copy()
     change(curve)
     return replace(made, curves=made.curves | {rule: curve}, returns=made.returns | {rule: 10 * curve[..., -1]})
@@ -44,7 +44,7 @@ def test_aggregates_are_those_of_the_statistics(summary):
         assert found["iqm"][1] < found["iqm"][0] < found["iqm"][2]
 
 
-def test_probability_of_improvement_is_the_rules_over_each_other(summary):
+def test_probability_of_improvement_is_that_of_the_rule_over_each_other_one(summary):
     pair = [scores().final("rule")[None], scores().final("ppo")[None]]
     expected = matrix_bootstrap(pair, probability_of_improvement)
     assert summary["probability_that_the_rule_is_better"] == {"ppo": rounded(expected)} and expected.estimate < 0.5
@@ -73,7 +73,7 @@ def test_returns_are_means_and_errors_by_environment(summary):
     assert summary["returns"]["second"]["ppo"] == pytest.approx([values.mean(), error, 4], abs=1e-6)
 
 
-def test_summary_of_agents_that_broke():
+def test_summary_of_broken_agents():
     def break_some(curve):
         curve[0, 0, -1] = NAN
         curve[:, 1] = NAN
@@ -123,14 +123,14 @@ def test_summary_without_learned_rules_or_tasks():
     empty = replace(scores(), tasks=[], curves={}, steps={}, excluded=TASKS)
     found = summarise(empty, ["rule"], [])
     assert found["tasks"] == 0 and set(found["rules"]) == {"rule", "ppo"} and len(found["excluded"]) == 6
-    # Returns need no scale, nor does who is better.
+    # Neither returns nor the probability of improvement need a scale.
     assert len(found["returns"]) == 6 and found["probability_that_the_rule_is_better"]["ppo"][0] < 0.5
     json.dumps(found, allow_nan=False)
     assert "6 more tasks have no scale" in drawn(found)
 
 
-def test_lives_shorter_than_their_points_have_an_area():
-    # Of three points of a life of two updates, one lies at its start.
+def test_lives_with_fewer_updates_than_points_have_an_area():
+    # A life of two updates has one of its three points at the start.
     made = scores()
     steps = made.steps | {"rule": np.tile([0.0, 40.0, 40.0], (6, 1))}
     found = summarise(replace(made, steps=steps), ["rule"], [])
@@ -138,7 +138,7 @@ def test_lives_shorter_than_their_points_have_an_area():
     assert found["rules"]["rule"]["area_under_curve"] == rounded(stratified_bootstrap(expected, np.mean))
 
 
-def test_scores_that_know_no_life_have_their_height_as_area():
+def test_scores_without_steps_have_their_height_as_area():
     made = scores(("rule", "random"), exact=True)
     random = made.curves["random"][..., :1]
     made = replace(

@@ -1,4 +1,4 @@
-"""The random search: it finds the best, weighs environments alike, and its files are read as written."""
+"""The random search: it finds the best, weights environments equally, and its files are read as written."""
 
 import dataclasses
 from dataclasses import replace
@@ -21,7 +21,7 @@ RATES = [float(hyper.learning_rate) for hyper in SPACE]
 
 
 class KnownRunner:
-    """Returns what a function of environment, learning rate and seed says."""
+    """A runner whose returns are a function of environment, learning rate and seed."""
 
     def __init__(self, worth):
         self.worth, self.asked = worth, []
@@ -46,7 +46,7 @@ def found(worth, environments=None, num_configurations=6):
     return RATES.index(float(best.learning_rate)), runner.asked
 
 
-def test_tuning_has_seeds_of_its_own_and_looks_at_the_end_alone():
+def test_tuning_has_separate_seeds_and_evaluates_only_at_the_end():
     assert Setting(3, 4, 5, num_points=1, first_seed=1_000_000) == SETTING
 
 
@@ -56,13 +56,13 @@ def test_tune_finds_the_best_configuration_on_three_seeds_each():
     assert found(lambda name, rate, seed: 1.0)[0] == 0 == found(lambda name, rate, seed: rate, None, 1)[0]
 
 
-def test_tune_weighs_all_seeds():
+def test_tune_counts_all_seeds():
     lucky = {RATES[1]: [9, 0, 0], RATES[2]: [4, 4, 4]}
     assert found(lambda name, rate, seed: lucky.get(rate, [0, 0, 0])[seed])[0] == 2
 
 
-def test_tune_weighs_environments_alike_whatever_their_returns():
-    # Catch pays a thousand times as much: by the mean return its worst would lose to its best alone.
+def test_tune_weights_environments_equally_whatever_their_returns():
+    # Catch pays a thousand times as much, so by mean return it alone would decide.
     worth = {"catch": [0, 1000, 900, 0, 0, 0], "second": [0, 0, 1, 0, 0, 0]}
     environments = [tiny.catch(), tiny.catch("second")]
     assert found(lambda name, rate, seed: worth[name][RATES.index(rate)], environments)[0] == 2
@@ -89,14 +89,14 @@ def test_tuned_settings_are_read_as_written(tmp_path):
         for where, hyper in own.items():
             assert jax.tree.map(float, hyper) == jax.tree.map(float, tuned[rule][where])
             assert all(x.dtype == np.float32 for x in jax.tree.leaves(hyper))
-    # To the last bit: the rules that they make have one fingerprint.
+    # To the last bit, so that tuned rules have the same fingerprint.
     before, after = (replace(A2C, tuned=own["a2c"]).fingerprint(tiny.catch()) for own in (tuned, read))
     assert before == after
 
 
 def test_settings_found_with_other_workers_are_refused(tmp_path):
     write_tuned(tmp_path / "t.json", {}, SETTING)
-    with pytest.raises(TuningError, match=r"t\.json: tuned with .* workers x .* steps, but lives have 99 x"):
+    with pytest.raises(TuningError, match=r"t\.json: tuned with .* workers x .* steps, but this experiment uses 99 x"):
         read_tuned(tmp_path / "t.json", dataclasses.replace(SETTING, workers=99))
 
 
@@ -106,7 +106,7 @@ def test_a_foreign_file_of_settings_is_refused_by_name(tmp_path, content):
     path.write_text(content, encoding="latin-1")
     with pytest.raises(TuningError) as refusal:
         read_tuned(path, SETTING)
-    assert str(refusal.value) == f"{path}: must be settings that `groove tune` wrote"
+    assert str(refusal.value) == f"{path}: must be a settings file written by `groove tune`"
 
 
 def test_a_missing_file_of_settings_is_refused_by_name(tmp_path):

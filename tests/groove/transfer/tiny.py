@@ -1,4 +1,4 @@
-"""Environments, rules and settings small enough to live in a moment."""
+"""Environments, rules and settings small enough to run in a moment."""
 
 import dataclasses
 from functools import cache
@@ -27,7 +27,7 @@ CATCH = Catch(rows=4, columns=3)
 
 
 class Slide(Catch):
-    """Catch with a float for an action: left below 0, right above."""
+    """Catch with a float as its action: left below 0, right above."""
 
     def step_env(self, key, state, action, params):
         return super().step_env(key, state, jnp.where(action[0] < 0, 0, 2), params)
@@ -39,7 +39,7 @@ class Slide(Catch):
 
 @cache
 def catch(name="catch", suite="own", num_steps=NUM_STEPS):
-    """Catch, whose worlds are all equal."""
+    """Catch; its worlds all compare equal."""
     return of_world(suite, name, GymnaxWorld(CATCH), CATCH.default_params, num_steps)
 
 
@@ -58,7 +58,7 @@ def grid(every_level=True):
 
 
 def save(path, seed=0):
-    """A rule file; rules of other seeds are others."""
+    """Write a rule file; different seeds give different rules."""
     rule = LPG(RuleSettings(prediction_size=2, hidden_size=2, embedding_size=2))
     meta_params = jax.tree.map(lambda x: 3 * x, jax.jit(rule.init)(jax.random.key(seed)))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def save(path, seed=0):
 
 @cache
 def runner(setting=SETTING, chunk=4, num_devices=1):
-    """Remembers its programs for all tests."""
+    """A runner that keeps its compiled programs for all tests."""
     return Runner(setting, lives_mesh(num_devices), chunk)
 
 

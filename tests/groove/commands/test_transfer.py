@@ -95,7 +95,7 @@ def test_mistakes_are_told_in_one_line(capsys, tmp_path, command, arguments, mes
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--against", "sac"], "unknown rule to compare with 'sac'; perhaps a2c; known: random, a2c, reinforce, ppo, dpo"),
+        (["--against", "sac"], "unknown rule to compare with 'sac'; perhaps a2c; known: random, a2c, reinforce, "),
         (["--tune", "-1"], "--tune must be >= 0, got -1"),
         (["--tuned", "absent.json"], "absent.json: No such file or directory"),
         (["--tuned", "lpg.safetensors"], "lpg.safetensors: must be a settings file written by `groove tune`"),

@@ -1,4 +1,4 @@
-"""From a config to the objects of a run."""
+"""Build the objects of a run from its config."""
 
 from pathlib import Path
 
@@ -45,14 +45,14 @@ def build_generator(config: TrainConfig) -> LevelGenerator:
     """
     levels = generator(config.world.levels)
     if config.world.solvable and exact_grid(levels.world) is None:
-        raise ValueError(f"--solvable needs a grid whose objects the level places, {config.world.levels} is none")
+        raise ValueError(f"--solvable needs a grid whose objects the level places, {config.world.levels} is not one")
     if config.world.lifetime is not None:
         levels = WithLifetime(levels, *config.world.lifetime)
     return Solvable(levels) if config.world.solvable else levels
 
 
 def build_fresh(config: TrainConfig, levels: LevelGenerator) -> LevelGenerator:
-    """The source of the fresh levels that a curriculum is offered.
+    """Return the source of the fresh levels that a curriculum is offered.
 
     Args:
         config: its curriculum and level_folder fields are read.
@@ -74,7 +74,7 @@ def build_fresh(config: TrainConfig, levels: LevelGenerator) -> LevelGenerator:
 
 
 def build_rule(config: TrainConfig) -> LPG:
-    """The rule to discover.
+    """Return the rule to discover.
 
     Args:
         config: its rule, cell, precision and size fields are read.
@@ -89,14 +89,14 @@ def build_rule(config: TrainConfig) -> LPG:
 def build_learner(
     config: TrainConfig, world: World, rule: UpdateRule, epochs: int = 1, minibatches: int = 1
 ) -> Learner:
-    """What trains agents of a rule in a world; every rule gets the same network, workers and steps.
+    """Return the learner of a rule in a world; every rule gets the same network, workers and steps.
 
     Args:
         config: its workers and rollout_length are read.
         world: the world.
         rule: the rule.
         epochs: passes over a rollout in one update.
-        minibatches: parts of a rollout, a step of descent each.
+        minibatches: parts of a rollout; each gets a gradient step.
 
     Returns:
         The learner.
@@ -117,7 +117,7 @@ def build_hyperparameters(config: TrainConfig, world: World, num_descents: int =
     Args:
         config: its agent fields are read.
         world: the world.
-        num_descents: steps of descent in an update, epochs × minibatches.
+        num_descents: gradient steps in an update, epochs × minibatches.
 
     Returns:
         Scalars.
@@ -130,11 +130,11 @@ def build_hyperparameters(config: TrainConfig, world: World, num_descents: int =
 def build_population(
     config: TrainConfig, mesh: Mesh, learner: Learner, value_probe: ValueProbe | None = None
 ) -> Population:
-    """What runs lifetimes on the devices.
+    """Return the population, which runs lifetimes on the devices.
 
     Args:
         config: its chunk is read.
-        mesh: of the devices.
+        mesh: mesh of the devices.
         learner: trains one agent.
         value_probe: measures value losses, or None.
 
@@ -145,13 +145,13 @@ def build_population(
 
 
 def build_measurement(config: TrainConfig, mesh: Mesh, world: World, needs: frozenset[Need]) -> Measurement:
-    """What measures new levels for a curriculum.
+    """Return what measures new levels for a curriculum.
 
     Args:
         config: its antagonist fields are read; antagonists have the agents' workers and steps.
-        mesh: of the devices.
-        world: of the levels.
-        needs: of the curriculum's score.
+        mesh: mesh of the devices.
+        world: world of the levels.
+        needs: what the curriculum's score needs.
 
     Returns:
         The measurement.
@@ -161,7 +161,7 @@ def build_measurement(config: TrainConfig, mesh: Mesh, world: World, needs: froz
     """
     if "antagonist" in needs and config.antagonist.antagonist == "expert" and exact_grid(world) is None:
         raise ValueError(f"--antagonist expert needs an exact solver, and {config.world.levels} has none")
-    # Of random actions and the expert nothing is trained; the learner gives them its world and workers.
+    # Random actions and the expert train nothing; the learner only provides their world and workers.
     trained = BASELINES[config.antagonist.antagonist if config.antagonist.antagonist in BASELINES else "a2c"]
     learner = build_learner(config, world, trained.rule, trained.epochs, trained.minibatches)
     return Measurement(
@@ -173,11 +173,11 @@ def build_measurement(config: TrainConfig, mesh: Mesh, world: World, needs: froz
 
 
 def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
-    """Everything that a generation is made of.
+    """Return everything that a generation is made of.
 
     Args:
-        config: of the run.
-        mesh: of the devices.
+        config: the run's config.
+        mesh: mesh of the devices.
 
     Returns:
         The meta-training.

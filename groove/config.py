@@ -145,10 +145,10 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def flag_of(name: str) -> str:
-    """How a field is set on the command line.
+    """Return the flag that sets a field on the command line.
 
     Args:
-        name: of the field.
+        name: the field's name.
 
     Returns:
         The flag.

@@ -25,7 +25,7 @@ class BakeoffFlags:
     """Compare all scores on one pool of levels: correlation with exact regret, noise, gain by replay, price."""
 
     rule: tyro.conf.Positional[str]
-    """Shipped rule or rule file; its agents have the workers, steps and step sizes they had in its meta-training."""
+    """Shipped rule or rule file; its agents have the workers, steps and learning rates of its meta-training."""
     levels: str = "all"
     """Level distribution of the pool, of a grid with an exact solver."""
     num_levels: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 256
@@ -39,7 +39,7 @@ class BakeoffFlags:
 
 
 def bakeoff(arguments: list[str]) -> int:
-    """`groove bakeoff RULE [--flags]`.
+    """Run `groove bakeoff RULE [--flags]`.
 
     Args:
         arguments: after the command.
@@ -104,7 +104,7 @@ def _verdicts(flags: BakeoffFlags) -> "list[Verdict]":
 
 
 def table(verdicts: "list[Verdict]", title: str) -> Table:
-    """The figures for a terminal.
+    """Return the figures as a table for a terminal.
 
     Args:
         verdicts: its rows.

@@ -23,7 +23,7 @@ class BenchmarkFlags(EvaluateFlags):
 
 
 def benchmark(arguments: list[str]) -> int:
-    """`groove benchmark RULE … --against … --suite …`.
+    """Run `groove benchmark RULE … --against … --suite …`.
 
     Args:
         arguments: after the command.

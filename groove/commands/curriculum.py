@@ -42,7 +42,7 @@ class CurriculumFlags:
 
 
 def curriculum(arguments: list[str]) -> int:
-    """`groove curriculum RUN`.
+    """Run `groove curriculum RUN`.
 
     Args:
         arguments: after the command.

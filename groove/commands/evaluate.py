@@ -29,7 +29,7 @@ class EvaluateFlags(Lives):
 
 
 def evaluate(arguments: list[str]) -> int:
-    """`groove evaluate RULE … --suite …`.
+    """Run `groove evaluate RULE … --suite …`.
 
     Args:
         arguments: after the command.

@@ -16,12 +16,12 @@ Flags = TypeVar("Flags")
 
 
 def read_flags(kind: type[Flags], prog: str, arguments: list[str], default: Flags | None = None) -> Flags:
-    """The values that the arguments of a command give to its flags.
+    """Return the values that the arguments of a command give to its flags.
 
     Args:
         kind: dataclass with a field for each flag.
         prog: the command, for its help.
-        arguments: of the command.
+        arguments: the command's arguments.
         default: values of the flags that are not given, in place of the class's own.
 
     Returns:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,7 +39,7 @@ class ShowFlags:
     """Print levels as text, or draw them into one picture."""
 
     levels: tyro.conf.Positional[tuple[str, ...]]
-    """Level files, or names of distributions to draw one level from each."""
+    """Level files, folders of them, or names of distributions to draw one level from each."""
     seed: int = 0
     """Seed of the draws from distributions."""
     png: Path | None = None
@@ -51,7 +51,7 @@ class SolveFlags:
     """Print what the best and the uniformly random policy are worth on levels, exactly."""
 
     levels: tyro.conf.Positional[tuple[str, ...]]
-    """Level files, or names of distributions to draw one level from each."""
+    """Level files, folders of them, or names of distributions to draw one level from each."""
     seed: int = 0
     """Seed of the draws from distributions."""
 
@@ -73,7 +73,7 @@ class EditFlags:
 
 
 def levels(arguments: list[str]) -> int:
-    """`groove levels sample|show|solve|edit`, and without more the names of all distributions.
+    """Run `groove levels sample|show|solve|edit`; alone it lists the names of all distributions.
 
     Args:
         arguments: after the command.
@@ -199,7 +199,19 @@ def _read(names: tuple[str, ...], seed: int) -> "dict[str, Level]":
     """Levels by the name or file they were asked for."""
     if not names:
         raise UsageError("name a level file or a distribution; known: " + ", ".join(GENERATORS))
-    return {name: _draw(name, seed, 0) if name in GENERATORS else _load(name) for name in names}
+    return {name: _draw(name, seed, 0) if name in GENERATORS else _load(name) for name in _files_of(names)}
+
+
+def _files_of(names: tuple[str, ...]) -> Iterator[str]:
+    """Yield names and files, in place of a folder the level files in it."""
+    for name in names:
+        if name in GENERATORS or not Path(name).is_dir():
+            yield name
+            continue
+        files = sorted(map(str, Path(name).glob("*.toml")))
+        if not files:
+            raise UsageError(f"{name}: this folder has no level files (*.toml)")
+        yield from files
 
 
 def _check_seed(seed: int) -> None:

@@ -9,7 +9,11 @@ from groove.errors import CommandError, choose, report
 
 COMMANDS = {
     "train": ("groove.commands.train", "train", "meta-train a rule: groove train EXPERIMENT [--flags]"),
-    "resume": ("groove.commands.resume", "resume", "go on with a run that was stopped: groove resume RUN"),
+    "resume": (
+        "groove.commands.resume",
+        "resume",
+        "continue a run that was stopped, or past its end: groove resume RUN",
+    ),
     "curriculum": (
         "groove.commands.curriculum",
         "curriculum",
@@ -23,17 +27,17 @@ COMMANDS = {
     "evaluate": (
         "groove.commands.evaluate",
         "evaluate",
-        "what a rule is worth in environments it never saw: groove evaluate RULE --suite ...",
+        "measure a rule in environments it never saw: groove evaluate RULE --suite ...",
     ),
     "benchmark": (
         "groove.commands.benchmark",
         "benchmark",
-        "a rule against PPO, A2C and others: groove benchmark RULE --against ppo a2c --suite ...",
+        "compare a rule with PPO, A2C and others: groove benchmark RULE --against ppo a2c --suite ...",
     ),
     "tune": (
         "groove.commands.tune",
         "tune",
-        "step sizes and costs by random search: groove tune RULE|ppo|a2c --suite ...",
+        "tune learning rates and costs by random search: groove tune RULE|ppo|a2c --suite ...",
     ),
     "rules": ("groove.commands.rules", "rules", "list update rules and rule files: groove rules [FILE ...]"),
     "levels": (
@@ -45,7 +49,7 @@ COMMANDS = {
 
 
 def usage() -> str:
-    """What `groove --help` prints.
+    """Return what `groove --help` prints.
 
     Returns:
         A few lines.
@@ -59,11 +63,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        arguments: of the process by default.
+        arguments: the command line; the process's own by default.
 
     Returns:
-        Exit status: 0, 1 where a run failed, 2 for a mistake of the user's, 130 where a run was interrupted,
-        141 where nobody reads the output any more.
+        Exit status: 0, 1 where a run failed, 2 for a user's mistake, 130 if a run was interrupted,
+        141 if nobody reads the output any more.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help"):

@@ -17,14 +17,14 @@ from groove.records.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class ResumeFlags:
-    """Go on with a run that was stopped, from its newest whole checkpoint."""
+    """Continue a run that was stopped, or past its end, from its newest whole checkpoint."""
 
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
     generations: int | None = None
-    """Generations in all, to go on past the end of a run; those that it was started with by default."""
+    """Generations in all, to continue past the end of the run; as many as it was started with by default."""
     devices: int | None = None
-    """Devices to go on with, of each process in a job; those that the run was started with by default."""
+    """Devices of each process to continue on; as many as the run was started with by default."""
     job: Annotated[JobFlags, tyro.conf.OmitArgPrefixes] = JobFlags()
 
 

@@ -34,7 +34,7 @@ class RulesFlags:
 
 
 def rules(arguments: list[str]) -> int:
-    """`groove rules [FILE ...]`.
+    """Run `groove rules [FILE ...]`.
 
     Args:
         arguments: after the command.

@@ -15,7 +15,7 @@ from groove.transfer.suites import SUITES
 
 @dataclass(frozen=True)
 class TuneFlags(Lives):
-    """Random search over step sizes and costs on a suite's validation environments: three agents in each, or one on
+    """Random search over learning rates and costs on a suite's validation environments: three agents in each, or one on
     each level where it has many."""
 
     rule: tyro.conf.Positional[str] = ""
@@ -29,7 +29,7 @@ class TuneFlags(Lives):
 
 
 def tune(arguments: list[str]) -> int:
-    """`groove tune RULE --suite …`.
+    """Run `groove tune RULE --suite …`.
 
     Args:
         arguments: after the command.

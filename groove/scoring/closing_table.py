@@ -146,10 +146,13 @@ def render(scores: list[Score], title: str) -> "Table":
 
     table = Table(title=title, title_justify="left")
     table.add_column("rule")
-    for column in ("score", "± s.e.", "return"):
+    # Without an exact solver nothing is normalised: the one number there is, is the return.
+    is_raw = all(row.mean == row.mean_return for row in scores)
+    for column in ("return", "± s.e.") if is_raw else ("score", "± s.e.", "return"):
         table.add_column(column, justify="right")
     for row in scores:
-        table.add_row(row.name, f"{row.mean:.3f}", f"{row.standard_error:.3f}", f"{row.mean_return:.3f}")
+        numbers = [row.mean, row.standard_error] if is_raw else [row.mean, row.standard_error, row.mean_return]
+        table.add_row(row.name, *(f"{number:.3f}" for number in numbers))
     return table
 
 

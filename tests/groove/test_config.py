@@ -220,5 +220,5 @@ def test_experiment_builds(name):
 
 def test_solvable_filter_needs_objects_that_the_level_places():
     for levels in ("chain_short", "random_small"):
-        with pytest.raises(ValueError, match=f"--solvable needs a grid .*, {levels} is none"):
+        with pytest.raises(ValueError, match=f"--solvable needs a grid .*, {levels} is not one"):
             Run(SMALLEST.replaced(levels=levels, solvable=True), Console(quiet=True))

@@ -112,3 +112,14 @@ def test_edit_names_the_mistake(capsys, tmp_path, arguments, parts):
     assert errors.startswith("groove: ") and errors.count("\n") == 1 and printed == ""
     assert all(part in errors for part in parts), errors
     assert not (tmp_path / "new.toml").exists()
+
+
+def test_show_takes_the_level_files_of_a_folder(capsys, tmp_path):
+    (tmp_path / "some").mkdir()
+    assert main(["levels", "show", "some"]) == 2
+    assert capsys.readouterr().err == "groove: some: this folder has no level files (*.toml)\n"
+    for name in ("b", "a"):
+        (tmp_path / "some" / f"{name}.toml").write_text(ROW)
+    assert main(["levels", "show", "some"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("some/a.toml") < shown.index("some/b.toml") and "row.toml" not in shown

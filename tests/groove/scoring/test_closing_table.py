@@ -105,3 +105,10 @@ def test_a2c_learns_small_levels():
     evaluation = Evaluation(Population(learner, lives_mesh(2), 4))
     row = score("A2C", level_set, evaluation.returns((), level_set, build_hyperparameters(config, levels.world)))
     assert 0.3 < row.mean < 1.05
+
+
+def test_render_calls_returns_that_are_not_normalised_returns():
+    rows = [score("rule", UNSOLVED, np.array([0.0, 1.0, 1.0, 1.0]))]
+    text = StringIO()
+    Console(width=80, file=text).print(render(rows, "4 levels"))
+    assert "return" in text.getvalue() and "score" not in text.getvalue() and text.getvalue().count("0.750") == 1

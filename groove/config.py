@@ -123,7 +123,7 @@ class TrainConfig:
 GROUP_OF = {field: group for group, settings in vars(TrainConfig()).items() for field in vars(settings)}
 """Field -> the group of settings that has it, in the order of the groups."""
 
-_ADDED: dict[str, Any] = {"perturbation": "full", "precision": None}
+_ADDED: dict[str, Any] = {"perturbation": "full", "precision": None, "sfl_fraction": 0.25}
 """Fields that older files lack, with what there was before them."""
 
 _RENAMED = {"prediction_cost": "kl_cost", "replay_share": "replay_fraction", "edit_share": "edit_fraction"}

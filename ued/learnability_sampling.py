@@ -27,7 +27,7 @@ class LearnabilityState:
 class LearnabilitySampling:
     """Sampling for learnability, SFL (Rutherford et al. 2024, arXiv:2408.15099).
 
-    Of the new levels of `sfl_period` generations, the `buffer` most learnable ones are kept. Over the
+    Of the new levels of `sfl_period` generations, the `capacity` most learnable ones are kept. Over the
     next period, half of each batch is drawn uniformly from them.
 
     Differs: the pool consists of the new levels that the period's candidate rules train on anyway. It
@@ -36,11 +36,16 @@ class LearnabilitySampling:
     Differs: a level is not marked as in use; if lives end at different times, two may share a level.
 
     Attributes:
-        settings: replay settings; buffer is the number of levels K kept from a pool, sfl_period the number of
-            generations whose new levels form a pool.
+        capacity: number of levels K kept from a pool, at least the levels of a batch.
+        settings: replay settings; sfl_period is the number of generations whose new levels form a pool.
     """
 
+    capacity: int
     settings: ReplaySettings = ReplaySettings()
+
+    def __post_init__(self) -> None:
+        if self.capacity < 1:
+            raise ValueError(f"LearnabilitySampling.capacity must be >= 1, got {self.capacity}")
 
     @property
     def score(self) -> Score:
@@ -51,7 +56,7 @@ class LearnabilitySampling:
         return num_places - num_replayed_places(num_places, self.settings.replay_fraction)
 
     def init(self, example_level: PyTree) -> LearnabilityState:
-        empty = empty_buffer(example_level, self.settings.buffer)
+        empty = empty_buffer(example_level, self.capacity)
         return LearnabilityState(active=empty, found=empty, generation=jnp.int32(0))
 
     def probabilities(self, state: LearnabilityState) -> Float[Array, "K"]:
@@ -71,9 +76,9 @@ class LearnabilitySampling:
     ) -> tuple[LearnabilityState, Batch]:
         num_places = wanted.shape[0]
         num_new = self.num_measured(num_places)
-        if num_places > self.settings.buffer:
+        if num_places > self.capacity:
             raise ValueError(
-                f"ReplaySettings.buffer must be >= the {num_places} levels in use, got {self.settings.buffer}"
+                f"LearnabilitySampling.capacity must be >= the {num_places} levels in use, got {self.capacity}"
             )
         slots = draw_slots(key, self.probabilities(state), num_places - num_new)
         slots = jnp.where(wanted[num_new:], slots, NOT_KEPT)
@@ -91,9 +96,7 @@ class LearnabilitySampling:
         found = replace(found, generation=generation)
         over = generation % self.settings.sfl_period == 0
         example = jax.tree.map(lambda x: x[0], found.levels)
-        empty = replace(
-            empty_buffer(example, self.settings.buffer), generation=generation, num_arrived=found.num_arrived
-        )
+        empty = replace(empty_buffer(example, self.capacity), generation=generation, num_arrived=found.num_arrived)
 
         def choose(if_over: PyTree, otherwise: PyTree) -> PyTree:
             return jax.tree.map(lambda a, b: jnp.where(over, a, b), if_over, otherwise)

@@ -27,11 +27,14 @@ class ReplaySettings:
     sfl_period: int = 50
     """Number of generations whose new levels form one pool of sfl."""
 
+    sfl_fraction: float = 0.25
+    """Fraction of a pool that sfl keeps, the most learnable levels; sfl ignores --buffer."""
+
     def __post_init__(self) -> None:
         for name in ("buffer", "num_edits", "sfl_period"):
             if getattr(self, name) < 1:
                 raise ValueError(f"ReplaySettings.{name} must be >= 1, got {getattr(self, name)}")
-        for name in ("replay_fraction", "min_filled", "staleness", "edit_fraction"):
+        for name in ("replay_fraction", "min_filled", "staleness", "edit_fraction", "sfl_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"ReplaySettings.{name} must be in 0..1, got {getattr(self, name)}")
         if self.priorities not in ("rank", "proportional"):

@@ -59,7 +59,7 @@ def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels:
     if (chosen.level_folder is None) == (chosen.curriculum == "fixed"):
         raise ValueError("--level-folder goes with --curriculum fixed, and each needs the other")
     replays = chosen.curriculum not in ("dr", "fixed")
-    if replays and replay.buffer < num_levels:
+    if replays and chosen.curriculum != "sfl" and replay.buffer < num_levels:
         raise ValueError(f"--buffer must be >= {num_levels}, the levels in use in a generation, got {replay.buffer}")
     if chosen.curriculum not in ("dr", "fixed") and num_replayed_places(num_levels, replay.replay_fraction) == 0:
         raise ValueError(
@@ -139,12 +139,13 @@ def _learnability(config: TrainConfig, generator: LevelGenerator, num_levels: in
     if chosen.score not in (None, "learnability"):
         raise ValueError(f"--curriculum sfl keeps levels by learnability, got --score {chosen.score}; plr takes any")
     pool = (num_levels - num_replayed_places(num_levels, replay.replay_fraction)) * replay.sfl_period
-    if replay.buffer >= pool:
+    capacity = round(replay.sfl_fraction * pool)
+    if capacity < num_levels:
         raise ValueError(
-            f"--buffer must be < {pool}, the new levels of --sfl-period {replay.sfl_period} generations among which "
-            f"sfl chooses, got {replay.buffer}"
+            f"--sfl-fraction {replay.sfl_fraction} keeps {capacity} of the {pool} new levels of --sfl-period "
+            f"{replay.sfl_period} generations, fewer than the {num_levels} in use in a generation; raise one of the two"
         )
-    curriculum = LearnabilitySampling(replay)
+    curriculum = LearnabilitySampling(capacity, replay)
     return ChosenCurriculum(curriculum, curriculum.score.needs)
 
 

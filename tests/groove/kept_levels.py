@@ -22,6 +22,7 @@ CONFIG = TrainConfig.of(
     levels="small",
     curriculum="plr",
     buffer=8,
+    sfl_fraction=0.16,
     hidden_size=4,
     embedding_size=2,
     prediction_size=2,

@@ -26,7 +26,8 @@ BUILT = {
     "staleness": 0.1,
     "edit_fraction": 0.25,
     "num_edits": 3,
-    "sfl_period": 7,
+    "sfl_period": 70,
+    "sfl_fraction": 0.5,
     "value_steps": 30,
     "antagonist": "random",
     "antagonist_seeds": 3,
@@ -70,7 +71,8 @@ BASES = {
     "staleness": _PLR,
     "edit_fraction": _ACCEL,
     "num_edits": _ACCEL,
-    "sfl_period": {"curriculum": "sfl", "buffer": 4},
+    "sfl_period": {"curriculum": "sfl"},
+    "sfl_fraction": {"curriculum": "sfl"},
     "value_steps": _PLR | {"score": "l1_value_loss"},
     "antagonist": _PLR,
     "antagonist_seeds": _PLR | {"antagonist_max_seeds": 4},
@@ -184,7 +186,7 @@ def test_from_json_reads_files_from_before_a_field_was_added():
 
 def test_from_json_misses_no_other_field():
     fields = SMALLEST.to_json()
-    for name in fields.keys() - {"perturbation", "precision"}:
+    for name in fields.keys() - {"perturbation", "precision", "sfl_fraction"}:
         with pytest.raises(ValueError, match=f"config: fields missing or unknown: {name}"):
             TrainConfig.from_json({other: value for other, value in fields.items() if other != name})
 

@@ -12,7 +12,7 @@ from ued.curriculum import NOT_KEPT
 from ued.learnability_sampling import LearnabilitySampling
 from ued.settings import ReplaySettings
 
-SFL = LearnabilitySampling(ReplaySettings(buffer=4, sfl_period=3))
+SFL = LearnabilitySampling(4, ReplaySettings(sfl_period=3))
 EVERYWHERE = jnp.ones(4, bool)
 NAN = float("nan")
 
@@ -98,10 +98,17 @@ def test_report_counts_the_pool_and_scores_the_new_levels():
 
 
 def test_num_measured_is_the_number_not_replayed():
-    assert SFL.num_measured(4) == 2 and LearnabilitySampling(ReplaySettings(replay_fraction=0.25)).num_measured(4) == 3
+    assert (
+        SFL.num_measured(4) == 2 and LearnabilitySampling(4, ReplaySettings(replay_fraction=0.25)).num_measured(4) == 3
+    )
     assert SFL.score.needs == {"random"}
 
 
 def test_a_pool_smaller_than_the_levels_in_use_is_refused():
-    with pytest.raises(ValueError, match=r"buffer must be >= the 5 levels in use, got 4$"):
+    with pytest.raises(ValueError, match=r"capacity must be >= the 5 levels in use, got 4$"):
         SFL.sample(jax.random.key(0), history()[0][1], levels([1, 2, 3, 4, 5]), jnp.ones(5, bool))
+
+
+def test_nothing_kept_is_refused():
+    with pytest.raises(ValueError, match=r"^LearnabilitySampling.capacity must be >= 1, got 0$"):
+        LearnabilitySampling(0)

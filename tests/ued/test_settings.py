@@ -14,6 +14,7 @@ from ued.settings import ReplaySettings
         ("replay_fraction", 1.5, "in 0..1"),
         ("min_filled", -0.5, "in 0..1"),
         ("edit_fraction", float("nan"), "in 0..1"),
+        ("sfl_fraction", 1.5, "in 0..1"),
         ("staleness", 1.5, "in 0..1"),
         ("staleness", -0.1, "in 0..1"),
         ("priorities", "softmax", "rank or proportional"),

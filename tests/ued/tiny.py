@@ -31,7 +31,7 @@ CURRICULA = {
     "plr": replay(),
     "robust_plr": replay(robust=True),
     "accel": replay(robust=True, edit=edit),
-    "sfl": LearnabilitySampling(ReplaySettings(buffer=CAPACITY, sfl_period=2)),
+    "sfl": LearnabilitySampling(CAPACITY, ReplaySettings(sfl_period=2)),
 }
 """Every kind of curriculum; a new one is added here and then runs through the contract tests."""
 

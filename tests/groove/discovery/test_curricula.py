@@ -81,7 +81,6 @@ REFUSED = [
     ({"curriculum": "fixed"}, "--level-folder goes with --curriculum fixed"),
     ({"curriculum": "plr", "level_folder": "levels"}, "--level-folder goes with --curriculum fixed"),
     ({"curriculum": "plr", "buffer": 3}, "--buffer must be >= 4, the levels in use in a generation, got 3"),
-    ({"curriculum": "sfl", "buffer": 3}, "--buffer must be >= 4, the levels in use in a generation, got 3"),
     ({"buffer": 0}, "--buffer must be >= 1, got 0"),
     ({"replay_fraction": 1.5}, "--replay-fraction must be in 0..1, got 1.5"),
     ({"replay_fraction": -0.5}, "--replay-fraction must be in 0..1, got -0.5"),
@@ -111,7 +110,10 @@ REFUSED = [
     ({"curriculum": "sfl", "replay_fraction": 0.0}, "--curriculum sfl replays levels"),
     # 2 new levels a generation: 24 fill half of a buffer of 48 after 12, and the run is over after 6.
     ({"curriculum": "robust_plr", "buffer": 48}, "--curriculum robust_plr trains on replayed levels alone"),
-    ({"curriculum": "sfl", "sfl_period": 4}, "--buffer must be < 8, the new levels of --sfl-period 4 generations"),
+    (
+        {"curriculum": "sfl", "sfl_period": 4},
+        "--sfl-fraction 0.25 keeps 2 of the 8 new levels",
+    ),
 ]
 
 

@@ -28,4 +28,3 @@ autodoc_default_options = {"members": True, "exclude-members": "replace"}  # a m
 autodoc_mock_imports = ["brax", "craftax", "jumanji", "navix", "pgx", "xminigrid"]
 napoleon_use_ivar = True
 napoleon_attr_annotations = False
-smartquotes_action = "qe"  # quotes and ellipses: the dashes of --flags stay

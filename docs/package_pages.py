@@ -13,6 +13,9 @@ PACKAGES = ("levels", "lpg", "ued", "groove")
 FIELD = re.compile(r"^(?:    # (.+)\n)?    (\w+): [^=#\n]+(?:= [^#\n]+)?(?:# (.+))?$", re.MULTILINE)
 """A field of a pytree; a comment above or behind it gives its shape and its meaning."""
 
+COLON = "\N{MODIFIER LETTER COLON}"
+"""Stands for a colon while napoleon reads the docstring of a constant."""
+
 
 def modules(package: str) -> list[str]:
     """Return the full names of a package's modules, without its entry point."""
@@ -60,21 +63,24 @@ def list_fields(app: Any, what: str, name: str, obj: Any, options: Any, lines: l
 
 
 def keep_plain_text(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Escape what plain text has in common with reStructuredText: |x|, 2*A, max_, and a line or part "Y."."""
-    del app, what, name, obj, options
+    """Escape what plain text has in common with reStructuredText: |x|, 2*A, max_, --flag, "Y.".
+
+    Sphinx may call this twice on the same lines.
+    """
+    del app, name, obj, options
     for number, line in enumerate(lines):
         parts = re.split(r"(`[^`]*`)", line)
-        parts[::2] = [re.sub(r"([|*\\])|(?<=\w)_(?!\w)", r"\\\g<0>", part) for part in parts[::2]]
+        parts[::2] = [re.sub(r"(?<![\w-])(--[a-z][\w-]*)", r"``\1``", part) for part in parts[::2]]
+        parts[::2] = [re.sub(r"(?<!\\)([|*]|(?<=\w)_(?!\w))", r"\\\1", part) for part in parts[::2]]
         lines[number] = re.sub(r"(^\s*|: )(\w)\.(?=\s|$)", r"\1\2\\.", "".join(parts))
+    if what in ("data", "attribute", "property") and lines:
+        lines[0] = lines[0].replace(":", COLON)
 
 
-def keep_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Restore the docstring of a constant, whose words before a colon napoleon takes for its type."""
-    del app, name, obj, options
-    types = [line for line in lines if line.startswith(":type: ")]
-    if what in ("data", "attribute") and types:
-        lines.remove(types[0])
-        lines[0] = f"{types[0].removeprefix(':type: ')}: {lines[0]}"
+def restore_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Put back the colons that napoleon would have taken for the end of a type."""
+    del app, what, name, obj, options
+    lines[:] = [line.replace(COLON, ":") for line in lines]
 
 
 def setup(app: Any) -> None:
@@ -82,4 +88,4 @@ def setup(app: Any) -> None:
     app.connect("source-read", fill_page)
     app.connect("autodoc-process-docstring", list_fields, priority=100)
     app.connect("autodoc-process-docstring", keep_plain_text, priority=200)
-    app.connect("autodoc-process-docstring", keep_colons, priority=900)
+    app.connect("autodoc-process-docstring", restore_colons, priority=900)

@@ -27,8 +27,9 @@ def train(name, rule, meta_params, num_updates, report_every):
     update, evaluate = jax.jit(learner.update), jax.jit(learner.evaluate)
     returns = []
     for number in range(num_updates):
-        agent, rollout, metrics = update(jax.random.fold_in(run_key, number), meta_params, agent, level)
-        # Everything between two updates is yours: log the rollout [T, B], change the level, save agent.params.
+        update_key = jax.random.fold_in(run_key, number)
+        agent, _, metrics = update(update_key, meta_params, agent, level)  # _ is the rollout, leaves [T, B]
+        # Everything between two updates is yours: log the rollout, change the level, save agent.params.
         if (number + 1) % report_every == 0:
             returns.append(float(evaluate(eval_key, agent, level).mean()))
             steps, entropy = (number + 1) * learner.num_samples, float(metrics["entropy"])

@@ -22,7 +22,7 @@ BENCH_PATH = PUBLISHED / "bench" / "bench.json"
 
 
 def run_table(name: str) -> str:
-    """Closing table of a published run.
+    """Return the closing table of a published run.
 
     Args:
         name: folder in runs/published.
@@ -34,7 +34,7 @@ def run_table(name: str) -> str:
 
 
 def compare_table() -> str:
-    """The comparison of DR with GROOVE.
+    """Compare DR with GROOVE.
 
     Returns:
         A Markdown table.
@@ -43,7 +43,7 @@ def compare_table() -> str:
 
 
 def bakeoff_table() -> str:
-    """All scores on one pool of levels.
+    """Compare all scores on one pool of levels.
 
     Returns:
         A Markdown table.
@@ -71,7 +71,7 @@ def benchmark_summaries() -> dict[str, Any]:
 
 
 def benchmark_table() -> str:
-    """A published rule against hand-written ones, suite by suite.
+    """Compare a published rule with hand-written ones, suite by suite.
 
     Returns:
         A Markdown table.
@@ -127,7 +127,7 @@ def durations_table() -> str:
 
 
 def options_table() -> str:
-    """Low-rank perturbations and less precise products against the default: quality and speed.
+    """Compare low-rank perturbations and less precise products with the default: quality and speed.
 
     Returns:
         A Markdown table.
@@ -177,7 +177,7 @@ ONCE = (
 
 
 def speed_table() -> str:
-    """Seconds, ratios and memory of the settings that were measured.
+    """List seconds, ratios and memory of the settings that were measured.
 
     Returns:
         A Markdown table.
@@ -193,7 +193,7 @@ def speed_table() -> str:
 
 
 def scale_table() -> str:
-    """How costs grow with lifetimes and population.
+    """Show how costs grow with lifetimes and population.
 
     Returns:
         A Markdown table.
@@ -220,7 +220,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
 
 
 def filled(document: str) -> str:
-    """Return a document with its tables made again.
+    """Return a document with its tables filled in.
 
     Args:
         document: its path from the project's root, a key of TABLES.

@@ -21,7 +21,7 @@ def main(num_generations=8, num_levels=8, num_updates=100):
     learner = lpg.Learner.for_world(source.world, lpg.A2C(), num_workers=16)
     # Half of each generation's levels are fresh, half are replayed by score and by time since their last replay.
     curriculum = ued.PrioritizedLevelReplay(
-        ued.Score(spread, non_negative=True), ued.Priorities(temperature=0.3, staleness=0.1), capacity=32
+        ued.Score(spread, non_negative=True), ued.ReplaySettings(buffer=32, temperature=0.3, staleness=0.1)
     )
 
     def live(key, level):

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from sphinx.util import logging
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("levels", "lpg", "ued", "groove")
 FIELD = re.compile(r"^(?:    # (.+)\n)?    (\w+): [^=#\n]+(?:= [^#\n]+)?(?:# (.+))?$", re.MULTILINE)
@@ -83,8 +85,19 @@ def restore_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines
     lines[:] = [line.replace(COLON, ":") for line in lines]
 
 
+def check_catalogues(app: Any, env: Any) -> None:
+    """Warn of names in a catalogue that the reference does not describe, so that their links lead nowhere."""
+    del app
+    described = env.get_domain("py").objects
+    for package in PACKAGES:
+        for name, module in catalogue(package).items():
+            if f"{module}.{name}" not in described:
+                logging.getLogger(__name__).warning(f"{package}.{name}: {module}.{name} has no docstring")
+
+
 def setup(app: Any) -> None:
     """Connect the functions above to Sphinx, before and after napoleon."""
+    app.connect("env-check-consistency", check_catalogues)
     app.connect("source-read", fill_page)
     app.connect("autodoc-process-docstring", list_fields, priority=100)
     app.connect("autodoc-process-docstring", keep_plain_text, priority=200)

@@ -12,7 +12,7 @@ UV_COMPILE := pip compile pyproject.toml --group build --universal --generate-ha
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test lint types bench compare bakeoff readme lock clean
+.PHONY: help setup setup-test run test lint types docs bench compare bakeoff readme lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,11 +21,12 @@ help:
 	@echo "make test    set up, run the tests"
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy"
+	@echo "make docs    the site of docs/ and of all docstrings: docs/_build/html"
 	@echo "make bench   speed of worlds, generations, curriculum, solver and scaling: tables, pictures, runs/bench/bench.json"
 	@echo "             (twelve minutes; flags in BENCH, as in make bench BENCH='--only worlds --compare OLD.json')"
 	@echo "make compare DR against GROOVE: 15 short meta-trainings and their held-out scores (runs/compare, resumable)"
 	@echo "make bakeoff all level scores on one pool of levels and a half-trained rule (runs/bakeoff)"
-	@echo "make readme  tables of README.md from runs/published"
+	@echo "make readme  tables of README.md and docs/ from runs/published"
 	@echo "make lock    resolve pyproject.toml into requirements.lock and requirements-test.lock (needs uv)"
 	@echo "make clean   remove .venv, caches and build output; runs/ stays"
 
@@ -69,6 +70,11 @@ types: $(TEST_INSTALLED)
 	@echo "==> mypy"
 	@$(BIN)/mypy
 
+docs: $(TEST_INSTALLED)
+	@echo "==> sphinx"
+	@$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --fresh-env --quiet docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 bench: $(INSTALLED)
 	@echo "==> benchmarks $(BENCH)"
 	@$(BIN)/python -m benchmarks $(BENCH)
@@ -96,5 +102,5 @@ lock:
 	@$(UV) $(UV_COMPILE) --extra dev --constraint requirements.lock --output-file requirements-test.lock
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

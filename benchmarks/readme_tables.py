@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from benchmarks.dr_against_groove import markdown as comparison_table
 from benchmarks.readings import read_bench
@@ -12,7 +14,7 @@ from benchmarks.settings import PAPER, SETTINGS
 from benchmarks.tables import cell
 from benchmarks.tables import markdown as pivot_table
 from groove.scoring.closing_table import markdown, read_scores
-from groove.transfer.summary import rule_rows
+from groove.transfer.summary import CVAR_SHARES, rule_rows
 
 ROOT = Path(__file__).parent.parent
 PUBLISHED = ROOT / "runs" / "published"
@@ -20,7 +22,7 @@ BENCH_PATH = PUBLISHED / "bench" / "bench.json"
 
 
 def run_table(name: str) -> str:
-    """Closing table of a published run.
+    """Return the closing table of a published run.
 
     Args:
         name: folder in runs/published.
@@ -32,7 +34,7 @@ def run_table(name: str) -> str:
 
 
 def compare_table() -> str:
-    """The comparison of DR with GROOVE.
+    """Compare DR with GROOVE.
 
     Returns:
         A Markdown table.
@@ -41,7 +43,7 @@ def compare_table() -> str:
 
 
 def bakeoff_table() -> str:
-    """All scores on one pool of levels.
+    """Compare all scores on one pool of levels.
 
     Returns:
         A Markdown table.
@@ -57,25 +59,75 @@ def bakeoff_table() -> str:
     return "\n".join(lines)
 
 
+def benchmark_summaries() -> dict[str, Any]:
+    """Read what the published benchmarks found.
+
+    Returns:
+        Content of their summary.json, suite by suite.
+    """
+    folders = (PUBLISHED / "benchmark", PUBLISHED / "benchmark-minatar")
+    summaries = [json.loads((folder / "summary.json").read_text(encoding="utf-8")) for folder in folders]
+    return {suite: found for summary in summaries for suite, found in summary.items()}
+
+
 def benchmark_table() -> str:
-    """A published rule against hand-written ones, suite by suite.
+    """Compare a published rule with hand-written ones, suite by suite.
 
     Returns:
         A Markdown table.
     """
-    folders = (PUBLISHED / "benchmark", PUBLISHED / "benchmark-minatar")
-    summaries = [json.loads((folder / "summary.json").read_text(encoding="utf-8")) for folder in folders]
     lines = [
         "| suite | rule | IQM [95%] | mean | gap | P(rule better) [95%] | failed | steps/s | gradient steps |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for suite, found in (row for summary in summaries for row in summary.items()):
+    for suite, found in benchmark_summaries().items():
         lines += [f"| {suite} | {' | '.join(cells)} |" for cells in rule_rows(found)]
     return "\n".join(lines)
 
 
+def transfer_table() -> str:
+    """Summarise the benchmark in one interval for each rule and suite.
+
+    Returns:
+        A Markdown table.
+    """
+    suites = benchmark_summaries()
+    names = list(next(iter(suites.values()))["rules"])
+    rows = [("suite, IQM [95%]", *names)]
+    for suite, found in suites.items():
+        intervals = (found["rules"][name]["iqm"] for name in names)
+        rows.append((suite, *(f"{middle:.3f} [{low:.3f}, {high:.3f}]" for middle, low, high in intervals)))
+    return pivot_table(rows)
+
+
+def worst_tenth_table() -> str:
+    """Return the mean scores of the worst tenth of the held-out levels.
+
+    Returns:
+        A Markdown table.
+    """
+    suite = "grid-heldout"
+    curves = benchmark_summaries()[suite]["cvar"]
+    worst = (f"{curve[CVAR_SHARES.index(0.1)]:.3f}" for curve in curves.values())
+    return pivot_table([("CVaR(10%)", *curves), (suite, *worst)])
+
+
+def durations_table() -> str:
+    """List what the generations of the published runs took.
+
+    Returns:
+        A Markdown table.
+    """
+    rows = [("run", "generations", "minutes", "seconds per generation, median")]
+    for name in ("tiny", "laptop", "laptop-again"):
+        lines = (PUBLISHED / name / "timing.jsonl").read_text(encoding="utf-8").splitlines()
+        seconds = [json.loads(line)["seconds"] for line in lines]
+        rows.append((name, str(len(seconds)), f"{sum(seconds) / 60:.1f}", f"{median(seconds):.2f}"))
+    return pivot_table(rows)
+
+
 def options_table() -> str:
-    """Low-rank perturbations and less precise products against the default: quality and speed.
+    """Compare low-rank perturbations and less precise products with the default: quality and speed.
 
     Returns:
         A Markdown table.
@@ -102,7 +154,7 @@ SPEED = (
     ("generation", "compile, warm"),
     ("generation", "peak memory"),
 )
-"""Section and metric that the README shows for each setting."""
+"""Section and metric that docs/performance.md shows for each setting."""
 
 ONCE = (
     (
@@ -121,11 +173,11 @@ ONCE = (
     ("peak memory, lives of 25 updates", "generation", "A, lives of 25", "peak memory"),
     ("peak memory, lives of 1000 updates", "generation", "A, lives of 1000", "peak memory"),
 )
-"""Text, section, subject and metric of the README's other figures."""
+"""Text, section, subject and metric of the other figures of docs/performance.md."""
 
 
 def speed_table() -> str:
-    """Seconds, ratios and memory of the settings that were measured.
+    """List seconds, ratios and memory of the settings that were measured.
 
     Returns:
         A Markdown table.
@@ -141,7 +193,7 @@ def speed_table() -> str:
 
 
 def scale_table() -> str:
-    """How costs grow with lifetimes and population.
+    """Show how costs grow with lifetimes and population.
 
     Returns:
         A Markdown table.
@@ -153,23 +205,22 @@ def scale_table() -> str:
 
 
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {
-        "tiny": partial(run_table, "tiny"),
+    "README.md": {"tiny": partial(run_table, "tiny"), "transfer": transfer_table},
+    "docs/curricula.md": {"bakeoff": bakeoff_table, "compare": compare_table},
+    "docs/performance.md": {"speed": speed_table, "scale": scale_table, "options": options_table},
+    "docs/results.md": {
         "laptop": partial(run_table, "laptop"),
         "laptop-again": partial(run_table, "laptop-again"),
-        "compare": compare_table,
-        "bakeoff": bakeoff_table,
+        "durations": durations_table,
         "benchmark": benchmark_table,
-        "speed": speed_table,
-        "scale": scale_table,
+        "worst-tenth": worst_tenth_table,
     },
-    "docs/performance.md": {"options": options_table},
 }
 """What stands between `<!-- NAME -->` and `<!-- /NAME -->` in a document."""
 
 
 def filled(document: str) -> str:
-    """Return a document with its tables made again.
+    """Return a document with its tables filled in.
 
     Args:
         document: its path from the project's root, a key of TABLES.

@@ -13,7 +13,7 @@ WRITTEN = [
     *(ROOT / "docs").rglob("*.md"),
     *(
         path
-        for room in ("groove", "lpg", "ued", "levels", "benchmarks", "tests")
+        for room in ("groove", "lpg", "ued", "levels", "benchmarks", "docs", "examples", "tests")
         for path in (ROOT / room).rglob("*.py")
     ),
 ]
@@ -62,7 +62,7 @@ def public_functions(path):
 
 
 def test_docstrings_of_public_functions_open_with_a_verb():
-    rooms = ("groove", "lpg", "ued", "levels", "benchmarks")
+    rooms = ("groove", "lpg", "ued", "levels", "benchmarks", "examples")
     nouns = [
         f"{path.relative_to(ROOT)}: {name}: {docstring.splitlines()[0]}"
         for room in rooms

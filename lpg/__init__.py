@@ -1,4 +1,4 @@
-"""The learners: update rules, learned and hand-written, and the agents that follow them.
+"""Learned and hand-written update rules, and the agents that follow them.
 
 For example::
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writes: a file appears whole or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -8,20 +8,20 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Write a file under a temporary name and put it in place when it is complete and on disk.
+    """Write a file under a temporary name and move it into place once it is complete and on disk.
 
-    A reader, and a process killed at any moment, sees the old file or the new one. The temporary
-    file `.NAME.PID.tmp` lies in the same folder, for a rename is atomic only within a file system;
-    it is removed when the body raises and is left behind only by a kill.
+    A reader sees either the old file or the new one, even if the writer is killed at any moment. The
+    temporary file `.NAME.PID.tmp` is in the same folder, because a rename is atomic only within a file
+    system. It is removed if the body raises; only a killed process leaves it behind.
 
     Args:
-        path: the file to make or to replace; its folder exists.
+        path: the file to create or replace; its folder must exist.
 
     Yields:
-        The temporary path, to be written and closed by the body.
+        The temporary path, which the body must write and close.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; `path` is as it was.
+        OSError: the disk is full or the folder cannot be written; `path` is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

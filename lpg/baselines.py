@@ -1,4 +1,4 @@
-"""The hand-written rules there are, each with how often it goes over a rollout."""
+"""The available hand-written rules, each with its number of epochs and minibatches."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from lpg.update_rule import UpdateRule
 
 @dataclass(frozen=True)
 class Baseline:
-    """A rule and the fields of `lpg.learner.Learner` that its authors give it.
+    """A rule, and the fields of `lpg.learner.Learner` that its authors use with it.
 
     Attributes:
-        rule: without meta-parameters.
-        epochs: passes over a rollout in one update.
-        minibatches: parts of a rollout, a step of descent each.
+        rule: a rule without meta-parameters.
+        epochs: passes over a rollout per update.
+        minibatches: parts of a rollout, one gradient step each.
     """
 
     rule: UpdateRule

@@ -16,14 +16,14 @@ Policy = Callable[[Array], Float[Array, "B A"]]
 """Observations [B, …] to logits [B, A]."""
 
 STEPS_PER_ROLLOUT = 20
-"""Steps between two looks at whether all episodes have ended."""
+"""Steps between checks of whether all episodes have ended."""
 
 
 def random_policy(world: World) -> Policy:
-    """Uniformly random actions; standard normal ones where they are vectors of floats.
+    """Return the policy of uniformly random actions, standard normal ones where actions are vectors of floats.
 
     Args:
-        world: for its number of actions.
+        world: the environment, which determines the kind and number of actions.
 
     Returns:
         The policy.
@@ -34,18 +34,18 @@ def random_policy(world: World) -> Policy:
 def episode_returns(
     key: Key[Array, ""], world: World, level: PyTree, policy: Policy, num_workers: int, max_steps: int = 100_000
 ) -> Float[Array, "B"]:
-    """Undiscounted returns.
+    """Return the undiscounted return of the first episode of each of B fresh workers.
 
     Args:
         key: consumed.
         world: the environment.
         level: the level.
-        policy: acts stochastically by its logits.
-        num_workers: episodes B, side by side.
-        max_steps: steps after which an unfinished episode is counted as it stands.
+        policy: a function to logits, from which actions are sampled.
+        num_workers: number of parallel episodes B.
+        max_steps: number of steps, rounded up to a multiple of 20, after which the reward so far counts as the return.
 
     Returns:
-        [B] float32.
+        [B] float32 returns.
     """
 
     def add(returns: Array, first_step: Array, rollout: Rollout, lived: Array) -> Array:
@@ -60,22 +60,22 @@ class Episodes:
     """The first S steps of B episodes; steps after an episode's end are not `lived`."""
 
     rollout: Rollout  # [S, B, …]
-    lived: Bool[Array, "S B"]  # [S, B] bool, the step belongs to the worker's first episode
-    complete: Bool[Array, "B"]  # [B] bool, the episode ended within the S steps
+    lived: Bool[Array, "S B"]  # [S, B] bool, whether the step belongs to the worker's first episode
+    complete: Bool[Array, "B"]  # [B] bool, whether the episode ended within the S steps
 
 
 def recorded_episodes(
     key: Key[Array, ""], world: World, level: PyTree, policy: Policy, num_workers: int, max_steps: int
 ) -> Episodes:
-    """The episodes step by step.
+    """Record the first episode of each of B fresh workers step by step.
 
     Args:
         key: consumed.
         world: the environment.
         level: the level.
-        policy: acts stochastically by its logits.
-        num_workers: episodes B, side by side.
-        max_steps: steps S that are kept at least, rounded up to a multiple of 20.
+        policy: a function to logits, from which actions are sampled.
+        num_workers: number of parallel episodes B.
+        max_steps: number of steps to keep, rounded up to a multiple of 20 to give S.
 
     Returns:
         Episodes of S steps.
@@ -111,7 +111,7 @@ def _visit(
     """Fold `visit(carry, first_step, rollout, lived)` over rollouts until every first episode has ended.
 
     Returns:
-        The carry, and which episodes are unfinished after max_steps.
+        The final carry, and which episodes are still unfinished after max_steps.
     """
     reset_key, rollout_key = jax.random.split(key)
     plan = world.plan(level)

@@ -1,4 +1,4 @@
-"""The learner: how agents of any rule are made, trained and evaluated."""
+"""The learner, which creates, trains and evaluates agents of any rule."""
 
 from dataclasses import dataclass
 
@@ -18,31 +18,31 @@ from lpg.update_rule import Hyperparameters, Metrics, Progress, UpdateRule
 
 @struct.dataclass
 class Agent:
-    """One agent in its life."""
+    """One agent at some point of its lifetime."""
 
     params: PyTree  # network parameters
     optimizer_state: PyTree
     states: PyTree  # [B, …] world states of the workers
     num_updates: Int[Array, ""]  # [] int32, updates done, n
-    lifetime: Int[Array, ""]  # [] int32, updates to live, N
+    lifetime: Int[Array, ""]  # [] int32, lifetime in updates, N
     hyper: Hyperparameters
 
 
 @dataclass(frozen=True)
 class Learner:
-    """Trains one agent on one level by one update rule; batch over agents with `jax.vmap`.
+    """A trainer of one agent on one level with one update rule; batch over agents with `jax.vmap`.
 
     Attributes:
         world: the environment.
         network: the agent's function approximator; its prediction size is the rule's.
         rule: the update rule.
         optimizer: the agent's optimizer.
-        num_workers: environments B acted in side by side, ≥ 1.
-        rollout_length: steps T between updates, ≥ 1.
-        epochs: passes over a rollout in one update, ≥ 1; each is a step of descent per minibatch.
-        minibatches: equal parts into which each epoch splits a rollout at random, ≥ 1. They divide T·B
-            and not B alone: targets are there before the first step, so that a loss looks at samples one by
-            one, and those of one worker are better spread over all parts.
+        num_workers: number of parallel environments B, ≥ 1.
+        rollout_length: number of steps T between updates, ≥ 1.
+        epochs: passes over a rollout per update, ≥ 1; each takes one gradient step per minibatch.
+        minibatches: number of equal parts into which each epoch splits a rollout at random, ≥ 1. It must
+            divide T·B, not B: targets are computed before the first gradient step, so the loss treats samples
+            one by one, and it is better to spread one worker's samples over all parts.
     """
 
     world: World
@@ -56,12 +56,12 @@ class Learner:
 
     @classmethod
     def for_world(cls, world: World, rule: UpdateRule, **settings: int) -> "Learner":
-        """Return the learner that the kind of observation calls for: tables by SGD, networks by Adam.
+        """Return the learner that suits the kind of observation: tables with SGD, networks with Adam.
 
         Args:
             world: the environment.
             rule: the update rule.
-            settings: num_workers, rollout_length, epochs, minibatches, where they are not the class's own.
+            settings: num_workers, rollout_length, epochs or minibatches, to override the defaults.
 
         Returns:
             The learner.
@@ -84,7 +84,7 @@ class Learner:
 
     @property
     def num_samples(self) -> int:
-        """Steps of all workers in a rollout, T·B."""
+        """Number of steps in a rollout over all workers, T·B."""
         return self.num_workers * self.rollout_length
 
     def init(
@@ -100,18 +100,18 @@ class Learner:
             key: consumed.
             level: the level it will live on.
             hyper: its learning rates and costs; `Hyperparameters()` by default.
-            lifetime: [] int32, updates it is to live; the level's own by default.
+            lifetime: [] int32, its lifetime in updates; the level's own by default.
 
         Returns:
             The agent.
 
         Raises:
-            ValueError: neither the caller nor the level says how long the agent lives.
+            ValueError: neither the caller nor the level gives a lifetime.
         """
         if lifetime is None:
             lifetime = getattr(level, "lifetime", None)
         if lifetime is None:
-            raise ValueError("Learner.init: lifetime must be given, in updates, for a level that has none of its own")
+            raise ValueError("Learner.init: lifetime must be given in updates, because the level has none of its own")
         network_key, worker_key = jax.random.split(key)
         plan = self.world.plan(level)
         states = reset_workers(worker_key, self.world, plan, self.num_workers)
@@ -131,18 +131,18 @@ class Learner:
     ) -> tuple[Agent, Rollout, Metrics]:
         """Collect one rollout and learn from it.
 
-        The targets are computed once, from the outputs that acted; then follow epochs × minibatches
-        steps of descent.
+        The targets are computed once, from the outputs of the parameters that acted. Then epochs ×
+        minibatches gradient steps are taken.
 
         Args:
             key: consumed.
             meta_params: the rule's meta-parameters.
             agent: the agent.
             level: the level it lives on.
-            plan: `world.plan(level)`, where it is computed already.
+            plan: `world.plan(level)`, if it has already been computed.
 
         Returns:
-            The agent after the update, the rollout [T, B], metrics of the loss (their mean over the steps).
+            The agent after the update, the rollout [T, B], and the loss's metrics, averaged over gradient steps.
         """
         plan = self.world.plan(level) if plan is None else plan
         batches = None
@@ -182,17 +182,17 @@ class Learner:
     def descend(
         self, agent: Agent, rollout: Rollout, targets: PyTree, batches: Int[Array, "K S"] | None
     ) -> tuple[PyTree, PyTree, Metrics]:
-        """The steps of descent that a rollout is good for.
+        """Take the gradient steps of one update.
 
         Args:
             agent: the agent.
-            rollout: [T, B].
-            targets: of the rule, leaves [T, B, …].
-            batches: [K, S] int32, samples of each of K steps as positions in the flattened rollout;
-                None for all samples, `epochs` times over.
+            rollout: the rollout [T, B].
+            targets: the rule's targets, leaves [T, B, …].
+            batches: [K, S] int32, samples for each of K gradient steps, as positions in the flattened rollout;
+                None to use all samples in each of `epochs` steps.
 
         Returns:
-            The agent's parameters, its optimizer state, metrics of the loss.
+            The agent's new parameters, its optimizer state, and the loss's metrics.
         """
         labels = self.network.labels(agent.params)
 
@@ -227,22 +227,22 @@ class Learner:
         num_updates: int | Int[Array, ""],
         until: Int[Array, ""] | None = None,
     ) -> Agent:
-        """Train until the end of the agent's life or until an age, but for at most a number of updates.
+        """Train until the end of the agent's lifetime or until a given age, for at most a given number of updates.
 
-        The number is a loop bound: batched over agents with one number for all, each pays for that
-        many updates and those past their end stand still. A life trained in parts with one key is the
-        life trained in one go.
+        `num_updates` is a loop bound: when batched over agents that share it, every agent costs that many
+        updates, and those that have reached their end no longer change. Training a lifetime in parts with one
+        key gives the same result as training it in one go.
 
         Args:
-            key: of the whole life; an update's random numbers come from it and from the agent's age.
+            key: key of the whole lifetime; an update's random numbers depend on it and on the agent's age.
             meta_params: the rule's meta-parameters.
             agent: the agent.
             level: the level it lives on.
-            num_updates: updates to make at most.
-            until: [] int32, age in updates at which to stop, where that is before the end of life.
+            num_updates: largest number of updates to make.
+            until: [] int32, age in updates at which to stop, if that is before the end of the lifetime.
 
         Returns:
-            The agent after them.
+            The agent after these updates.
         """
         plan = self.world.plan(level)
 
@@ -263,36 +263,37 @@ class Learner:
             agent: the agent.
 
         Returns:
-            Observations to logits.
+            A function from observations to logits.
         """
         return lambda observation: self.network.apply(agent.params, observation).logits
 
     def evaluate(self, key: Key[Array, ""], agent: Agent, level: PyTree, max_steps: int = 100_000) -> Float[Array, "B"]:
-        """Return the undiscounted return of the first episode of B fresh workers under the stochastic policy.
+        """Return undiscounted returns of the first episodes of B fresh workers under the stochastic policy.
 
         Args:
             key: consumed.
             agent: the agent.
             level: the level.
-            max_steps: steps after which an unfinished episode is counted as it stands.
+            max_steps: number of steps, rounded up to a multiple of 20, after which the reward so far counts as the
+                return.
 
         Returns:
-            [B] float32.
+            [B] float32 returns.
         """
         return episode_returns(key, self.world, level, self.policy(agent), self.num_workers, max_steps)
 
 
 def shuffled(key: Key[Array, ""], num_samples: int, epochs: int, minibatches: int) -> Int[Array, "K S"]:
-    """Each epoch's samples in random order, dealt into minibatches.
+    """Shuffle each epoch's samples and split them into minibatches.
 
-    One sort of integers, whose high bits are random and whose low bits are the positions: CPUs sort them six times
-    faster than `argsort` does. Where random bits are equal, which few of 32 − ⌈log2 S⌉ bits are, positions decide.
+    This sorts integers whose high bits are random and whose low bits are the positions, which is six times faster
+    than `argsort` on CPUs. Ties among the 32 − ⌈log2 S⌉ random bits are rare and are broken by position.
 
     Args:
-        key: consumed, for one draw.
-        num_samples: samples S of an epoch, a multiple of minibatches.
-        epochs: passes over them.
-        minibatches: parts of an epoch.
+        key: consumed by one draw.
+        num_samples: number of samples S in an epoch, a multiple of minibatches.
+        epochs: passes over the samples.
+        minibatches: number of minibatches per epoch.
 
     Returns:
         [epochs × minibatches, num_samples ÷ minibatches] int32 in 0..num_samples − 1.

@@ -1,4 +1,4 @@
-"""Agent networks: what maps an observation to a policy and a prediction."""
+"""Agent networks, which map an observation to a policy and a prediction."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,9 +15,9 @@ from lpg.policy import num_logits
 
 @struct.dataclass
 class Outputs:
-    """What an agent says of a batch of observations (… = any leading axes)."""
+    """An agent's outputs for a batch of observations (… = any leading axes)."""
 
-    logits: Float[Array, "... A"]  # unnormalised log-policy; 2·A means and log-deviations where actions are vectors
+    logits: Float[Array, "... A"]  # unnormalised log-policy, or 2·A means and log standard deviations for vectors
     prediction: Float[Array, "... Y"]  # logits of y over Y classes, or the value where Y = 1
 
 
@@ -25,26 +25,26 @@ class Network(Protocol):
     """An agent's function approximator; a frozen object with pure methods."""
 
     def init(self, key: Key[Array, ""], observation: Array) -> PyTree:
-        """Fresh parameters for observations shaped like `observation`, a dict of groups."""
+        """Draw initial parameters, a dict of groups, for observations shaped like `observation`."""
         ...
 
     def apply(self, params: PyTree, observation: Array) -> Outputs:
-        """Outputs for observations with any leading axes."""
+        """Return the outputs for observations with any leading axes."""
         ...
 
     def labels(self, params: PyTree) -> PyTree:
-        """For each parameter, whether it learns as "policy" or as "prediction"."""
+        """Return each parameter's label, "policy" or "prediction"."""
         ...
 
 
 @dataclass(frozen=True)
 class Table:
-    """One row of policy logits and one of predictions for each integer observation, all zero at first.
+    """One row of policy logits and one of predictions for each integer observation, initially all zero.
 
     Attributes:
-        num_observations: rows S.
-        num_logits: A, 2·A where actions are vectors of floats.
-        prediction_size: Y.
+        num_observations: number of rows S.
+        num_logits: number of logits, A, or 2·A where actions are vectors of floats.
+        prediction_size: size Y of the prediction.
     """
 
     num_observations: int
@@ -67,10 +67,10 @@ class Table:
 
 
 def _patches(image: Float[Array, "... H W C"], padded: bool) -> Float[Array, "... h w K"]:
-    """The 3×3 neighbourhood of every cell; a dense layer on them is a convolution.
+    """Return the 3×3 neighbourhood of every cell; a dense layer on these is a convolution.
 
-    Batched over agents, each with kernels of its own, XLA makes a grouped convolution of `nn.Conv`, which CPUs run
-    many times slower than this product.
+    Batched over agents with different kernels, `nn.Conv` becomes a grouped convolution in XLA, which CPUs run many
+    times slower than this product.
     """
     if padded:
         image = jnp.pad(image, [(0, 0)] * (image.ndim - 3) + [(1, 1), (1, 1), (0, 0)])
@@ -100,16 +100,16 @@ class _Torso(nn.Module):
 
 @dataclass(frozen=True)
 class Dense:
-    """Two heads on a torso of dense layers; with `channels`, of 3×3 convolutions first.
+    """Two heads on a torso of dense layers, preceded by 3×3 convolutions if `channels` is given.
 
     Attributes:
-        num_logits: A, 2·A where actions are vectors of floats.
-        prediction_size: Y.
+        num_logits: number of logits, A, or 2·A where actions are vectors of floats.
+        prediction_size: size Y of the prediction.
         widths: units of each dense layer.
-        channels: channels of each convolution; images are read unscaled.
+        channels: channels of each convolution; images are not rescaled.
         observation_rank: axes of one observation, which are flattened for the dense layers.
-        channels_last: images are [H, W, planes] in place of [planes, H, W].
-        padded: convolutions keep H and W, by zeros around; without, they lose a border of 1.
+        channels_last: whether images are [H, W, planes] instead of [planes, H, W].
+        padded: whether convolutions pad with zeros to keep H and W; otherwise they lose a border of 1.
     """
 
     num_logits: int
@@ -142,12 +142,12 @@ class Dense:
 def network_for(world: World, prediction_size: int) -> Network:
     """Return the network of LPG's and GROOVE's agents for a world.
 
-    Integer observations get a table, images [C, H, W] get conv 16 and dense 32, the rest dense 64-64
-    (GROOVE, arXiv:2310.02782).
+    Integer observations get a table, images [C, H, W] a 16-channel convolution and a dense layer of 32,
+    and all others two dense layers of 64 (GROOVE, arXiv:2310.02782).
 
     Args:
         world: the environment.
-        prediction_size: Y.
+        prediction_size: size Y of the prediction.
 
     Returns:
         The network.

@@ -1,4 +1,4 @@
-"""Policies by their logits: categorical over discrete actions, a Gaussian over vectors of floats."""
+"""Policies given by logits: categorical over integer actions, Gaussian over vectors of floats."""
 
 import jax
 import jax.numpy as jnp
@@ -8,34 +8,34 @@ from levels.world import World
 
 
 def num_logits(world: World) -> int:
-    """Numbers that a policy's head must return.
+    """Return how many numbers a policy head outputs.
 
     Args:
-        world: the environment, of A actions.
+        world: the environment, with A actions.
 
     Returns:
-        A; 2·A for vectors of floats: the mean of each component and the logarithm of its deviation.
+        A for integer actions; 2·A for vectors, the means and log standard deviations of their components.
     """
     return 2 * world.num_actions if world.continuous_actions else world.num_actions
 
 
 def num_draws(world: World) -> int:
-    """Random numbers that one action takes.
+    """Return how many random numbers one action needs.
 
     Args:
-        world: the environment, of A actions.
+        world: the environment, with A actions.
 
     Returns:
-        1; A for vectors of floats.
+        1 for integer actions; A for vectors of floats.
     """
     return world.num_actions if world.continuous_actions else 1
 
 
 def sample_action(draw: Float[Array, "B"], logits: Float[Array, "B A"]) -> Int[Array, "B"]:
-    """Action of a categorical policy by inversion of its distribution function.
+    """Sample actions from a categorical policy by inverting its cumulative distribution function.
 
     Args:
-        draw: [B] uniform in [0, 1).
+        draw: [B] uniform random numbers in [0, 1).
         logits: [B, A] unnormalised log-policy.
 
     Returns:
@@ -48,30 +48,30 @@ def sample_action(draw: Float[Array, "B"], logits: Float[Array, "B A"]) -> Int[A
 
 
 def sample_vector(draw: Float[Array, "B A"], logits: Float[Array, "B 2*A"]) -> Float[Array, "B A"]:
-    """Action of a Gaussian policy of independent components, by inversion.
+    """Sample actions from a Gaussian policy with independent components, by inversion.
 
     Args:
-        draw: [B, A] uniform in [0, 1).
-        logits: [B, 2·A], means and log-deviations.
+        draw: [B, A] uniform random numbers in [0, 1).
+        logits: [B, 2·A], means and log standard deviations.
 
     Returns:
         [B, A] float32, unbounded.
     """
     mean, log_deviation = jnp.split(logits, 2, axis=-1)
-    # A draw of 0 would be an action of −∞.
+    # A draw of 0 would give an action of −∞.
     normal = jax.scipy.special.ndtri(jnp.maximum(draw, jnp.finfo(draw.dtype).tiny))
     return mean + jnp.exp(log_deviation) * normal
 
 
 def action_log_prob(logits: Float[Array, "T B K"], action: Array) -> Float[Array, "T B"]:
-    """log π(a|s) of the actions taken; a log-density where they are vectors of floats.
+    """Return log π(a|s) of the actions taken, a log-density where they are vectors of floats.
 
     Args:
-        logits: [T, B, K], K = A, or 2·A for vectors.
+        logits: [T, B, K], where K is A, or 2·A for vectors.
         action: [T, B] int32, or [T, B, A] float32.
 
     Returns:
-        [T, B]; ≤ 0 for integers.
+        [T, B] log-probabilities, ≤ 0 for integers.
     """
     if jnp.issubdtype(action.dtype, jnp.floating):
         mean, log_deviation = jnp.split(logits, 2, axis=-1)
@@ -81,14 +81,14 @@ def action_log_prob(logits: Float[Array, "T B K"], action: Array) -> Float[Array
 
 
 def action_entropy(logits: Float[Array, "T B K"], action: Array) -> Float[Array, "T B"]:
-    """Entropy of the policy that chooses actions of a kind, in nats.
+    """Return the policy's entropy in nats, for either kind of action.
 
     Args:
-        logits: [T, B, K], K = A, or 2·A for vectors.
-        action: [T, B] int32 or [T, B, A] float32; only its type is read.
+        logits: [T, B, K], where K is A, or 2·A for vectors.
+        action: [T, B] int32 or [T, B, A] float32; only its dtype is read.
 
     Returns:
-        [T, B]; in [0, log A] for integers, that of a density for vectors.
+        [T, B] entropies, in [0, log A] for integers; differential entropies for vectors.
     """
     if jnp.issubdtype(action.dtype, jnp.floating):
         log_deviation = jnp.split(logits, 2, axis=-1)[1]
@@ -97,13 +97,13 @@ def action_entropy(logits: Float[Array, "T B K"], action: Array) -> Float[Array,
 
 
 def entropy(logits: Float[Array, "... K"]) -> Float[Array, "..."]:
-    """Entropy of a categorical distribution, in nats.
+    """Return the entropy of a categorical distribution in nats.
 
     Args:
-        logits: [..., K].
+        logits: [..., K] unnormalised log-probabilities.
 
     Returns:
-        [...], in [0, log K].
+        [...] entropies, in [0, log K].
     """
     log_probs = jax.nn.log_softmax(logits)
     return -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)

@@ -14,22 +14,22 @@ def generalised_advantage(
     discount: float,
     gae_lambda: float,
 ) -> Float[Array, "T B"]:
-    """Generalised advantage estimate (Schulman et al. 2016, arXiv:1506.02438).
+    """Compute the generalised advantage estimate (Schulman et al. 2016, arXiv:1506.02438).
 
-    A_t = δ_t + γλ(1 − d_t)A_{t+1}, δ_t = r_t + γ(1 − terminated_t)V(s_{t+1}) − V(s_t). A termination
-    is worth 0; a truncation bootstraps from the state that was cut off.
+    A_t = δ_t + γλ(1 − d_t)A_{t+1}, δ_t = r_t + γ(1 − terminated_t)V(s_{t+1}) − V(s_t). A terminated
+    state has value 0; a truncation bootstraps from the state at which the episode was cut off.
 
     Args:
-        reward: [T, B].
-        value: [T, B], V(s_t).
-        next_value: [T, B], V of the state after the step, before any reset.
-        terminated: [T, B], the world ended the episode.
-        truncated: [T, B], the time limit ended it.
+        reward: [T, B] rewards.
+        value: [T, B], value V(s_t) before the step.
+        next_value: [T, B], value V(s_{t+1}) after the step, before any reset.
+        terminated: [T, B], whether the world ended the episode.
+        truncated: [T, B], whether the time limit ended it.
         discount: γ in [0, 1].
         gae_lambda: λ in [0, 1].
 
     Returns:
-        [T, B] advantages; with `value` added, the λ-returns.
+        [T, B] advantages; adding `value` gives the λ-returns.
     """
     delta = reward + discount * jnp.where(terminated, 0.0, next_value) - value
     keep = discount * gae_lambda * (1.0 - (terminated | truncated))

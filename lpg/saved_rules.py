@@ -1,4 +1,4 @@
-"""Rules with their meta-parameters, from and to rule files."""
+"""Rules and their meta-parameters, loaded from and saved to rule files."""
 
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,16 @@ from lpg.shipped_rules import rule_path
 
 
 def load_rule(rule: Path | str) -> tuple[LPG, PyTree, dict[str, Any]]:
-    """Return a rule to train agents with.
+    """Load a rule with its meta-parameters.
 
     Args:
         rule: a rule file, or the name of a shipped rule.
 
     Returns:
-        The rule, its meta-parameters, and its provenance: JSON that says where it comes from.
+        The rule, its meta-parameters, and its provenance, a JSON object that says where it comes from.
 
     Raises:
-        RuleFileError: the file is corrupt, foreign or describes no rule.
+        RuleFileError: the file is corrupt, of another kind, or does not describe a rule.
         ValueError: there is no such file.
     """
 
@@ -34,13 +34,13 @@ def load_rule(rule: Path | str) -> tuple[LPG, PyTree, dict[str, Any]]:
 
 
 def save_rule(path: Path | str, rule: LPG, meta_params: PyTree, provenance: dict[str, Any] | None = None) -> None:
-    """Write a rule atomically. Equal input gives equal bytes.
+    """Write a rule atomically. Equal inputs give equal bytes.
 
     Args:
-        path: the file to make or to replace.
+        path: the file to create or replace.
         rule: the rule.
         meta_params: its meta-parameters, finite.
-        provenance: JSON object, where the rule comes from; nothing by default.
+        provenance: JSON object that says where the rule comes from; empty by default.
 
     Raises:
         RuleFileError: a meta-parameter is not finite, or the file cannot be written.
@@ -49,7 +49,7 @@ def save_rule(path: Path | str, rule: LPG, meta_params: PyTree, provenance: dict
 
 
 def _built(architecture: dict[str, Any]) -> LPG:
-    """Return the rule that a rule file describes; a ValueError says what is wrong with the description."""
+    """Return the rule that an architecture describes; raise ValueError if the description is wrong."""
     known = LPG().architecture
     if set(architecture) != set(known):
         raise ValueError(f"must have the fields {', '.join(known)}, got {', '.join(sorted(architecture)) or 'none'}")

@@ -1,4 +1,4 @@
-"""What a user sets of a learned rule and of the agents it trains. Imports no JAX."""
+"""User settings of a learned rule and of the agents it trains. Imports no JAX."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +15,7 @@ class RuleSettings:
     cell: Cell = "gru"
     """Recurrent cell of the rule: gru (GROOVE) or lstm (LPG)."""
     hidden_size: int = 256
-    """Units of the recurrent cell."""
+    """Number of units of the recurrent cell."""
     embedding_size: int = 16
     """Width of the hidden layer that embeds predictions."""
     prediction_size: int = 8
@@ -35,15 +35,15 @@ class AgentSettings:
     """The agents that the rule trains."""
 
     workers: int = 64
-    """Environments each agent acts in side by side."""
+    """Number of parallel environments per agent."""
     rollout_length: int = 20
-    """Steps between two updates of an agent."""
+    """Steps between an agent's updates."""
     agent_learning_rate: float | None = None
     """Agents' learning rate; by default 40 on integer observations (SGD), 1e-3 on images and 5e-4 on vectors (Adam)."""
     agent_prediction_learning_rate: float | None = None
-    """Learning rate of a table of predictions, a tenth of --agent-learning-rate by default; networks ignore it."""
+    """Learning rate for a table of predictions, a tenth of --agent-learning-rate by default; networks ignore it."""
     kl_cost: float = 0.5
-    """Weight of the prediction's divergence in an agent's loss, alpha_y."""
+    """Weight alpha_y of the prediction's KL divergence in an agent's loss."""
 
     def __post_init__(self) -> None:
         for name in ("workers", "rollout_length"):

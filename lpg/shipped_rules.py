@@ -3,13 +3,14 @@
 from pathlib import Path
 
 SHIPPED = {name: Path(__file__).parent / "shipped" / f"{name}.safetensors" for name in ("laptop",)}
-"""Name -> its file; each is the rule of the run of that name in runs/published."""
+"""Shipped rule files by name; each is the rule from the run of that name in runs/published."""
 
 
 def rule_path(rule: Path | str) -> Path:
-    """Return the file of a rule that is given by name or by path.
+    """Return the file of a rule given by name or by path.
 
-    A shipped rule's name wins over a file of that name in the working directory, which `./NAME` or a `Path` reaches.
+    A shipped rule's name takes precedence over a file of that name in the working directory; use `./NAME` or a `Path`
+    for the file.
 
     Args:
         rule: a key of `SHIPPED`, as a string, or the path of a rule file.

@@ -1,4 +1,4 @@
-"""Named arrays in one safetensors file that says what it is and proves that it arrived whole."""
+"""Named arrays in one safetensors file, with a header that identifies it and a digest that verifies it."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from safetensors import SafetensorError, numpy, safe_open
 from lpg.atomic_file import replacing
 
 METADATA_KEY = "groove"
-"""The one metadata entry. More than one would be written in an order that differs between runs."""
+"""The one metadata entry. Several would be written in an order that differs between runs."""
 
 DTYPE_NAMES = {
     "BOOL": "bool",
@@ -30,21 +30,21 @@ DTYPE_NAMES = {
     "F32": "float32",
     "F64": "float64",
 }
-"""What safetensors calls the dtypes that can be stored."""
+"""NumPy's names of the dtypes that can be stored, by the names safetensors gives them."""
 
 
 class TensorFileError(ValueError):
-    """One line that names the file and what is wrong with it."""
+    """A one-line message that names the file and says what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class TensorHeader:
-    """What a tensor file says of itself.
+    """The header of a tensor file.
 
     Attributes:
-        content: the JSON object given at writing.
-        format_version: of the kind of file, ≥ 1.
-        sha256: hexadecimal digest over content and tensors.
+        content: the JSON object that was passed to `write`.
+        format_version: version of the file format, ≥ 1.
+        sha256: hexadecimal digest of kind, version, content and tensors.
     """
 
     content: dict[str, Any]
@@ -54,12 +54,12 @@ class TensorHeader:
 
 @dataclass(frozen=True)
 class TensorFormat:
-    """One kind of tensor file: writes it, and reads it without executing or trusting anything.
+    """One kind of tensor file. Reading executes no code and checks everything.
 
     Attributes:
         kind: what the file holds, such as "groove rule".
-        version: format version written, and the newest that is read.
-        max_bytes: larger files are not opened.
+        version: format version that is written, and the newest that can be read.
+        max_bytes: largest file size; larger files are not opened.
     """
 
     kind: str
@@ -67,17 +67,17 @@ class TensorFormat:
     max_bytes: int
 
     def write(self, path: Path, content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
-        """Write a file atomically; equal input gives equal bytes.
+        """Write a file atomically. Equal inputs give equal bytes.
 
         Args:
-            path: the file to make or to replace.
-            content: JSON object without NaN or infinity.
-            tensors: array of each name.
+            path: the file to create or replace.
+            content: a JSON object without NaN or infinity.
+            tensors: the arrays by name.
 
         Raises:
-            TensorFileError: the file cannot be written, is too large, or holds what cannot be stored.
+            TensorFileError: the file cannot be written or is too large, or an array or the content cannot be stored.
         """
-        # safetensors writes the memory of an array as it lies there: it must be in C order.
+        # safetensors writes an array's memory as it is, so it must be in C order.
         arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
         for name, array in arrays.items():
             if array.dtype.name not in DTYPE_NAMES.values():
@@ -98,34 +98,34 @@ class TensorFormat:
             raise TensorFileError(f"{path}: cannot be written: {error.strerror or error}") from error
 
     def read_header(self, path: Path) -> TensorHeader:
-        """What a file says of itself; its length is checked, the digest of its tensors is not.
+        """Read a file's header. The file's length is checked; the digest of its tensors is not.
 
         Raises:
-            TensorFileError: missing, too large, truncated, foreign or of a newer format.
+            TensorFileError: the file is missing, too large, truncated, of another kind or of a newer format.
         """
         with self._open(path) as file:
             return self._parse_header(path, file.metadata())
 
     def read(self, path: Path, template: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, np.ndarray]:
-        """The tensors of a file, on the host.
+        """Read the tensors of a file into host memory.
 
         Args:
             path: the file.
-            template: shape and dtype that each name must have; no other names may be there.
+            template: required shape and dtype of each tensor, by name; other names are refused.
 
         Returns:
-            Array of each name of `template`.
+            The array for each name in `template`.
 
         Raises:
-            TensorFileError: as `read_header`, or a tensor is missing, unknown, of a wrong shape or
-                dtype, or not what was written.
+            TensorFileError: as for `read_header`, or a tensor is missing, unknown, corrupt or of the
+                wrong shape or dtype.
         """
         with self._open(path) as file:
             header = self._parse_header(path, file.metadata())
             _check_tensors(path, file, template)
             arrays = {name: file.get_tensor(name) for name in template}
         if _digest(self.kind, header.format_version, header.content, arrays) != header.sha256:
-            raise TensorFileError(f"{path}: corrupt: content does not match its SHA-256")
+            raise TensorFileError(f"{path}: corrupt: the content does not match its SHA-256")
         return arrays
 
     def _open(self, path: Path) -> Any:
@@ -150,24 +150,24 @@ class TensorFormat:
             kind, version = str(header["kind"]), int(header["format_version"])
             parsed = TensorHeader(content=header["content"], format_version=version, sha256=str(header["sha256"]))
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise TensorFileError(f"{path}: corrupt: its header cannot be read") from error
+            raise TensorFileError(f"{path}: corrupt: the header cannot be read") from error
         if kind != self.kind:
             raise TensorFileError(f"{path}: a {kind}, not a {self.kind}")
         if not 1 <= version <= self.version:
-            raise TensorFileError(f"{path}: format version {version}, this program reads 1..{self.version}")
+            raise TensorFileError(f"{path}: format version {version}, but this program reads 1..{self.version}")
         if not isinstance(parsed.content, dict):
-            raise TensorFileError(f"{path}: corrupt: its header cannot be read")
+            raise TensorFileError(f"{path}: corrupt: the header cannot be read")
         return parsed
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:
-    """The leaves of a pytree by their path, such as `gru/kernel`.
+    """Return the leaves of a pytree by path, such as `gru/kernel`.
 
     Args:
-        tree: a pytree whose paths differ when written with slashes.
+        tree: a pytree whose paths are distinct when written with slashes.
 
     Returns:
-        Leaf of each path, in the order of `jax.tree.leaves`.
+        The leaf at each path, in the order of `jax.tree.leaves`.
 
     Raises:
         ValueError: two leaves have the same path.

@@ -1,4 +1,4 @@
-"""The one interface of learned and hand-written update rules."""
+"""The common interface of learned and hand-written update rules."""
 
 from dataclasses import replace
 from typing import Any, Protocol
@@ -20,41 +20,41 @@ Metrics = dict[str, Array]
 class Progress:
     """Where an agent is in its life."""
 
-    fraction: Float[Array, ""]  # [] float32 in [0, 1], share of the lifetime used, n / N
+    fraction: Float[Array, ""]  # [] float32 in [0, 1], fraction of the lifetime used, n / N
     log_lifetime: Float[Array, ""]  # [] float32, log10 of the lifetime in updates, N
 
 
 DEFAULT_LEARNING_RATES = {"table": 40.0, "image": 1e-3, "vector": 5e-4}
-"""Those of GROOVE's agents (arXiv:2310.02782): plain SGD on tables, Adam on networks."""
+"""Learning rates of GROOVE's agents (arXiv:2310.02782): plain SGD on tables, Adam on networks."""
 
 
 @struct.dataclass
 class Hyperparameters:
-    """What belongs to the agent and may be tuned for an environment.
+    """An agent's hyperparameters, which may be tuned for an environment.
 
-    `Learner.init` takes Python numbers and fills in what is None; inside an agent all are arrays.
+    `Learner.init` accepts Python numbers and fills in defaults for None; inside an agent all are arrays.
     """
 
-    # [] float32, of the policy and of shared layers; None for the default of the world's kind of observation
+    # [] float32, for the policy and shared layers; None for the default of the world's kind of observation
     learning_rate: Float[Array, ""] | float | None = None
-    # [] float32, of a table of predictions; None for a tenth of learning_rate
+    # [] float32, for a table of predictions; None for a tenth of learning_rate
     prediction_learning_rate: Float[Array, ""] | float | None = None
-    value_cost: Float[Array, ""] | float = 0.5  # [] float32, weight of the value's loss (hand-written rules)
+    value_cost: Float[Array, ""] | float = 0.5  # [] float32, weight of the value loss (hand-written rules)
     kl_cost: Float[Array, ""] | float = AgentSettings.kl_cost  # [] float32, weight α_y of the prediction's KL (LPG)
     entropy_cost: Float[Array, ""] | float = 0.01  # [] float32, weight of the policy's entropy (hand-written rules)
 
     def completed(self, world: World, num_descents: int = 1) -> "Hyperparameters":
-        """Return these as arrays, with defaults for what is None.
+        """Return these hyperparameters as arrays, with defaults in place of None.
 
-        Steps of plain SGD on one rollout add up, so that a table's default learning rate is divided by their number;
-        Adam's is not.
+        Several steps of plain SGD on one rollout add up, so a table's default learning rate is divided by their
+        number. Adam's is not.
 
         Args:
-            world: where the agent lives.
-            num_descents: steps of descent in an update, epochs × minibatches.
+            world: the agent's environment.
+            num_descents: gradient steps per update, epochs × minibatches.
 
         Returns:
-            Float32 scalars, or arrays of the shapes that these have.
+            Float32 scalars, or arrays where arrays were given.
         """
         kind = observation_kind(world)
         rate = self.learning_rate
@@ -66,24 +66,24 @@ class Hyperparameters:
 
 
 class UpdateRule(Protocol):
-    """How an agent learns from a rollout.
+    """A rule by which an agent learns from a rollout.
 
-    `targets` reads the rollout with the agent's outputs held fixed; `loss` is minimised in the
-    agent's parameters with the targets held fixed.
+    `targets` reads the rollout with the agent's outputs held fixed. `loss` is minimised with respect
+    to the agent's parameters with the targets held fixed.
     """
 
     @property
     def prediction_size(self) -> int:
-        """Y, classes of the prediction; 1 for a value."""
+        """Number of classes Y of the prediction; 1 for a value."""
         ...
 
     @property
     def costs(self) -> tuple[str, ...]:
-        """Fields of `Hyperparameters` that weigh terms of the loss; a search tunes them."""
+        """Fields of `Hyperparameters` that weight terms of the loss; a search tunes them."""
         ...
 
     def init(self, key: Key[Array, ""]) -> PyTree:
-        """Meta-parameters; () for a hand-written rule."""
+        """Draw meta-parameters; () for a hand-written rule."""
         ...
 
     def targets(
@@ -94,17 +94,17 @@ class UpdateRule(Protocol):
         rollout: Rollout,
         progress: Progress,
     ) -> Any:
-        """What the outputs are to be moved to or weighted by, from outputs of [T, B] observations.
+        """Compute what the loss moves the outputs towards or weights them by, given the outputs on [T, B] observations.
 
-        A pytree whose leaves lead with [T, B], so that a learner can deal them into minibatches.
+        The result is a pytree whose leaves lead with [T, B], so that a learner can split it into minibatches.
         """
         ...
 
     def loss(
         self, outputs: Outputs, rollout: Rollout, targets: Any, hyper: Hyperparameters
     ) -> tuple[Float[Array, ""], Metrics]:
-        """Loss to minimise and what to report of it.
+        """Compute the loss to minimise and the metrics to report.
 
-        A mean over samples of no order: a minibatch comes as [S, 1] in place of [T, B].
+        The loss is a mean over samples, whose order must not matter: a minibatch is [S, 1] instead of [T, B].
         """
         ...

@@ -1,4 +1,4 @@
-"""How badly a value estimate fits an agent's own episodes: what value-based curricula rank levels by."""
+"""Value losses of an agent's own episodes, by which value-based curricula rank levels."""
 
 from dataclasses import dataclass
 
@@ -12,30 +12,30 @@ from lpg.episodes import Episodes, Policy, recorded_episodes
 from lpg.returns import generalised_advantage
 
 RIDGE = 1e-3
-"""Weight of the penalty in the regression of returns on array observations."""
+"""Weight of the ridge penalty in the regression of returns on array observations."""
 
 
 @struct.dataclass
 class ValueLosses:
-    """Means over the time of each complete episode and then over those episodes; NaN where there is none."""
+    """Means over the steps of each complete episode, then over these episodes; NaN if no episode is complete."""
 
-    positive: Float[Array, ""]  # [] float32, of max(GAE, 0)
-    absolute: Float[Array, ""]  # [] float32, of |GAE|
-    mean_value: Float[Array, ""]  # [] float32, of V(s)
+    positive: Float[Array, ""]  # [] float32, mean of max(GAE, 0)
+    absolute: Float[Array, ""]  # [] float32, mean of |GAE|
+    mean_value: Float[Array, ""]  # [] float32, mean of V(s)
 
 
 @dataclass(frozen=True)
 class ValueProbe:
-    """Value losses of an agent whose rule has no critic.
+    """A measure of value losses for agents whose rule has no critic.
 
-    V is the regression of the returns that followed on the states they followed: the mean for each
-    integer observation, a ridge regression for others.
+    V is the regression of the remaining return on the observation: the mean for each integer
+    observation, and a ridge regression for array observations.
 
-    Differs: undiscounted, so that V is in the unit of the returns and regrets it stands beside.
+    Differs: undiscounted, so that V has the same unit as the returns and regrets it is compared with.
 
     Attributes:
-        max_steps: steps, rounded up to a multiple of 20, within which an episode must end to be counted, ≥ 1.
-        gae_lambda: λ of the advantage estimate (GAE), in [0, 1].
+        max_steps: number of steps, rounded up to a multiple of 20, within which an episode must end to count, ≥ 1.
+        gae_lambda: λ of the generalised advantage estimate (GAE), in [0, 1].
     """
 
     max_steps: int
@@ -50,30 +50,30 @@ class ValueProbe:
     def __call__(
         self, key: Key[Array, ""], world: World, level: PyTree, policy: Policy, num_workers: int
     ) -> ValueLosses:
-        """Value losses of a policy on a level.
+        """Measure the value losses of a policy on a level.
 
         Args:
             key: consumed.
             world: the environment.
             level: the level.
-            policy: acts stochastically by its logits.
-            num_workers: episodes.
+            policy: a function to logits, from which actions are sampled.
+            num_workers: number of episodes.
 
         Returns:
-            Scalars.
+            The value losses, scalars.
         """
         episodes = recorded_episodes(key, world, level, policy, num_workers, self.max_steps)
         return self.of_episodes(world, episodes)
 
     def of_episodes(self, world: World, episodes: Episodes) -> ValueLosses:
-        """Value losses of recorded episodes.
+        """Compute the value losses of recorded episodes.
 
         Args:
-            world: they happened in.
-            episodes: [S, B].
+            world: the environment of the episodes.
+            episodes: the recorded episodes, [S, B].
 
         Returns:
-            Scalars.
+            The value losses, scalars.
         """
         rollout, lived = episodes.rollout, episodes.lived & episodes.complete
         reward = jnp.where(lived, rollout.reward, 0.0)
@@ -82,7 +82,7 @@ class ValueProbe:
             value, next_value = _table_values(world.num_observations, episodes, returns, lived)
         else:
             value, next_value = _linear_values(len(world.observation_shape), episodes, returns, lived)
-        # An episode is worth no more than it paid: its end is its end, whether by the world or the time limit.
+        # Every end of an episode has value 0, whether it is a termination or a time limit.
         done = rollout.done | ~lived
         advantage = generalised_advantage(
             reward, value, next_value, done, done, discount=1.0, gae_lambda=self.gae_lambda
@@ -100,7 +100,7 @@ class ValueProbe:
 def _table_values(
     num_observations: int, episodes: Episodes, returns: Float[Array, "S B"], lived: Bool[Array, "S B"]
 ) -> tuple[Float[Array, "S B"], Float[Array, "S B"]]:
-    """V of the states before and after each step, the mean of the returns seen from each observation."""
+    """Return V before and after each step, where V is the mean return from each observation."""
     seen = episodes.rollout.observation
     visits = jnp.zeros(num_observations).at[seen].add(lived)
     table = jnp.zeros(num_observations).at[seen].add(returns * lived) / jnp.maximum(visits, 1)
@@ -110,7 +110,7 @@ def _table_values(
 def _linear_values(
     observation_rank: int, episodes: Episodes, returns: Float[Array, "S B"], lived: Bool[Array, "S B"]
 ) -> tuple[Float[Array, "S B"], Float[Array, "S B"]]:
-    """V of the states before and after each step, by ridge regression on the observation's numbers and 1."""
+    """Return V before and after each step, by ridge regression on the flattened observation and a constant 1."""
 
     def features(observation: Array) -> Float[Array, "S B F"]:
         flat = observation.astype(jnp.float32).reshape(*observation.shape[: observation.ndim - observation_rank], -1)

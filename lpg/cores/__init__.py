@@ -1,1 +1,1 @@
-"""Sequence cores that a rule can be built on."""
+"""Sequence cores on which rules can be built."""

@@ -13,19 +13,19 @@ from lpg.settings import Cell
 GATES = {"gru": 3, "lstm": 4}
 
 Precision = Literal["float32", "tf32", "bfloat16"]
-"""Of the recurrent products' factors; sums are float32 in all of them. A CPU takes tf32 for float32."""
+"""Precision of the factors of recurrent products; sums are always float32. A CPU treats tf32 as float32."""
 
 
 class BackwardRecurrence(nn.Module):
-    """GRU or LSTM through which the future flows to the past, with its state reset where episodes end.
+    """GRU or LSTM that runs backward in time, with its state reset where episodes end.
 
     h_t = cell(x_t, 0 if done_t else h_{t+1}). Weights and biases are laid out as in flax's GRUCell
     and OptimizedLSTMCell.
 
     Attributes:
-        num_units: units H.
+        num_units: number of units H.
         cell: "gru" or "lstm".
-        precision: of the recurrent products.
+        precision: precision of the recurrent products.
     """
 
     num_units: int
@@ -34,11 +34,11 @@ class BackwardRecurrence(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Float[Array, "T B X"], done: Bool[Array, "T B"]) -> Float[Array, "T B H"]:
-        """Hidden states [T, B, H] of inputs [T, B, X]."""
+        """Return hidden states [T, B, H] for inputs [T, B, X]."""
         size, gates = self.num_units, GATES[self.cell]
         input_init, recurrent_init = nn.initializers.lecun_normal(), _per_gate(nn.initializers.orthogonal(), gates)
         input_kernel = self.param("input_kernel", input_init, (inputs.shape[-1], gates * size))
-        # flax compares the shape of a parameter's first leaf alone, which of a low-rank matrix is its mean.
+        # flax only checks the shape of a parameter's first leaf, which for a low-rank matrix is the mean.
         recurrent_kernel = self.param("recurrent_kernel", recurrent_init, (size, gates * size))
         if not isinstance(recurrent_kernel, LowRank):
             recurrent_kernel = jnp.asarray(recurrent_kernel)
@@ -48,8 +48,8 @@ class BackwardRecurrence(nn.Module):
         start = jnp.zeros((inputs.shape[1], size))
 
         def from_input(x: Float[Array, "B X"]) -> list[Float[Array, "B H"]]:
-            # Sums of scaled rows, one gate by itself: the compiler makes them while it forms the gates. Projections
-            # that were formed for all steps before the scan would be read back from memory (docs/performance.md).
+            # Sums of scaled rows, separately for each gate, so that the compiler fuses them into the gates. Projections
+            # computed for all steps before the scan would have to be read back from memory (docs/performance.md).
             columns = [x[:, i : i + 1] for i in range(x.shape[1])]
             return [
                 biases[gate] + sum(column * rows[gate] for column, rows in zip(columns, rows_by_gate, strict=True))
@@ -86,28 +86,28 @@ class BackwardRecurrence(nn.Module):
 
 
 def product(x: Float[Array, "B K"], kernel: Float[Array, "K N"] | LowRank, precision: Precision) -> Float[Array, "B N"]:
-    """One matrix product as the recurrence forms it.
+    """Compute one matrix product of the recurrence.
 
     Args:
-        x: [B, K].
-        kernel: [K, N]; of a low-rank matrix the factors are applied one after the other.
-        precision: of the factors.
+        x: [B, K] inputs.
+        kernel: [K, N] matrix; the factors of a low-rank matrix are applied one after the other.
+        precision: precision of the factors.
 
     Returns:
-        [B, N] float32.
+        [B, N] float32 products.
     """
     if isinstance(kernel, LowRank):
         thin = product(x, kernel.left, precision)
         return product(x, kernel.mean, precision) + product(thin, kernel.right, precision)
     if precision == "bfloat16":
         return jnp.matmul(x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
-    # Said for each: left to themselves, accelerators choose less than float32.
+    # Always explicit, because accelerators default to less than float32.
     exactness = {"float32": jax.lax.Precision.HIGHEST, "tf32": jax.lax.Precision.HIGH}[precision]
     return jnp.matmul(x, kernel, precision=exactness)
 
 
 def _per_gate(init: nn.initializers.Initializer, gates: int) -> nn.initializers.Initializer:
-    """Initialise each gate's square block by itself, as flax's cells do."""
+    """Initialise each gate's square block separately, as flax's cells do."""
 
     def initialise(key: Array, shape: tuple[int, ...], dtype: object = jnp.float32) -> Array:
         rows, columns = shape

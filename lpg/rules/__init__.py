@@ -1,1 +1,1 @@
-"""Update rules: one file for one family of equations."""
+"""Update rules, one file per family of equations."""

@@ -16,23 +16,23 @@ from lpg.update_rule import Hyperparameters, Metrics, Progress
 
 @struct.dataclass
 class ActorCriticTargets:
-    """What the critic is moved to and the actor is weighted by."""
+    """The critic's regression targets and the actor's advantages."""
 
     advantage: Float[Array, "T B"]  # [T, B] float32
-    value: Float[Array, "T B"]  # [T, B] float32, return that the critic predicts
+    value: Float[Array, "T B"]  # [T, B] float32, return that the critic learns to predict
 
 
 def critic_value(prediction: Float[Array, "... 1"]) -> Float[Array, "..."]:
-    """The scalar value held by a prediction of size 1.
+    """Return the scalar value held by a prediction of size 1.
 
-    The last axis is dropped: kept, [T, B, 1] against [T, B] broadcasts to [T, T, B] and per-step
-    credit is lost without an error.
+    The last axis must be dropped: otherwise [T, B, 1] against [T, B] broadcasts to [T, T, B], and
+    per-step credit is lost without an error.
 
     Args:
-        prediction: [..., 1].
+        prediction: [..., 1] values.
 
     Returns:
-        [...].
+        [...] values.
     """
     if prediction.shape[-1] != 1:
         raise ValueError(f"prediction_size must be 1 for a value, got {prediction.shape[-1]}")
@@ -43,10 +43,10 @@ def normalised(advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
     """Return advantages minus their mean, divided by their standard deviation.
 
     Args:
-        advantage: [T, B].
+        advantage: [T, B] advantages.
 
     Returns:
-        [T, B], of mean 0 and deviation 1, or all 0 where they are equal.
+        [T, B] with mean 0 and standard deviation 1, or all 0 if the advantages are equal.
     """
     return (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8)
 
@@ -55,12 +55,12 @@ def normalised(advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
 class A2C:
     """Advantage actor-critic (Mnih et al. 2016, arXiv:1602.01783) with generalised advantages.
 
-    Loss: −E[log π(a|s)·A] + c_v·½E[(V − R)²] − c_e·H(π), A normalised over the rollout.
+    Loss: −E[log π(a|s)·A] + c_v·½E[(V − R)²] − c_e·H(π), with A normalised over the rollout.
 
     Attributes:
         discount: γ in [0, 1].
-        gae_lambda: λ of the advantage estimate in [0, 1].
-        normalise: centre advantages over the rollout and divide by their standard deviation.
+        gae_lambda: λ of the advantage estimate, in [0, 1].
+        normalise: whether to centre advantages over the rollout and divide by their standard deviation.
     """
 
     discount: float = 0.99
@@ -99,15 +99,15 @@ class A2C:
     def estimates(
         self, outputs: Outputs, next_prediction: Float[Array, "T B 1"], rollout: Rollout
     ) -> ActorCriticTargets:
-        """Advantages as they are estimated, and the λ-returns.
+        """Compute unnormalised advantages and λ-returns.
 
         Args:
-            outputs: of the observations [T, B].
-            next_prediction: [T, B, 1], value of the observations after each step.
-            rollout: [T, B].
+            outputs: the agent's outputs for observations [T, B].
+            next_prediction: [T, B, 1], values of the observations after each step.
+            rollout: the rollout [T, B].
 
         Returns:
-            Targets [T, B].
+            The targets [T, B].
         """
         value = critic_value(outputs.prediction)
         advantage = generalised_advantage(
@@ -122,11 +122,11 @@ class A2C:
         return ActorCriticTargets(advantage=advantage, value=value + advantage)
 
     def policy_loss(self, log_prob: Float[Array, "T B"], targets: Any) -> Float[Array, ""]:
-        """The actor's share of the loss.
+        """Return the actor's term of the loss.
 
         Args:
             log_prob: [T, B], log π(a|s) of the actions taken.
-            targets: what `targets` made.
+            targets: the result of `targets`.
 
         Returns:
             Scalar to minimise.
@@ -146,9 +146,9 @@ class A2C:
 
 @dataclass(frozen=True)
 class REINFORCE(A2C):
-    """REINFORCE with a learned baseline (Williams 1992): Monte-Carlo returns, raw advantages.
+    """REINFORCE with a learned baseline (Williams 1992): Monte Carlo returns, unnormalised advantages.
 
-    Differs: where a rollout ends before the episode does, the baseline stands for the rest.
+    Differs: where a rollout ends before its episode does, the baseline stands in for the rest of the return.
     """
 
     gae_lambda: float = 1.0

@@ -19,14 +19,14 @@ from lpg.update_rule import Hyperparameters, Metrics, Progress
 
 @struct.dataclass
 class LearnedTargets:
-    """What the rule tells the agent to do."""
+    """The update targets that the rule gives the agent."""
 
-    policy_weight: Float[Array, "T B"]  # [T, B] float32, π̂, how much to favour the action taken
-    log_prediction: Float[Array, "T B Y"]  # [T, B, Y] float32, log ŷ, what to predict
+    policy_weight: Float[Array, "T B"]  # [T, B] float32, π̂, weight of the action taken
+    log_prediction: Float[Array, "T B Y"]  # [T, B, Y] float32, log ŷ, the prediction's target
 
 
 class _RuleNetwork(nn.Module):
-    """Rollout to targets: shared embedding φ of predictions, backward recurrence, ReLU, two heads."""
+    """Map a rollout to targets: shared embedding φ of predictions, backward recurrence, ReLU, two heads."""
 
     settings: RuleSettings
     precision: Precision
@@ -66,17 +66,17 @@ class _RuleNetwork(nn.Module):
 class LPG:
     """Learned policy gradient (Oh et al. 2020, arXiv:2007.08794).
 
-    Reads x_t = [r_t, d_t, π(a_t|s_t), φ(y(s_t)), φ(y(s_{t+1}))] from a rollout's end to its start and
-    returns π̂_t and ŷ_t; the agent then follows E[∇log π(a|s)·π̂ − α_y ∇KL(y(s) ‖ ŷ)].
+    It reads x_t = [r_t, d_t, π(a_t|s_t), φ(y(s_t)), φ(y(s_{t+1}))] from a rollout's end to its start
+    and returns π̂_t and ŷ_t. The agent then follows E[∇log π(a|s)·π̂ − α_y ∇KL(y(s) ‖ ŷ)].
 
-    As rule "ta-lpg" it also reads n/N and log10 N, the share of the lifetime used and the
-    lifetime in updates (TA-LPG, Jackson et al. 2024, arXiv:2402.05828).
+    With rule "ta-lpg" it also reads n/N, the fraction of the lifetime used, and log10 N, where N is
+    the lifetime in updates (TA-LPG, Jackson et al. 2024, arXiv:2402.05828).
 
-    Differs: the discount γ is no input, since no lifetime here draws a discount of its own.
+    Differs: the discount γ is not an input, because no lifetime here draws its own discount.
 
     Attributes:
-        settings: of the rule's network; rule "ta-lpg" reads the lifetime.
-        precision: precision of the recurrent products; it depends on the device and is no part of the rule.
+        settings: settings of the rule's network; rule "ta-lpg" also reads the lifetime.
+        precision: precision of the recurrent products; it depends on the device and is not part of the rule.
     """
 
     settings: RuleSettings = RuleSettings()
@@ -96,7 +96,7 @@ class LPG:
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """What a rule file says of the rule, to build it again: all but the precision.
+        """The part of a rule file from which the rule is rebuilt; everything but the precision.
 
         Returns:
             JSON object of constructor arguments.
@@ -111,18 +111,18 @@ class LPG:
 
     @property
     def description(self) -> str:
-        """A few words for tables and messages."""
+        """A short description for tables and messages."""
         settings = self.settings
         return f"{settings.rule} {settings.cell} {settings.hidden_size}, Y = {settings.prediction_size}"
 
     def init(self, key: Key[Array, ""]) -> PyTree:
-        """Meta-parameters by the network's ordinary initialisation.
+        """Draw meta-parameters from the network's default initialisation.
 
         Args:
             key: consumed.
 
         Returns:
-            Nested dict of float32 arrays; a recurrent kernel may as well be a `LowRank` matrix.
+            Nested dict of float32 arrays; `targets` also accepts a recurrent kernel that is a `LowRank` matrix.
         """
         steps, classes = jnp.zeros((1, 1)), jnp.zeros((1, 1, self.prediction_size))
         progress = Progress(fraction=jnp.zeros(()), log_lifetime=jnp.zeros(()))

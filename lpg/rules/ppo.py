@@ -17,22 +17,22 @@ from lpg.update_rule import Progress
 
 @struct.dataclass
 class RatioTargets(ActorCriticTargets):
-    """Targets that also tell how likely the actions were when they were taken."""
+    """Actor-critic targets with the log-probabilities of the actions when they were taken."""
 
-    log_prob: Float[Array, "T B"]  # [T, B] float32, log π_old(a|s) of the policy that acted
+    log_prob: Float[Array, "T B"]  # [T, B] float32, log π_old(a|s) under the policy that acted
 
 
 @dataclass(frozen=True)
 class DriftRule(A2C, ABC):
-    """A2C whose policy loss is −E[r·A − drift(r, A)], r = π(a|s) / π_old(a|s).
+    """A2C whose policy loss is −E[r·A − drift(r, A)], where r = π(a|s) / π_old(a|s).
 
-    That is the form that PPO and DPO share (Lu et al. 2022, arXiv:2210.05639): where r = 1 the drift
-    and its gradient are 0, and the first step of descent is A2C's.
+    PPO and DPO share this form (Lu et al. 2022, arXiv:2210.05639). At r = 1 the drift and its gradient
+    are 0, so the first gradient step is A2C's.
 
     Attributes:
-        normalise: centre advantages over each minibatch and divide by their standard deviation. A2C does so over
-            the rollout; for PPO the minibatch is what reference code does (Huang et al. 2022, "The 37
-            implementation details of proximal policy optimization").
+        normalise: whether to centre advantages over each minibatch and divide by their standard deviation. A2C
+            does so over the rollout; reference implementations of PPO do so over the minibatch (Huang et al.
+            2022, "The 37 implementation details of proximal policy optimization").
     """
 
     def targets(
@@ -58,14 +58,14 @@ class DriftRule(A2C, ABC):
 
     @abstractmethod
     def drift(self, log_ratio: Float[Array, "T B"], advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
-        """What a step away from the policy that acted costs.
+        """Return the penalty for moving away from the policy that acted.
 
         Args:
-            log_ratio: [T, B], log r.
-            advantage: [T, B].
+            log_ratio: [T, B] log-ratios, log r.
+            advantage: [T, B] advantages.
 
         Returns:
-            [T, B], ≥ 0.
+            [T, B] penalties, ≥ 0.
         """
 
 
@@ -75,11 +75,11 @@ class PPO(DriftRule):
 
     min(r·A, clip(r, 1 − ε, 1 + ε)·A) = r·A − relu((r − clip(r, 1 − ε, 1 + ε))·A).
 
-    Differs: the value loss is not clipped, which did harm where it was measured (Andrychowicz et al.
-    2021, arXiv:2006.05990).
+    Differs: the value loss is not clipped, because clipping it was found to hurt (Andrychowicz et al. 2021,
+    arXiv:2006.05990).
 
     Attributes:
-        clip: ε in (0, 1), beyond which r has nothing more to gain.
+        clip: ε in (0, 1); there is no gain from moving r further than ε from 1.
     """
 
     clip: float = 0.2
@@ -101,8 +101,8 @@ class DPO(DriftRule):
     A ≥ 0: relu((r − 1)·A − α·tanh((r − 1)·A / α)); A < 0: relu(A·log r − β·tanh(A·log r / β)).
 
     Attributes:
-        alpha: α > 0.
-        beta: β > 0.
+        alpha: α > 0, for actions with A ≥ 0.
+        beta: β > 0, for actions with A < 0.
     """
 
     alpha: float = 2.0

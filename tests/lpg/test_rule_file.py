@@ -98,7 +98,7 @@ def test_read_rule_refuses_every_flipped_byte_of_weights_and_provenance(path):
     start = whole.index(b"tiny")
     for position in [start, start + 1, *range(len(whole) - 4 * 16, len(whole))]:
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
-        assert_refused(path, "corrupt: content does not match its SHA-256")
+        assert_refused(path, "corrupt: the content does not match its SHA-256")
 
 
 def test_read_rule_survives_random_damage_to_its_header(path):
@@ -121,10 +121,10 @@ def rewrite(path, header=None, **tensors):
 CONTENT = {"architecture": ARCHITECTURE, "provenance": PROVENANCE}
 FOREIGN = [
     ({"kind": "groove checkpoint"}, {}, "a groove checkpoint, not a groove rule"),
-    ({"format_version": 2}, {}, "format version 2, this program reads 1..1"),
-    ({"format_version": "new"}, {}, "corrupt: its header cannot be read"),
-    ({"content": 3}, {}, "corrupt: its header cannot be read"),
-    ({"content": {"architecture": []}}, {}, "its header lacks architecture or provenance"),
+    ({"format_version": 2}, {}, "format version 2, but this program reads 1..1"),
+    ({"format_version": "new"}, {}, "corrupt: the header cannot be read"),
+    ({"content": 3}, {}, "corrupt: the header cannot be read"),
+    ({"content": {"architecture": []}}, {}, "the header lacks architecture or provenance"),
     ({"content": CONTENT | {"architecture": {"kind": "x"}}}, {}, "unknown architecture: rule kind must be one of lpg"),
     ({"content": CONTENT}, {"gru/bias": np.zeros(4, np.float32)}, "tensor gru/bias has shape (4,), not (3,)"),
     ({"content": CONTENT}, {"gru/bias": np.zeros(3)}, "tensor gru/bias has dtype float64, not float32"),

@@ -13,7 +13,7 @@ estimate = jax.jit(generalised_advantage, static_argnums=(5, 6))
 
 
 def column(*values, dtype=jnp.float32):
-    """[T, 1] of one worker."""
+    """Values of one worker as a [T, 1] array."""
     return jnp.asarray(values, dtype)[:, None]
 
 

@@ -12,7 +12,7 @@ from tests.lpg import numpy_oracles, tiny
 
 
 def column(*values, dtype=jnp.float32):
-    """[T, 1] of one worker."""
+    """Values of one worker as a [T, 1] array."""
     return jnp.asarray(values, dtype)[:, None]
 
 

@@ -29,7 +29,7 @@ CASES = [(PPO(normalise=False), *case) for case in CLIPPED] + [(DPO(normalise=Fa
 
 
 def one(x):
-    """[1, 1] of one sample."""
+    """One sample as a [1, 1] array."""
     return jnp.full((1, 1), x, jnp.float32)
 
 

@@ -40,7 +40,7 @@ def episode_returns(
         key: consumed.
         world: the environment.
         level: the level.
-        policy: a function to logits, from which actions are sampled.
+        policy: a function from observations to logits; actions are sampled from these.
         num_workers: number of parallel episodes B.
         max_steps: number of steps, rounded up to a multiple of 20, after which the reward so far counts as the return.
 
@@ -73,7 +73,7 @@ def recorded_episodes(
         key: consumed.
         world: the environment.
         level: the level.
-        policy: a function to logits, from which actions are sampled.
+        policy: a function from observations to logits; actions are sampled from these.
         num_workers: number of parallel episodes B.
         max_steps: number of steps to keep, rounded up to a multiple of 20 to give S.
 

@@ -41,8 +41,8 @@ class Learner:
         rollout_length: number of steps T between updates, ≥ 1.
         epochs: passes over a rollout per update, ≥ 1; each takes one gradient step per minibatch.
         minibatches: number of equal parts into which each epoch splits a rollout at random, ≥ 1. It must
-            divide T·B, not B: targets are computed before the first gradient step, so the loss treats samples
-            one by one, and it is better to spread one worker's samples over all parts.
+            divide T·B but need not divide B: targets are computed before the first gradient step, so the loss
+            treats samples one by one, and it is better to spread one worker's samples over all parts.
     """
 
     world: World

@@ -54,7 +54,7 @@ class TensorHeader:
 
 @dataclass(frozen=True)
 class TensorFormat:
-    """One kind of tensor file. Reading executes no code and checks everything.
+    """One kind of tensor file. Reading never executes or trusts anything in the file.
 
     Attributes:
         kind: what the file holds, such as "groove rule".

@@ -56,7 +56,7 @@ class ValueProbe:
             key: consumed.
             world: the environment.
             level: the level.
-            policy: a function to logits, from which actions are sampled.
+            policy: a function from observations to logits; actions are sampled from these.
             num_workers: number of episodes.
 
         Returns:

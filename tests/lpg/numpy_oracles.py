@@ -1,4 +1,4 @@
-"""The learners' equations once more, in plain NumPy with 64 bits: what the JAX code is held against."""
+"""The learners' equations restated in plain 64-bit NumPy, to check the JAX code against."""
 
 import numpy as np
 
@@ -89,12 +89,12 @@ def clipped_step(table, rows, row_grads, max_norm, learning_rate):
 
 
 def score(logits, action):
-    """Gradient of log π(a|s) in the logits."""
+    """Gradient of log π(a|s) with respect to the logits."""
     return np.eye(logits.shape[-1])[action] - softmax(logits)
 
 
 def a2c_row_grads(logits, value, rollout, advantage, returns, hyper):
-    """Gradient of the A2C loss in the logits [T, B, A] and values [T, B, 1]."""
+    """Gradient of the A2C loss with respect to logits [T, B, A] and values [T, B, 1]."""
     probs = softmax(logits)
     log_probs = np.log(probs)
     policy_entropy = -(probs * log_probs).sum(-1, keepdims=True)
@@ -105,13 +105,13 @@ def a2c_row_grads(logits, value, rollout, advantage, returns, hyper):
 
 
 def clipped_credit(ratio, advantage, clip=0.2):
-    """What PPO multiplies ∇log π(a|s) by: r·A, and nothing where r has gained enough."""
+    """PPO's factor of ∇log π(a|s): r·A, or 0 where r is clipped."""
     gained = np.where(advantage >= 0, ratio > 1 + clip, ratio < 1 - clip)
     return np.where(gained, 0, ratio * advantage)
 
 
 def drifting_credit(ratio, advantage, alpha=2.0, beta=0.6):
-    """What DPO multiplies ∇log π(a|s) by: the derivative of r·A − drift in log r."""
+    """DPO's factor of ∇log π(a|s): the derivative of r·A − drift with respect to log r."""
     gain = np.where(advantage >= 0, (ratio - 1) * advantage, advantage * np.log(ratio))
     slope = np.where(advantage >= 0, ratio * advantage, advantage)
     held = np.tanh(gain / np.where(advantage >= 0, alpha, beta)) ** 2
@@ -119,7 +119,7 @@ def drifting_credit(ratio, advantage, alpha=2.0, beta=0.6):
 
 
 def lpg_row_grads(logits, prediction, rollout, policy_weight, target, hyper):
-    """Gradient of −E[log π·π̂] + α_y·E[KL(y ‖ ŷ)] in the logits [T, B, A] and predictions [T, B, Y]."""
+    """Gradient of −E[log π·π̂] + α_y·E[KL(y ‖ ŷ)] with respect to logits and predictions [T, B, Y]."""
     y = softmax(prediction)
     log_ratio = np.log(y) - np.log(target)
     divergence = (y * log_ratio).sum(-1, keepdims=True)

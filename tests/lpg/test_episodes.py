@@ -31,7 +31,7 @@ def programs():
 
 
 def played(level, chance=0.5, seed=0):
-    """Returns and record of policies that take action 1 with a chance."""
+    """Returns and record of a policy that takes action 1 with a given probability."""
     logits = jnp.log(jnp.asarray([1 - chance, chance]))
     return tuple(jax.tree.map(np.asarray, play(jax.random.key(seed), level, logits)) for play in programs())
 
@@ -46,19 +46,19 @@ def test_record_and_returns_are_of_the_same_episodes():
 
 def test_lived_are_the_steps_up_to_the_first_end():
     _, episodes = played(COIN)
-    # A block of steps that nobody lived is blank.
+    # A block of steps in which no worker is still in its first episode stays blank.
     assert episodes.rollout.reward.shape == (60, NUM_WORKERS) and not np.any(episodes.rollout.reward[40:])
     done = episodes.rollout.terminated | episodes.rollout.truncated
     for b in range(NUM_WORKERS):
         end = int(np.flatnonzero(done[:, b])[0])
         np.testing.assert_array_equal(episodes.lived[:, b], np.arange(60) <= end)
-        # Away from the end each state follows the one before.
+        # Before the end, each state follows from the previous one.
         seen, after = episodes.rollout.observation[: end + 1, b], episodes.rollout.next_observation[: end + 1, b]
         np.testing.assert_array_equal(seen[1:], after[:-1])
         assert seen[0] == 0
 
 
-def test_unfinished_episodes_are_counted_as_they_stand_and_not_complete():
+def test_unfinished_episodes_count_their_reward_so_far_and_are_not_complete():
     returns, episodes = played(probe([(0, None, 0, 1.0)], max_steps=10**6))
     # Steps come in rollouts of 20.
     np.testing.assert_array_equal(returns, 60)
@@ -71,7 +71,7 @@ def test_an_episode_that_ends_with_the_last_step_is_complete():
         assert np.all(returns == 60) and np.all(episodes.complete == complete)
 
 
-def test_random_policy_takes_all_actions_alike():
+def test_random_policy_takes_all_actions_equally_often():
     logits = random_policy(WORLD)(jnp.zeros(5, jnp.int32))
     np.testing.assert_array_equal(logits, np.zeros((5, NUM_ACTIONS)))
     found = episode_returns(jax.random.key(0), WORLD, PROBES["bandit"], random_policy(WORLD), 2000)

@@ -1,4 +1,4 @@
-"""The learner: what every rule must keep to, lifetimes, and evaluation."""
+"""The learner: the contract of every rule, lifetimes, and evaluation."""
 
 import dataclasses
 import functools
@@ -51,7 +51,7 @@ def test_update_keeps_shapes_and_dtypes_and_counts(name):
 
 
 @every_rule
-def test_update_moves_policy_and_prediction_of_states_seen_alone(name):
+def test_update_moves_policy_and_prediction_of_seen_states_only(name):
     agent = tiny.agent(name)
     after, rollout, _ = updated(name, agent)
     seen = np.isin(np.arange(tiny.WORLD.num_observations), rollout.observation)
@@ -61,7 +61,7 @@ def test_update_moves_policy_and_prediction_of_states_seen_alone(name):
 
 
 @every_rule
-def test_update_gives_the_same_for_the_same_key_alone(name):
+def test_update_repeats_only_with_the_same_key(name):
     agent = tiny.agent(name)
     assert_equal_trees(updated(name, agent), updated(name, agent))
     assert not jnp.array_equal(updated(name, agent)[1].action, updated(name, agent, seed=2)[1].action)
@@ -69,7 +69,7 @@ def test_update_gives_the_same_for_the_same_key_alone(name):
 
 @functools.cache
 def restated(name):
-    """Parameters after the step that a rollout calls for, its targets held fixed."""
+    """Parameters after one gradient step on a rollout with its targets held fixed."""
     learner = tiny.learner(name)
 
     def targets(meta_params, agent, rollout, progress):
@@ -87,7 +87,7 @@ def restated(name):
         labels = learner.network.labels(agent.params)
         return learner.optimizer.step(grads, agent.optimizer_state, agent.params, labels, agent.hyper)[0]
 
-    # Two programs: what crosses from one to the other carries no gradient.
+    # Two programs, so that no gradient flows from one to the other.
     return jax.jit(targets), jax.jit(step)
 
 
@@ -96,7 +96,7 @@ def test_update_lets_no_gradient_through_its_targets(name):
     agent = tiny.agent(name)
     after, rollout, _ = updated(name, agent)
     targets, step = restated(name)
-    # The agent is at the start of a life of ten updates.
+    # The agent is at the start of a lifetime of ten updates.
     progress = tiny.progress(fraction=0.0, log_lifetime=1.0)
     found = step(agent, rollout, targets(tiny.meta_params(name), agent, rollout, progress))
     for group in ("policy", "prediction"):
@@ -167,7 +167,7 @@ def test_update_of_a_table_builds_no_one_hot(name):
 
 
 class TellsProgress(A2C):
-    """A2C that reports where in its life the agent was said to be."""
+    """A2C that reports the progress it was given."""
 
     def targets(self, meta_params, outputs, next_prediction, rollout, progress):
         return super().targets(meta_params, outputs, next_prediction, rollout, progress), progress
@@ -181,7 +181,7 @@ class TellsProgress(A2C):
     "num_updates, lifetime, fraction, log_lifetime",
     [(0, 10, 0.0, 1.0), (5, 10, 0.5, 1.0), (250_000, 1_000_000, 0.25, 6.0), (0, 1, 0.0, 0.0)],
 )
-def test_update_tells_the_rule_the_share_and_the_logarithm_of_the_lifetime(
+def test_update_gives_the_rule_the_fraction_and_the_logarithm_of_the_lifetime(
     num_updates, lifetime, fraction, log_lifetime
 ):
     agent = tiny.agent("a2c").replace(num_updates=jnp.int32(num_updates), lifetime=jnp.int32(lifetime))
@@ -194,7 +194,7 @@ def _tells_progress():
     return jax.jit(tiny.learner_of(TellsProgress()).update)
 
 
-def test_update_depends_on_progress_with_lifetime_inputs_alone():
+def test_update_depends_on_progress_only_with_lifetime_inputs():
     for name, expected in (("ta_lpg", True), ("lpg", False)):
         young = tiny.agent(name)
         old = young.replace(num_updates=jnp.int32(9))
@@ -224,7 +224,7 @@ def test_train_in_parts_until_an_age_is_one_life(name):
     young = run(agent, 2)
     assert young.num_updates == 2 and run(agent, 9).num_updates == 4
     assert_equal_trees(run(young, 5), tiny.train(name)(key, tiny.meta_params(name), agent, tiny.level(), jnp.int32(5)))
-    # An age that is past changes nothing, and none lies beyond the lifetime.
+    # An age already passed changes nothing, and training never goes beyond the lifetime.
     assert_equal_trees(run(young, 1), young)
     assert run(young, 9).num_updates == 5
 
@@ -240,8 +240,8 @@ def test_train_of_a_life_of_one_update():
     assert after.num_updates == 1
 
 
-def test_train_draws_anew_in_each_update():
-    # A policy that never moves: only the random numbers differ between updates.
+def test_train_draws_new_numbers_in_each_update():
+    # The policy never changes, so only the random numbers differ between updates.
     agent = tiny.agent("a2c")
     agent = agent.replace(params=jax.tree.map(jnp.zeros_like, agent.params), hyper=tiny.hyper(0.0, 0.0))
     seen = []

@@ -42,7 +42,7 @@ def test_evaluate_runs_over_as_many_rollouts_as_the_episode_takes():
 
 
 def test_evaluate_gives_up_after_max_steps():
-    # The limit is checked between rollouts of 20 steps, whatever the agent's own are.
+    # The limit is checked between rollouts of 20 steps, whatever the agent's rollout length.
     np.testing.assert_array_equal(returns(probe([(0, None, 0, 1.0)], max_steps=10**6), max_steps=30), 40)
 
 
@@ -55,7 +55,7 @@ def test_evaluate_acts_by_the_stochastic_policy():
 
 
 def test_evaluate_waits_for_the_last_worker():
-    # Each step goes on with chance 9⁄10, so the longest of 512 episodes spans several rollouts.
+    # Each step continues with probability 9⁄10, so the longest of 512 episodes spans several rollouts.
     logits = UNIFORM.at[0].set(jnp.log(jnp.asarray([0.1, 0.9])))
     found = returns(probe([(0, 0, None, 1.0), (0, 1, 0, 1.0)]), logits)
     assert found.min() == 1 and found.max() > 2 * STEPS_PER_ROLLOUT
@@ -63,7 +63,7 @@ def test_evaluate_waits_for_the_last_worker():
     assert abs(found.mean() - 10) < 5 * np.sqrt(90 / NUM_WORKERS)
 
 
-def test_evaluate_starts_fresh_workers_each_by_itself():
+def test_evaluate_starts_fresh_workers_independently():
     starts = probe([(0, None, None, 0.0), (1, None, None, 1.0)], num_starts=2)
     first, again, other = (returns(starts, seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)

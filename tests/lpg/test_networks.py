@@ -39,7 +39,7 @@ def test_table_starts_at_zero_with_two_groups():
 
 
 def convolved(params, plane_stack):
-    """3×3 convolution with zero border of [planes, H, W], NumPy loops."""
+    """3×3 convolution of [planes, H, W] with zero padding, in NumPy loops."""
     _, height, width = plane_stack.shape
     padded = np.pad(plane_stack.astype(float), ((0, 0), (1, 1), (1, 1)))
     kernel = params["kernel"].reshape(3, 3, plane_stack.shape[0], -1)  # [3, 3, planes, channels]
@@ -77,7 +77,7 @@ def test_image_network_starts_as_a_convolution_does():
     # Both initialisers see the same number of inputs, 3·3·planes.
     large = Dense(num_logits=3, prediction_size=2, widths=(5,), channels=(64,), observation_rank=3)
     kernel = jax.jit(large.init)(jax.random.key(0), jnp.zeros((1, 16, 4, 5)))["Dense_0"]["kernel"]
-    # A deviation of 64·144 numbers, within 4 standard errors.
+    # Standard deviation of 64·144 numbers, within 4 standard errors.
     assert kernel.shape == (144, 64) and kernel.std() == pytest.approx(1 / 12, rel=4 / np.sqrt(2 * kernel.size))
 
 
@@ -102,7 +102,7 @@ def test_image_network_takes_one_observation_as_it_takes_many(image_params):
     np.testing.assert_allclose(alone.prediction, IMAGE.apply(image_params, PLANES).prediction[1, 0], atol=1e-6)
 
 
-def test_dense_network_flattens_an_observation_alone():
+def test_dense_network_flattens_only_the_observation():
     network = Dense(num_logits=2, prediction_size=1, widths=(4, 4), observation_rank=2)
     observation = jax.random.normal(jax.random.key(0), (3, 5, 2, 3))
     params = jax.jit(network.init)(jax.random.key(1), observation[0])
@@ -116,7 +116,7 @@ def test_dense_network_starts_near_the_uniform_policy_and_learns_as_one_group(im
     assert set(jax.tree.leaves(IMAGE.labels(image_params))) == {"policy"}
 
 
-def test_dense_network_refuses_convolutions_of_what_is_no_image():
+def test_dense_network_refuses_convolutions_without_images():
     with pytest.raises(ValueError, match="Dense.observation_rank must be 3 with convolutions, got 1"):
         Dense(num_logits=2, prediction_size=1, channels=(16,))
 

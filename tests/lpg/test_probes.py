@@ -1,4 +1,4 @@
-"""Every hand-written rule must master worlds so small that values and best actions are known.
+"""Every hand-written rule must solve worlds so small that values and best actions are known.
 
 After the probe environments of rejax. Where an action matters, its probability is the mean return.
 """
@@ -27,7 +27,7 @@ every_rule = pytest.mark.parametrize("name", BASELINES)
 
 @functools.cache
 def learned(name, num_updates=300):
-    """Policies [S, A] and values [S] of one agent in each probe, after training: one program per rule."""
+    """Policies [S, A] and values [S] of one agent in each probe after training; one program per rule."""
     baseline = BASELINES[name]
     learner = Learner(
         WORLD,
@@ -86,13 +86,13 @@ def test_rule_looks_beyond_the_time_limit(name):
 
 
 @every_rule
-def test_rule_leaves_the_values_of_states_never_seen(name):
+def test_rule_leaves_values_of_unseen_states_unchanged(name):
     assert learned(name)["endless"][1][1:].tolist() == [0, 0, 0]
 
 
 @functools.cache
 def aimed(name, num_updates=300):
-    """Mean and deviation of the action of a Gaussian policy, before and after training in the world of a target."""
+    """Mean and standard deviation of a Gaussian policy's action, before and after training in the target world."""
     baseline, world = BASELINES[name], GymnaxWorld(TargetWorld())
     learner = Learner(
         world,

@@ -13,7 +13,7 @@ estimate = jax.jit(generalised_advantage, static_argnums=(5, 6))
 
 
 def column(*values, dtype=jnp.float32):
-    """[T, 1] of one worker."""
+    """Values of one worker as a [T, 1] array."""
     return jnp.asarray(values, dtype)[:, None]
 
 
@@ -54,7 +54,7 @@ def test_generalised_advantage_agrees_with_the_restatement(seed, discount, gae_l
 def test_generalised_advantage_with_full_trace_is_the_discounted_return_minus_the_value():
     reward, value, next_value, _, _ = random_steps(1)
     never = jnp.zeros(reward.shape, bool)
-    # Values drop out of the sum where each is the one that follows the step before.
+    # Values cancel in the sum if each is the previous step's next value.
     next_value = jnp.concatenate([value[1:], next_value[-1:]])
     advantage = estimate(reward, value, next_value, never, never, 0.9, 1.0)
     powers = 0.9 ** np.arange(8)

@@ -14,7 +14,7 @@ from tests.lpg import tiny
 LEVEL = tiny.level(max_steps=5)
 NUM_STEPS, NUM_WORKERS = 12, 16
 LOGITS = jnp.asarray([0.0, 0.0, 1.0, 0.0, 1.0])
-"""Rather down and right, where the object is."""
+"""Favours down and right, where the object is."""
 
 
 @functools.cache
@@ -57,10 +57,10 @@ def test_sample_action_draws_each_action_as_often_as_the_policy_says():
 
 
 @pytest.mark.parametrize("draw", [0.0, 0.5, 1 - 2**-23, 1 - 2**-24], ids=["zero", "half", "last", "below_one"])
-def test_sample_action_never_takes_what_has_no_chance(draw):
+def test_sample_action_never_takes_an_action_of_probability_zero(draw):
     random = np.random.default_rng(0)
     logits = random.normal(0, 5, (2000, 9)).astype(np.float32)
-    # Both ends of the row are where rounding could slip.
+    # Rounding could go wrong at both ends of the row.
     logits[:, 1:][random.random((2000, 8)) < 0.5] = -np.inf
     logits[:, [0, 8]] = -np.inf
     logits[:, 4] = 0.0
@@ -69,7 +69,7 @@ def test_sample_action_never_takes_what_has_no_chance(draw):
     assert np.all(np.isfinite(logits[np.arange(2000), actions]))
 
 
-def test_sample_action_bears_huge_logits():
+def test_sample_action_handles_huge_logits():
     logits = jnp.asarray([[1e30, 0.0], [-1e30, 0.0], [-1e30, -1e30]])
     np.testing.assert_array_equal(sample_action(jnp.full(3, 0.75), logits), [0, 1, 1])
 
@@ -82,7 +82,7 @@ def test_collect_agrees_with_a_replay_by_hand():
     for b in range(NUM_WORKERS):
         row = column = time = 0
         for t in range(NUM_STEPS):
-            # Observation: cell + 9 while the object in the last cell is there, which it is until the end.
+            # The observation is cell + 9 while the object is in the last cell, which it is until the episode ends.
             assert rollout.observation[t, b] == 3 * row + column + 9
             down, right = moves[rollout.action[t, b]]
             row, column = np.clip(row + down, 0, 2), np.clip(column + right, 0, 2)
@@ -91,7 +91,7 @@ def test_collect_agrees_with_a_replay_by_hand():
             assert rollout.reward[t, b] == float(found)
             assert (rollout.terminated[t, b], rollout.truncated[t, b]) == (found, late)
             assert done[t, b] == (found or late)
-            # Seen before any reset, and the object is gone once found.
+            # This is seen before any reset, and the object is gone once found.
             assert rollout.next_observation[t, b] == 3 * row + column + (0 if found else 9)
             ends.append((found, late))
             if found or late:
@@ -100,7 +100,7 @@ def test_collect_agrees_with_a_replay_by_hand():
     assert {(True, False), (False, True), (True, True), (False, False)} == set(ends)
 
 
-def test_collect_goes_on_where_the_last_rollout_stopped():
+def test_collect_continues_where_the_last_rollout_stopped():
     plan = tiny.WORLD.plan(LEVEL)
 
     def policy(observation):
@@ -113,7 +113,7 @@ def test_collect_goes_on_where_the_last_rollout_stopped():
     np.testing.assert_array_equal(following.observation[0], expected)
 
 
-def test_collect_draws_anew_for_each_step_worker_and_key():
+def test_collect_draws_new_numbers_for_each_step_worker_and_key():
     uniform = jnp.zeros(5)
     _, _, rollout = program()(jax.random.key(0), uniform)
     actions = np.asarray(rollout.action)

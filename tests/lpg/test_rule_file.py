@@ -1,4 +1,4 @@
-"""Rule files: what is loaded is what was saved; everything else is refused with its reason."""
+"""Rule files: a rule is loaded as it was saved, and any other file is refused with a reason."""
 
 import json
 
@@ -41,7 +41,7 @@ def assert_refused(path, reason):
     assert message.startswith(f"{path}: ") and reason in message and "\n" not in message
 
 
-def test_read_rule_gives_back_what_was_saved(path):
+def test_read_rule_returns_what_was_saved(path):
     architecture, loaded, provenance = read_rule(path, template_for)
     assert (architecture, provenance) == (ARCHITECTURE, PROVENANCE)
     assert jax.tree.structure(loaded) == jax.tree.structure(meta_params())
@@ -63,7 +63,7 @@ def test_write_rule_stores_transposed_arrays_as_they_are(path):
     np.testing.assert_array_equal(read_rule(path, template_for)[1]["gru"]["kernel"], meta_params()["gru"]["kernel"])
 
 
-def test_write_rule_of_equal_input_gives_equal_bytes(path, tmp_path):
+def test_write_rule_of_equal_inputs_gives_equal_bytes(path, tmp_path):
     shuffled = {"embed": meta_params()["embed"], "gru": dict(reversed(meta_params()["gru"].items()))}
     for number in range(5):
         other = tmp_path / f"other_{number}.safetensors"
@@ -112,7 +112,7 @@ def test_read_rule_survives_random_damage_to_its_header(path):
 
 
 def rewrite(path, header=None, **tensors):
-    """Replace tensors, or fields of the header, without a new digest."""
+    """Replace tensors, or fields of the header, without updating the digest."""
     all_tensors = {name: value for name, value in (load_file(path) | tensors).items() if value is not None}
     fields = {"kind": "groove rule", "format_version": 1, "sha256": "0", "content": {}} | (header or {})
     save_file(all_tensors, path, {METADATA_KEY: json.dumps(fields)})
@@ -139,7 +139,7 @@ def test_read_rule_names_what_is_wrong(path, header, tensors, reason):
     assert_refused(path, reason)
 
 
-def test_read_rule_refuses_files_that_are_no_rules(tmp_path):
+def test_read_rule_refuses_files_that_are_not_rules(tmp_path):
     assert_refused(tmp_path / "absent", "cannot be read: No such file or directory")
     assert_refused(tmp_path, "not a file")
     for name, content in {"zip": b"PK\3\4" + bytes(500), "text": b"rule: lpg\n" * 50}.items():
@@ -183,7 +183,7 @@ def test_write_rule_refuses_dtypes_and_headers_that_cannot_be_stored(path):
     assert path.read_bytes() == before
 
 
-def test_size_cap_holds_for_writing_and_reading(path):
+def test_size_limit_holds_for_writing_and_reading(path):
     small = TensorFormat(kind="groove rule", version=1, max_bytes=100)
     with pytest.raises(ValueError, match="would be .* bytes, a groove rule has at most 100"):
         small.write(path, {}, {"weight": np.zeros(100)})
@@ -191,6 +191,6 @@ def test_size_cap_holds_for_writing_and_reading(path):
         small.read_header(path)
 
 
-def test_named_leaves_refuses_names_that_meet():
+def test_named_leaves_refuses_duplicate_names():
     with pytest.raises(ValueError, match="two leaves of the tree are called a/b"):
         named_leaves({"a": {"b": 1}, "a/b": 2})

@@ -1,4 +1,4 @@
-"""The settings of rules and agents: each number out of range is named."""
+"""Settings of rules and agents: a number out of range is named."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Shipped rules: found by name, equal to the recorded runs they come from."""
+"""Shipped rules are found by name and equal the rules of their recorded runs."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_every_packaged_rule_has_a_name():
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_rule_is_that_of_its_recorded_run(name):
+def test_shipped_rule_is_the_rule_of_its_recorded_run(name):
     assert SHIPPED[name].read_bytes() == (ROOT / "runs" / "published" / name / "rule.safetensors").read_bytes()
 
 

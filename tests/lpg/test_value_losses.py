@@ -25,7 +25,7 @@ MAZE = probe(
 
 
 class VectorWorld(ProbeWorld):
-    """Its observation is an array: the number of the state, its square, and noise of no use."""
+    """A world whose observation is an array: the state's number, its square, and useless noise."""
 
     def _seen(self, at):
         return jnp.stack([at, at * at]).astype(jnp.float32).reshape(2, 1)
@@ -46,13 +46,13 @@ WORLDS = {"table": GymnaxWorld(ProbeWorld()), "vector": GymnaxWorld(VectorWorld(
 
 
 def acting(logits):
-    """A policy that looks at nothing."""
+    """A policy that ignores the observation."""
     return lambda observation: jnp.broadcast_to(logits, (observation.shape[0], NUM_ACTIONS))
 
 
 @functools.cache
 def program(world, gae_lambda=VALUE_PROBE.gae_lambda):
-    """Compiled (key, level, logits) -> value losses and the episodes they are of."""
+    """Compiled (key, level, logits) -> value losses and their episodes."""
     value_probe = ValueProbe(VALUE_PROBE.max_steps, gae_lambda)
 
     def run(key, level, logits):
@@ -114,27 +114,27 @@ def test_value_losses_agree_with_a_restatement(world, gae_lambda):
         assert found[1] >= found[0] > 0.01
 
 
-def test_a_return_that_is_certain_costs_nothing():
+def test_a_certain_return_has_zero_losses():
     found, _ = measured(PROBES["chain"])
     np.testing.assert_allclose(found, [0, 0, 1], atol=1e-6)
 
 
 def test_losses_of_a_bandit_are_those_of_a_coin():
-    # With share p of the arm that pays, V = p: |GAE| has mean 2 p (1 − p), and its positive part half of it.
+    # If a share p of episodes pull the arm that pays, V = p; |GAE| has mean 2 p (1 − p), its positive part half that.
     found, episodes = measured(PROBES["bandit"])
     share = np.mean(np.asarray(episodes.rollout.reward)[0])
     assert 0 < share < 1
     np.testing.assert_allclose(found, [share * (1 - share), 2 * share * (1 - share), share], rtol=1e-5)
 
 
-def test_end_by_the_time_limit_is_worth_nothing_by_hand():
-    # Three steps of 1, all from one state: returns 3, 2, 1, so V = 2; δ = 1, 1, −1 and A = 1.0475, .05, −1.
+def test_truncation_has_value_zero_by_hand():
+    # Three rewards of 1, all from one state, give returns 3, 2, 1, so V = 2; δ = 1, 1, −1 and A = 1.0475, .05, −1.
     found, _ = measured(PROBES["endless"])
     np.testing.assert_allclose(found, [1.0975 / 3, 2.0975 / 3, 2], rtol=1e-5)
 
 
 def test_with_a_trace_of_one_the_advantage_is_return_minus_value():
-    # Returns 3, 2, 1 less V = 2.
+    # Returns 3, 2, 1 minus V = 2.
     found, _ = measured(PROBES["endless"], gae_lambda=1.0)
     np.testing.assert_allclose(found, [1 / 3, 2 / 3, 2], rtol=1e-5)
 

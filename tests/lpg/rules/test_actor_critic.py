@@ -12,7 +12,7 @@ from tests.lpg import numpy_oracles, tiny
 
 
 def column(*values, dtype=jnp.float32):
-    """[T, 1] of one worker."""
+    """Values of one worker as a [T, 1] array."""
     return jnp.asarray(values, dtype)[:, None]
 
 
@@ -87,7 +87,7 @@ def test_loss_by_hand():
 
 
 @pytest.mark.parametrize("t", range(3))
-def test_loss_credits_the_step_that_earned_it_alone(t):
+def test_loss_credits_only_the_step_that_earned_it(t):
     targets = ActorCriticTargets(advantage=jnp.zeros((3, 1)).at[t].set(1.0), value=jnp.zeros((3, 1)))
     outputs = outputs_of([0, 0, 0])
 
@@ -98,7 +98,7 @@ def test_loss_credits_the_step_that_earned_it_alone(t):
     np.testing.assert_array_equal(moved, np.arange(3) == t)
 
 
-def test_targets_credit_the_step_that_earned_it_alone():
+def test_targets_credit_only_the_step_that_earned_it():
     # With neither discount nor λ an advantage is the step's own reward minus its value.
     rule = A2C(discount=0.0, gae_lambda=0.0, normalise=False)
     rollout = three_steps()

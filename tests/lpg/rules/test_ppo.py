@@ -1,4 +1,4 @@
-"""PPO and DPO: surrogates worked by hand, where they stop pulling, and what they are where nothing has moved yet."""
+"""PPO and DPO: surrogates worked by hand, where their gradient vanishes, and their form before any step."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ both_rules = pytest.mark.parametrize("rule", [PPO(), DPO()], ids=["ppo", "dpo"])
 
 # Ratio, advantage, surrogate. PPO: min(r·A, clip(r, .8, 1.2)·A).
 CLIPPED = [(1.5, 2, 2.4), (0.5, 2, 1.0), (1.5, -2, -3.0), (0.5, -2, -1.6), (1.1, 2, 2.2), (0.9, -2, -1.8), (1, 3, 3)]
-# DPO: r·A − drift, the drift written out; where r moves against the advantage it is 0.
+# DPO: r·A − drift, with the drift written out; it is 0 where r moves against the advantage.
 DRIFTING = [
     (3, 4, 12 - (8 - 2 * np.tanh(4))),
     (1.5, 2, 3 - (1 - 2 * np.tanh(0.5))),
@@ -29,7 +29,7 @@ CASES = [(PPO(normalise=False), *case) for case in CLIPPED] + [(DPO(normalise=Fa
 
 
 def one(x):
-    """[1, 1] of one sample."""
+    """One sample as a [1, 1] array."""
     return jnp.full((1, 1), x, jnp.float32)
 
 
@@ -58,7 +58,7 @@ def test_dpo_pulls_ever_less_and_pushes_back():
         return float(jax.grad(policy_loss, argnums=1)(DPO(normalise=False), jnp.float32(np.log(ratio)), advantage))
 
     assert pull(1.0, 1) == -1 and -1.5 < pull(1.5, 1) < 0 and abs(pull(20.0, 1)) < 1e-4
-    # The drift of a negative advantage grows like A·log r, while r·A dies out: beyond a point it pulls r back.
+    # The drift of a negative advantage grows like A·log r, while r·A vanishes, so beyond some point it pulls r back.
     assert pull(1.0, -1) == 1 and pull(0.9, -1) > 0 > pull(0.1, -1)
 
 
@@ -100,7 +100,7 @@ def test_gradient_without_a_step_is_that_of_a2c(rule):
 
 
 @pytest.mark.parametrize("name", ["ppo", "dpo"])
-def test_one_step_of_descent_is_that_of_a2c(name):
+def test_first_gradient_step_is_that_of_a2c(name):
     agent, key = tiny.agent("a2c"), jax.random.key(1)
     found, expected = (tiny.update(rule)(key, (), agent, LEVEL)[0].params for rule in (name, "a2c"))
     for group in ("policy", "prediction"):

@@ -25,7 +25,7 @@ class Lives:
     """What every agent's life is like, whatever its rule."""
 
     workers: int | None = None
-    """Environments each agent acts in side by side; those of the first rule's meta-training by default, else 64."""
+    """Number of parallel environments per agent; those of the first rule's meta-training by default, else 64."""
     rollout_length: int | None = None
     """Steps between two updates; those of the first rule's meta-training by default, else 20."""
     chunk: int = 128

@@ -15,6 +15,7 @@ from benchmarks.readme_tables import TABLES, filled
 from groove import EXPERIMENTS, SUITES, __version__
 from groove.commands.main import COMMANDS, main
 from groove.discovery.curricula import CURRICULA
+from groove.records.run_folder import LOCK_NAME, RunFolder
 from lpg.rules.lpg import LPG
 from lpg.saved_rules import load_rule
 from lpg.settings import RuleSettings
@@ -153,6 +154,11 @@ def first_cells(document, title):
     """Names in the first column of the tables of a document under a title."""
     tables = re.findall(rf"^\| {title} \|.*\n\|[-|]+\n((?:\|.*\n)+)", text_of(document), re.MULTILINE)
     return [name for table in tables for row in table.splitlines() for name in re.findall("`(.+?)`", row.split("|")[1])]
+
+
+def test_run_folder_names_every_file():
+    files = {path.name for name, path in vars(RunFolder("runs/NAME")).items() if name.endswith("_path")}
+    assert files | {LOCK_NAME} <= {name.rstrip("/") for name in first_cells("docs/run-folder.md", "file")}
 
 
 def test_run_folder_names_the_columns_of_metrics():

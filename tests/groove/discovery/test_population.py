@@ -180,3 +180,21 @@ def test_chunks_are_even():
 def test_population_refuses_counts_below_one(field):
     with pytest.raises(ValueError, match=f"Population.{field} must be >= 1, got 0"):
         Population(LEARNER, lives_mesh(1), **{"chunk_size": 1, field: 0})
+
+
+def test_no_two_lives_run_with_one_key_also_where_places_are_filled_up():
+    seen = []
+
+    class Recorded(Population):
+        def _run_chunk(self, meta_params, lives):
+            words = jax.random.key_data(lives.keys)
+            jax.debug.callback(lambda words: seen.extend(map(tuple, np.asarray(words).tolist())), words)
+            ends = {"episode_returns": jnp.zeros((lives.keys.size, 1)), "curve": jnp.zeros((lives.keys.size, 1))}
+            return ends | {"value_losses": None, "num_updates": lives.lengths}, jnp.int32(0)
+
+    some = jax.tree.map(lambda x: x[:5], lives())
+    jax.block_until_ready(jax.jit(Recorded(LEARNER, lives_mesh(2), 2).live)(candidates(), some))
+    jax.effects_barrier()
+    # Two chunks of two on each device.
+    own = map(tuple, np.asarray(jax.random.key_data(some.keys)).tolist())
+    assert len(seen) == len(set(seen)) == 8 and set(own) <= set(seen)

@@ -10,18 +10,18 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Write a file under a temporary name and put it in place when it is complete and on disk.
 
-    A reader, and a process killed at any moment, sees the old file or the new one. The temporary
-    file `.NAME.PID.tmp` lies in the same folder, for a rename is atomic only within a file system;
-    it is removed when the body raises and is left behind only by a kill.
+    A reader sees the old file or the new one, whenever the writing process may be killed. The temporary
+    file `.NAME.PID.tmp` lies in the same folder because a rename is atomic only within a file system.
+    It is removed when the body raises; only a killed process leaves it behind.
 
     Args:
-        path: the file to make or to replace; its folder exists.
+        path: the file to create or replace; its folder must exist.
 
     Yields:
-        The temporary path, to be written and closed by the body.
+        The temporary path, which the body writes and closes.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; `path` is as it was.
+        OSError: the disk is full or the folder cannot be written; `path` is left unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

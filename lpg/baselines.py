@@ -1,4 +1,4 @@
-"""The hand-written rules there are, each with how often it goes over a rollout."""
+"""The hand-written rules, each with its number of passes over a rollout."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from lpg.update_rule import UpdateRule
 
 @dataclass(frozen=True)
 class Baseline:
-    """A rule and the fields of `lpg.learner.Learner` that its authors give it.
+    """A rule and the `lpg.learner.Learner` settings that its authors use.
 
     Attributes:
-        rule: without meta-parameters.
+        rule: a rule without meta-parameters.
         epochs: passes over a rollout in one update.
-        minibatches: parts of a rollout, a step of descent each.
+        minibatches: parts of a rollout; each is one gradient step.
     """
 
     rule: UpdateRule

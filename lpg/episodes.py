@@ -16,14 +16,14 @@ Policy = Callable[[Array], Float[Array, "B A"]]
 """Observations [B, …] to logits [B, A]."""
 
 STEPS_PER_ROLLOUT = 20
-"""Steps between two looks at whether all episodes have ended."""
+"""Steps between two checks of whether all episodes have ended."""
 
 
 def random_policy(world: World) -> Policy:
-    """Uniformly random actions; standard normal ones where they are vectors of floats.
+    """Return the policy of uniformly random actions, or of standard normal ones where actions are float vectors.
 
     Args:
-        world: for its number of actions.
+        world: the environment, which gives the number of actions.
 
     Returns:
         The policy.
@@ -34,15 +34,15 @@ def random_policy(world: World) -> Policy:
 def episode_returns(
     key: Key[Array, ""], world: World, level: PyTree, policy: Policy, num_workers: int, max_steps: int = 100_000
 ) -> Float[Array, "B"]:
-    """Undiscounted returns.
+    """Return the undiscounted return of the first episode of each of B fresh workers.
 
     Args:
         key: consumed.
         world: the environment.
         level: the level.
-        policy: acts stochastically by its logits.
-        num_workers: episodes B, side by side.
-        max_steps: steps after which an unfinished episode is counted as it stands.
+        policy: logits of the actions, which are sampled.
+        num_workers: number of parallel episodes B.
+        max_steps: steps after which an unfinished episode counts with its return so far.
 
     Returns:
         [B] float32.
@@ -67,15 +67,15 @@ class Episodes:
 def recorded_episodes(
     key: Key[Array, ""], world: World, level: PyTree, policy: Policy, num_workers: int, max_steps: int
 ) -> Episodes:
-    """The episodes step by step.
+    """Record the first episode of each of B fresh workers, step by step.
 
     Args:
         key: consumed.
         world: the environment.
         level: the level.
-        policy: acts stochastically by its logits.
-        num_workers: episodes B, side by side.
-        max_steps: steps S that are kept at least, rounded up to a multiple of 20.
+        policy: logits of the actions, which are sampled.
+        num_workers: number of parallel episodes B.
+        max_steps: minimum number of steps kept; S is this number rounded up to a multiple of 20.
 
     Returns:
         Episodes of S steps.
@@ -111,7 +111,7 @@ def _visit(
     """Fold `visit(carry, first_step, rollout, lived)` over rollouts until every first episode has ended.
 
     Returns:
-        The carry, and which episodes are unfinished after max_steps.
+        The final carry, and a mask of the episodes unfinished after max_steps.
     """
     reset_key, rollout_key = jax.random.split(key)
     plan = world.plan(level)

@@ -1,4 +1,4 @@
-"""The learner: how agents of any rule are made, trained and evaluated."""
+"""The learner: creates, trains and evaluates agents under any rule."""
 
 from dataclasses import dataclass
 
@@ -17,31 +17,31 @@ from lpg.update_rule import Hyperparameters, Metrics, Progress, UpdateRule
 
 @struct.dataclass
 class Agent:
-    """One agent in its life."""
+    """One agent at some point in its life."""
 
     params: PyTree  # network parameters
     optimizer_state: PyTree
     states: PyTree  # [B, …] world states of the workers
-    num_updates: Int[Array, ""]  # [] int32, updates done, n
-    lifetime: Int[Array, ""]  # [] int32, updates to live, N
+    num_updates: Int[Array, ""]  # [] int32, updates done so far, n
+    lifetime: Int[Array, ""]  # [] int32, updates in its whole life, N
     hyper: Hyperparameters
 
 
 @dataclass(frozen=True)
 class Learner:
-    """Trains one agent on one level by one update rule; batch over agents with `jax.vmap`.
+    """Trains one agent on one level with one update rule; batch over agents with `jax.vmap`.
 
     Attributes:
         world: the environment.
-        network: the agent's function approximator; its prediction size is the rule's.
+        network: the agent's function approximator, with the rule's prediction size.
         rule: the update rule.
         optimizer: the agent's optimizer.
-        num_workers: environments B acted in side by side, ≥ 1.
+        num_workers: number of parallel environments B, ≥ 1.
         rollout_length: steps T between updates, ≥ 1.
-        epochs: passes over a rollout in one update, ≥ 1; each is a step of descent per minibatch.
-        minibatches: equal parts into which each epoch splits a rollout at random, ≥ 1. They divide T·B
-            and not B alone: targets are there before the first step, so that a loss looks at samples one by
-            one, and those of one worker are better spread over all parts.
+        epochs: passes over a rollout in one update, ≥ 1; each takes one gradient step per minibatch.
+        minibatches: equal parts into which each epoch splits a rollout at random, ≥ 1. They must divide T·B
+            rather than B alone: targets are computed before the first step, so the loss treats samples
+            independently, and each worker's samples are better spread over all parts.
     """
 
     world: World
@@ -55,12 +55,12 @@ class Learner:
 
     @classmethod
     def for_world(cls, world: World, rule: UpdateRule, **settings: int) -> "Learner":
-        """Return the learner that the kind of observation calls for: tables by SGD, networks by Adam.
+        """Return a learner suited to the kind of observation: SGD for tables, Adam for networks.
 
         Args:
             world: the environment.
             rule: the update rule.
-            settings: num_workers, rollout_length, epochs, minibatches, where they are not the class's own.
+            settings: num_workers, rollout_length, epochs or minibatches, to override the defaults.
 
         Returns:
             The learner.
@@ -97,20 +97,20 @@ class Learner:
 
         Args:
             key: consumed.
-            level: the level it will live on.
-            hyper: its learning rates and costs; `Hyperparameters()` by default.
-            lifetime: [] int32, updates it is to live; the level's own by default.
+            level: the level the agent will live on.
+            hyper: the agent's learning rates and costs; `Hyperparameters()` by default.
+            lifetime: [] int32, lifetime of the agent in updates; the level's own by default.
 
         Returns:
             The agent.
 
         Raises:
-            ValueError: neither the caller nor the level says how long the agent lives.
+            ValueError: no lifetime is given and the level has none of its own.
         """
         if lifetime is None:
             lifetime = getattr(level, "lifetime", None)
         if lifetime is None:
-            raise ValueError("Learner.init: lifetime must be given, in updates, for a level that has none of its own")
+            raise ValueError("Learner.init: lifetime, in updates, must be given for a level that has none of its own")
         network_key, worker_key = jax.random.split(key)
         plan = self.world.plan(level)
         states = reset_workers(worker_key, self.world, plan, self.num_workers)
@@ -130,18 +130,18 @@ class Learner:
     ) -> tuple[Agent, Rollout, Metrics]:
         """Collect one rollout and learn from it.
 
-        The targets are computed once, from the outputs that acted; then follow epochs × minibatches
-        steps of descent.
+        The targets are computed once, from the outputs of the parameters that acted; epochs × minibatches
+        gradient steps follow.
 
         Args:
             key: consumed.
             meta_params: the rule's meta-parameters.
             agent: the agent.
-            level: the level it lives on.
-            plan: `world.plan(level)`, where it is computed already.
+            level: the level the agent lives on.
+            plan: `world.plan(level)`, if it is already computed.
 
         Returns:
-            The agent after the update, the rollout [T, B], metrics of the loss (their mean over the steps).
+            The agent after the update, the rollout [T, B], and the metrics of the loss (means over the gradient steps).
         """
         plan = self.world.plan(level) if plan is None else plan
         batches = None
@@ -181,17 +181,17 @@ class Learner:
     def descend(
         self, agent: Agent, rollout: Rollout, targets: PyTree, batches: Int[Array, "K S"] | None
     ) -> tuple[PyTree, PyTree, Metrics]:
-        """The steps of descent that a rollout is good for.
+        """Take all gradient steps of one update.
 
         Args:
             agent: the agent.
             rollout: [T, B].
-            targets: of the rule, leaves [T, B, …].
-            batches: [K, S] int32, samples of each of K steps as positions in the flattened rollout;
-                None for all samples, `epochs` times over.
+            targets: the rule's targets, leaves [T, B, …].
+            batches: [K, S] int32, the samples of each of K steps as positions in the flattened rollout;
+                None takes all samples, `epochs` times over.
 
         Returns:
-            The agent's parameters, its optimizer state, metrics of the loss.
+            The agent's new parameters, its new optimizer state, and the metrics of the loss.
         """
         labels = self.network.labels(agent.params)
 
@@ -226,22 +226,22 @@ class Learner:
         num_updates: int | Int[Array, ""],
         until: Int[Array, ""] | None = None,
     ) -> Agent:
-        """Train until the end of the agent's life or until an age, but for at most a number of updates.
+        """Train until the end of the agent's life or a given age, for at most `num_updates` updates.
 
-        The number is a loop bound: batched over agents with one number for all, each pays for that
-        many updates and those past their end stand still. A life trained in parts with one key is the
-        life trained in one go.
+        `num_updates` is a loop bound. When agents are batched with one bound, each costs that many
+        updates, and agents past their end no longer change. Training a life in parts with one key
+        gives the same result as training it in one go.
 
         Args:
-            key: of the whole life; an update's random numbers come from it and from the agent's age.
+            key: the key of the whole life; an update's random numbers depend on it and on the agent's age.
             meta_params: the rule's meta-parameters.
             agent: the agent.
-            level: the level it lives on.
-            num_updates: updates to make at most.
-            until: [] int32, age in updates at which to stop, where that is before the end of life.
+            level: the level the agent lives on.
+            num_updates: maximum number of updates.
+            until: [] int32, age in updates at which to stop if that is before the end of life.
 
         Returns:
-            The agent after them.
+            The trained agent.
         """
         plan = self.world.plan(level)
 
@@ -262,7 +262,7 @@ class Learner:
             agent: the agent.
 
         Returns:
-            Observations to logits.
+            A function from observations to logits.
         """
         return lambda observation: self.network.apply(agent.params, observation).logits
 
@@ -273,7 +273,7 @@ class Learner:
             key: consumed.
             agent: the agent.
             level: the level.
-            max_steps: steps after which an unfinished episode is counted as it stands.
+            max_steps: steps after which an unfinished episode counts with its return so far.
 
         Returns:
             [B] float32.
@@ -282,15 +282,15 @@ class Learner:
 
 
 def shuffled(key: Key[Array, ""], num_samples: int, epochs: int, minibatches: int) -> Int[Array, "K S"]:
-    """Each epoch's samples in random order, dealt into minibatches.
+    """Shuffle the samples of each epoch and split them into minibatches.
 
-    One sort of integers, whose high bits are random and whose low bits are the positions: CPUs sort them six times
-    faster than `argsort` does. Where random bits are equal, which few of 32 − ⌈log2 S⌉ bits are, positions decide.
+    This sorts integers whose high bits are random and whose low bits are the positions, which on CPUs is six times
+    faster than `argsort`. The rare ties among the 32 − ⌈log2 S⌉ random bits are broken by position.
 
     Args:
-        key: consumed, for one draw.
-        num_samples: samples S of an epoch, a multiple of minibatches.
-        epochs: passes over them.
+        key: consumed by a single draw.
+        num_samples: samples S in an epoch, a multiple of `minibatches`.
+        epochs: passes over the samples.
         minibatches: parts of an epoch.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Agent networks: what maps an observation to a policy and a prediction."""
+"""Agent networks, which map an observation to a policy and a prediction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,35 +16,35 @@ from lpg.policy import num_logits
 
 @struct.dataclass
 class Outputs:
-    """What an agent says of a batch of observations (… = any leading axes)."""
+    """An agent's outputs for a batch of observations (… = any leading axes)."""
 
-    logits: Float[Array, "... A"]  # unnormalised log-policy; 2·A means and log-deviations where actions are vectors
+    logits: Float[Array, "... A"]  # unnormalised log-policy; 2·A means and log standard deviations for action vectors
     prediction: Float[Array, "... Y"]  # logits of y over Y classes, or the value where Y = 1
 
 
 class Network(Protocol):
-    """An agent's function approximator; a frozen object with pure methods."""
+    """An agent's function approximator: a frozen object with pure methods."""
 
     def init(self, key: Key[Array, ""], observation: Array) -> PyTree:
-        """Fresh parameters for observations shaped like `observation`, a dict of groups."""
+        """Return fresh parameters, a dict of groups, for observations shaped like `observation`."""
         ...
 
     def apply(self, params: PyTree, observation: Array) -> Outputs:
-        """Outputs for observations with any leading axes."""
+        """Return the outputs for observations with any leading axes."""
         ...
 
     def labels(self, params: PyTree) -> PyTree:
-        """For each parameter, whether it learns as "policy" or as "prediction"."""
+        """Return the label of each parameter, "policy" or "prediction", which selects its learning rate."""
         ...
 
 
 @dataclass(frozen=True)
 class Table:
-    """One row of policy logits and one of predictions for each integer observation, all zero at first.
+    """A row of policy logits and a row of predictions for each integer observation, all initially zero.
 
     Attributes:
-        num_observations: rows S.
-        num_logits: A, 2·A where actions are vectors of floats.
+        num_observations: number of rows S.
+        num_logits: A, or 2·A where actions are float vectors.
         prediction_size: Y.
     """
 
@@ -68,9 +68,9 @@ class Table:
 
 
 def _patches(image: Float[Array, "... H W C"], padded: bool) -> Float[Array, "... h w K"]:
-    """The 3×3 neighbourhood of every cell; a dense layer on them is a convolution.
+    """Return the 3×3 neighbourhood of every cell; a dense layer applied to it is a convolution.
 
-    Batched over agents, each with kernels of its own, XLA makes a grouped convolution of `nn.Conv`, which CPUs run
+    When agents with separate kernels are batched, XLA turns `nn.Conv` into a grouped convolution, which CPUs run
     many times slower than this product.
     """
     if padded:
@@ -107,16 +107,16 @@ class _Torso(nn.Module):
 
 @dataclass(frozen=True)
 class Dense:
-    """Two heads on a torso of dense layers; with `channels`, of 3×3 convolutions first.
+    """Two heads on a torso of dense layers, preceded by 3×3 convolutions if `channels` is given.
 
     Attributes:
-        num_logits: A, 2·A where actions are vectors of floats.
+        num_logits: A, or 2·A where actions are float vectors.
         prediction_size: Y.
         widths: units of each dense layer.
-        channels: channels of each convolution; images are read unscaled.
-        observation_rank: axes of one observation, which are flattened for the dense layers.
-        channels_last: images are [H, W, planes] in place of [planes, H, W].
-        padded: convolutions keep H and W, by zeros around; without, they lose a border of 1.
+        channels: channels of each convolution; images are not rescaled.
+        observation_rank: number of axes of one observation, flattened for the dense layers.
+        channels_last: whether images are [H, W, planes] rather than [planes, H, W].
+        padded: whether zero padding keeps H and W; without it, each convolution loses a border of 1.
     """
 
     num_logits: int
@@ -155,9 +155,9 @@ class Dense:
 
 
 def network_for(world: World, prediction_size: int) -> Network:
-    """Return the network of LPG's and GROOVE's agents for a world.
+    """Return the network that LPG's and GROOVE's agents use for a world.
 
-    Integer observations get a table, images [C, H, W] get conv 16 and dense 32, the rest dense 64-64
+    Integer observations get a table, images [C, H, W] get conv 16 and dense 32, all others dense 64-64
     (GROOVE, arXiv:2310.02782).
 
     Args:

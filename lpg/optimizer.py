@@ -1,4 +1,4 @@
-"""The agent's optimizer: clipped SGD or Adam whose step sizes belong to the agent."""
+"""The agent's optimizer: clipped SGD or Adam whose learning rates belong to the agent."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,12 +14,12 @@ from lpg.update_rule import Hyperparameters
 class Optimizer:
     """SGD or Adam after clipping by global norm.
 
-    Parameters labelled "policy" and "prediction" are clipped apart and have learning rates of
-    their own; a network that labels everything "policy" is clipped as a whole.
+    Parameters labelled "policy" and "prediction" are clipped separately and have separate learning
+    rates; a network that labels everything "policy" is clipped as a whole.
 
     Attributes:
         kind: "sgd" or "adam".
-        max_grad_norm: largest global norm of a label's gradient, > 0.
+        max_grad_norm: maximum global norm of the gradient of each label, > 0.
     """
 
     kind: Literal["sgd", "adam"] = "sgd"
@@ -39,11 +39,11 @@ class Optimizer:
         return optax.partition({label: step for label in ("policy", "prediction")}, labels)
 
     def init(self, params: PyTree, labels: PyTree) -> Any:
-        """Optimizer state of fresh parameters.
+        """Return the optimizer state for fresh parameters.
 
         Args:
             params: the agent's parameters.
-            labels: "policy" or "prediction" for each.
+            labels: "policy" or "prediction" for each parameter.
 
         Returns:
             The state, a pytree.
@@ -53,17 +53,17 @@ class Optimizer:
     def step(
         self, grads: PyTree, state: Any, params: PyTree, labels: PyTree, hyper: Hyperparameters
     ) -> tuple[PyTree, Any]:
-        """One descent step.
+        """Take one gradient step.
 
         Args:
             grads: gradient of the loss.
-            state: optimizer state.
+            state: the optimizer state.
             params: the agent's parameters.
-            labels: "policy" or "prediction" for each.
-            hyper: learning rates.
+            labels: "policy" or "prediction" for each parameter.
+            hyper: the agent's learning rates.
 
         Returns:
-            New parameters and state.
+            The new parameters and state.
         """
         rates: dict[str, Any] = {
             "policy": hyper.learning_rate,

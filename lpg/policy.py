@@ -1,4 +1,4 @@
-"""Policies by their logits: categorical over discrete actions, a Gaussian over vectors of floats."""
+"""Policies given by logits: categorical over discrete actions, Gaussian over float vectors."""
 
 import jax
 import jax.numpy as jnp
@@ -8,31 +8,31 @@ from levels.world import World
 
 
 def num_logits(world: World) -> int:
-    """Numbers that a policy's head must return.
+    """Return how many numbers a policy head must output.
 
     Args:
-        world: the environment, of A actions.
+        world: the environment, with A actions.
 
     Returns:
-        A; 2·A for vectors of floats: the mean of each component and the logarithm of its deviation.
+        A; for float vectors 2·A, the mean and the log standard deviation of each component.
     """
     return 2 * world.num_actions if world.continuous_actions else world.num_actions
 
 
 def num_draws(world: World) -> int:
-    """Random numbers that one action takes.
+    """Return how many random numbers sampling one action takes.
 
     Args:
-        world: the environment, of A actions.
+        world: the environment, with A actions.
 
     Returns:
-        1; A for vectors of floats.
+        1; A for float vectors.
     """
     return world.num_actions if world.continuous_actions else 1
 
 
 def sample_action(draw: Float[Array, "B"], logits: Float[Array, "B A"]) -> Int[Array, "B"]:
-    """Action of a categorical policy by inversion of its distribution function.
+    """Sample an action of a categorical policy by inverse transform sampling.
 
     Args:
         draw: [B] uniform in [0, 1).
@@ -48,23 +48,23 @@ def sample_action(draw: Float[Array, "B"], logits: Float[Array, "B A"]) -> Int[A
 
 
 def sample_vector(draw: Float[Array, "B A"], logits: Float[Array, "B 2*A"]) -> Float[Array, "B A"]:
-    """Action of a Gaussian policy of independent components, by inversion.
+    """Sample an action of a Gaussian policy with independent components, by inverse transform sampling.
 
     Args:
         draw: [B, A] uniform in [0, 1).
-        logits: [B, 2·A], means and log-deviations.
+        logits: [B, 2·A], means and log standard deviations.
 
     Returns:
         [B, A] float32, unbounded.
     """
     mean, log_deviation = jnp.split(logits, 2, axis=-1)
-    # A draw of 0 would be an action of −∞.
+    # A draw of 0 would give an action of −∞.
     normal = jax.scipy.special.ndtri(jnp.maximum(draw, jnp.finfo(draw.dtype).tiny))
     return mean + jnp.exp(log_deviation) * normal
 
 
 def action_log_prob(logits: Float[Array, "T B K"], action: Array) -> Float[Array, "T B"]:
-    """log π(a|s) of the actions taken; a log-density where they are vectors of floats.
+    """Return log π(a|s) of the actions taken, a log density where actions are float vectors.
 
     Args:
         logits: [T, B, K], K = A, or 2·A for vectors.
@@ -81,14 +81,14 @@ def action_log_prob(logits: Float[Array, "T B K"], action: Array) -> Float[Array
 
 
 def action_entropy(logits: Float[Array, "T B K"], action: Array) -> Float[Array, "T B"]:
-    """Entropy of the policy that chooses actions of a kind, in nats.
+    """Return the policy entropy in nats, for actions of the given type.
 
     Args:
         logits: [T, B, K], K = A, or 2·A for vectors.
-        action: [T, B] int32 or [T, B, A] float32; only its type is read.
+        action: [T, B] int32 or [T, B, A] float32; only its dtype is read.
 
     Returns:
-        [T, B]; in [0, log A] for integers, that of a density for vectors.
+        [T, B]; in [0, log A] for integers, a differential entropy for vectors.
     """
     if jnp.issubdtype(action.dtype, jnp.floating):
         log_deviation = jnp.split(logits, 2, axis=-1)[1]
@@ -97,7 +97,7 @@ def action_entropy(logits: Float[Array, "T B K"], action: Array) -> Float[Array,
 
 
 def entropy(logits: Float[Array, "... K"]) -> Float[Array, "..."]:
-    """Entropy of a categorical distribution, in nats.
+    """Return the entropy of a categorical distribution in nats.
 
     Args:
         logits: [..., K].

@@ -14,10 +14,10 @@ def generalised_advantage(
     discount: float,
     gae_lambda: float,
 ) -> Float[Array, "T B"]:
-    """Generalised advantage estimate (Schulman et al. 2016, arXiv:1506.02438).
+    """Compute the generalised advantage estimate (Schulman et al. 2016, arXiv:1506.02438).
 
-    A_t = δ_t + γλ(1 − d_t)A_{t+1}, δ_t = r_t + γ(1 − terminated_t)V(s_{t+1}) − V(s_t). A termination
-    is worth 0; a truncation bootstraps from the state that was cut off.
+    A_t = δ_t + γλ(1 − d_t)A_{t+1}, δ_t = r_t + γ(1 − terminated_t)V(s_{t+1}) − V(s_t). A terminal
+    state has value 0; a truncation bootstraps from the state at which the episode was cut off.
 
     Args:
         reward: [T, B].

@@ -1,4 +1,4 @@
-"""The one rollout: every agent, antagonist, baseline and evaluation acts through it."""
+"""The only rollout: every agent, antagonist, baseline and evaluation acts through it."""
 
 from collections.abc import Callable
 
@@ -29,13 +29,13 @@ class Rollout:
 
 
 def reset_workers(key: Key[Array, ""], world: World, plan: PyTree, num_workers: int) -> PyTree:
-    """States of B workers at the start of an episode.
+    """Return the states of B workers at the start of an episode.
 
     Args:
         key: consumed.
         world: the environment.
-        plan: its tables of one level.
-        num_workers: B.
+        plan: the world's tables of one level.
+        num_workers: number of workers B.
 
     Returns:
         World states with a leading axis [B].
@@ -59,18 +59,18 @@ def collect(
     Args:
         key: consumed.
         world: the environment.
-        plan: its tables of one level.
-        policy: observations [B, …] to logits, of [B, A] where actions are integers.
+        plan: the world's tables of one level.
+        policy: function from observations [B, …] to logits, [B, A] where actions are integers.
         states: world states [B, …].
-        num_steps: T.
+        num_steps: number of steps T.
 
     Returns:
-        States after the last step (reset where it ended an episode), and the rollout.
+        The states after the last step (reset where it ended an episode), and the rollout.
     """
     action_key, noise_key = jax.random.split(key)
     num_workers = jax.tree.leaves(states)[0].shape[0]
     noise = world.noise(noise_key, plan, (num_steps, num_workers))
-    # Drawn flat: a draw of several axes compiles and runs slower once it is batched over agents.
+    # Drawn flat: a draw with several axes compiles and runs more slowly once it is batched over agents.
     draws = jax.random.uniform(action_key, (num_steps * num_workers * num_draws(world),))
     act, vector = (sample_vector, (world.num_actions,)) if world.continuous_actions else (sample_action, ())
     draws = draws.reshape(num_steps, num_workers, *vector)

@@ -12,7 +12,7 @@ from jaxtyping import PyTree
 from lpg.tensor_file import TensorFileError, TensorFormat, named_leaves
 
 RULE_FORMAT = TensorFormat(kind="groove rule", version=1, max_bytes=2**30)
-"""Version 1: content `{"architecture": …, "provenance": …}`, a tensor for each leaf of the meta-parameters."""
+"""Version 1: content `{"architecture": …, "provenance": …}` and a tensor for each leaf of the meta-parameters."""
 
 
 class RuleFileError(ValueError):
@@ -21,13 +21,13 @@ class RuleFileError(ValueError):
 
 @dataclass(frozen=True)
 class RuleHeader:
-    """What a rule file says of itself.
+    """What a rule file says about itself.
 
     Attributes:
-        architecture: JSON object from which the rule can be built again.
-        provenance: JSON object, where the rule comes from.
-        format_version: of the file, ≥ 1.
-        sha256: hexadecimal digest over architecture, provenance and tensors; equal rules have equal ones.
+        architecture: JSON object from which the rule can be rebuilt.
+        provenance: JSON object that says where the rule comes from.
+        format_version: format version of the file, ≥ 1.
+        sha256: hexadecimal digest of architecture, provenance and tensors; equal rules have equal digests.
     """
 
     architecture: dict[str, Any]
@@ -37,13 +37,13 @@ class RuleHeader:
 
 
 def write_rule(path: Path, architecture: dict[str, Any], meta_params: PyTree, provenance: dict[str, Any]) -> None:
-    """Write a rule atomically. Equal input gives equal bytes: nothing is added, no time, no host.
+    """Write a rule atomically. Equal inputs give equal bytes: no time stamp or host name is added.
 
     Args:
-        path: the file to make or to replace.
-        architecture: JSON object from which the caller can build the rule again.
+        path: the file to create or replace.
+        architecture: JSON object from which the caller can rebuild the rule.
         meta_params: nested dict of finite arrays; () for a rule without any.
-        provenance: JSON object, where the rule comes from.
+        provenance: JSON object that says where the rule comes from.
 
     Raises:
         RuleFileError: a meta-parameter is not finite, or the file cannot be written.
@@ -57,10 +57,10 @@ def write_rule(path: Path, architecture: dict[str, Any], meta_params: PyTree, pr
 
 
 def read_rule_header(path: Path) -> RuleHeader:
-    """What a rule file says of itself, without reading its weights (their digest is checked by `read_rule`).
+    """Read the header of a rule file without its weights (`read_rule` checks their digest).
 
     Raises:
-        RuleFileError: missing, too large, truncated, foreign or of a newer format.
+        RuleFileError: the file is missing, too large, truncated, of another kind or of a newer format.
     """
     try:
         header = RULE_FORMAT.read_header(path)
@@ -75,19 +75,19 @@ def read_rule_header(path: Path) -> RuleHeader:
 def read_rule(
     path: Path, template_for: Callable[[dict[str, Any]], PyTree]
 ) -> tuple[dict[str, Any], PyTree, dict[str, Any]]:
-    """Read a rule and check every tensor against the architecture that the file states.
+    """Read a rule and check every tensor against the architecture stated in the file.
 
     Args:
         path: the rule file.
-        template_for: validates an architecture (a ValueError refuses it) and returns the tree of
-            `jax.ShapeDtypeStruct` that its meta-parameters have.
+        template_for: function that validates an architecture (a ValueError rejects it) and returns the
+            tree of `jax.ShapeDtypeStruct` of its meta-parameters.
 
     Returns:
-        Architecture; meta-parameters, a tree like the template's of finite NumPy arrays; provenance.
+        The architecture; the meta-parameters, finite NumPy arrays in the template's tree; the provenance.
 
     Raises:
-        RuleFileError: as `read_rule_header`, or the architecture is refused, or a tensor is missing,
-            unknown, of a wrong shape or dtype, not finite, or not what was written.
+        RuleFileError: as for `read_rule_header`, or the architecture is rejected, or a tensor is missing,
+            unknown, of the wrong shape or dtype, not finite, or corrupt.
     """
     header = read_rule_header(path)
     try:

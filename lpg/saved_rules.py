@@ -1,4 +1,4 @@
-"""Rules with their meta-parameters, from and to rule files."""
+"""Loading rules with their meta-parameters from rule files, and saving them."""
 
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,16 @@ from lpg.shipped_rules import rule_path
 
 
 def load_rule(rule: Path | str) -> tuple[LPG, PyTree, dict[str, Any]]:
-    """Return a rule to train agents with.
+    """Load a rule to train agents with.
 
     Args:
         rule: a rule file, or the name of a shipped rule.
 
     Returns:
-        The rule, its meta-parameters, and its provenance: JSON that says where it comes from.
+        The rule, its meta-parameters, and its provenance, JSON that says where it comes from.
 
     Raises:
-        RuleFileError: the file is corrupt, foreign or describes no rule.
+        RuleFileError: the file is corrupt, of another kind, or describes no valid rule.
         ValueError: there is no such file.
     """
 
@@ -33,13 +33,13 @@ def load_rule(rule: Path | str) -> tuple[LPG, PyTree, dict[str, Any]]:
 
 
 def save_rule(path: Path | str, rule: LPG, meta_params: PyTree, provenance: dict[str, Any] | None = None) -> None:
-    """Write a rule atomically. Equal input gives equal bytes.
+    """Save a rule atomically. Equal inputs give equal bytes.
 
     Args:
-        path: the file to make or to replace.
+        path: the file to create or replace.
         rule: the rule.
-        meta_params: its meta-parameters, finite.
-        provenance: JSON object, where the rule comes from; nothing by default.
+        meta_params: the rule's meta-parameters, all finite.
+        provenance: JSON object that says where the rule comes from; empty by default.
 
     Raises:
         RuleFileError: a meta-parameter is not finite, or the file cannot be written.

@@ -3,19 +3,20 @@
 from pathlib import Path
 
 SHIPPED = {name: Path(__file__).parent / "shipped" / f"{name}.safetensors" for name in ("laptop",)}
-"""Name -> its file; each is the rule of the run of that name in runs/published."""
+"""Name -> file; each is the rule of the run of the same name in runs/published."""
 
 
 def rule_path(rule: Path | str) -> Path:
-    """Return the file of a rule that is given by name or by path.
+    """Return the file of a rule given by name or by path.
 
-    A shipped rule's name wins over a file of that name in the working directory, which `./NAME` or a `Path` reaches.
+    A shipped rule takes precedence over a file of the same name in the working directory; use `./NAME` or a `Path`
+    for the latter.
 
     Args:
         rule: a key of `SHIPPED`, as a string, or the path of a rule file.
 
     Returns:
-        The path of the file.
+        Path of the file.
 
     Raises:
         ValueError: there is no such file.

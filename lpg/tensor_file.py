@@ -1,4 +1,4 @@
-"""Named arrays in one safetensors file that says what it is and proves that it arrived whole."""
+"""Named arrays in one safetensors file that states its kind and carries a checksum of its contents."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from safetensors import SafetensorError, numpy, safe_open
 from lpg.atomic_file import replacing
 
 METADATA_KEY = "groove"
-"""The one metadata entry. More than one would be written in an order that differs between runs."""
+"""The only metadata entry. Several would be written in an order that differs between runs."""
 
 DTYPE_NAMES = {
     "BOOL": "bool",
@@ -30,7 +30,7 @@ DTYPE_NAMES = {
     "F32": "float32",
     "F64": "float64",
 }
-"""What safetensors calls the dtypes that can be stored."""
+"""safetensors' names of the dtypes that can be stored."""
 
 
 class TensorFileError(ValueError):
@@ -39,12 +39,12 @@ class TensorFileError(ValueError):
 
 @dataclass(frozen=True)
 class TensorHeader:
-    """What a tensor file says of itself.
+    """What a tensor file says about itself.
 
     Attributes:
-        content: the JSON object given at writing.
-        format_version: of the kind of file, ≥ 1.
-        sha256: hexadecimal digest over content and tensors.
+        content: the JSON object that was written.
+        format_version: format version of this kind of file, ≥ 1.
+        sha256: hexadecimal digest of content and tensors.
     """
 
     content: dict[str, Any]
@@ -54,12 +54,12 @@ class TensorHeader:
 
 @dataclass(frozen=True)
 class TensorFormat:
-    """One kind of tensor file: writes it, and reads it without executing or trusting anything.
+    """A kind of tensor file, read without executing or trusting anything in it.
 
     Attributes:
-        kind: what the file holds, such as "groove rule".
-        version: format version written, and the newest that is read.
-        max_bytes: larger files are not opened.
+        kind: name of what the file holds, such as "groove rule".
+        version: format version that is written, and the newest that can be read.
+        max_bytes: size above which a file is not opened.
     """
 
     kind: str
@@ -67,17 +67,17 @@ class TensorFormat:
     max_bytes: int
 
     def write(self, path: Path, content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
-        """Write a file atomically; equal input gives equal bytes.
+        """Write a file atomically; equal inputs give equal bytes.
 
         Args:
-            path: the file to make or to replace.
+            path: the file to create or replace.
             content: JSON object without NaN or infinity.
-            tensors: array of each name.
+            tensors: arrays by name.
 
         Raises:
-            TensorFileError: the file cannot be written, is too large, or holds what cannot be stored.
+            TensorFileError: the file cannot be written or is too large, or something in it cannot be stored.
         """
-        # safetensors writes the memory of an array as it lies there: it must be in C order.
+        # safetensors writes an array's memory as it is, so it must be in C order.
         arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
         for name, array in arrays.items():
             if array.dtype.name not in DTYPE_NAMES.values():
@@ -98,27 +98,27 @@ class TensorFormat:
             raise TensorFileError(f"{path}: cannot be written: {error.strerror or error}") from error
 
     def read_header(self, path: Path) -> TensorHeader:
-        """What a file says of itself; its length is checked, the digest of its tensors is not.
+        """Read the header of a file, checking its length but not the digest of its tensors.
 
         Raises:
-            TensorFileError: missing, too large, truncated, foreign or of a newer format.
+            TensorFileError: the file is missing, too large, truncated, of another kind or of a newer format.
         """
         with self._open(path) as file:
             return self._parse_header(path, file.metadata())
 
     def read(self, path: Path, template: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, np.ndarray]:
-        """The tensors of a file, on the host.
+        """Read the tensors of a file into host memory.
 
         Args:
             path: the file.
-            template: shape and dtype that each name must have; no other names may be there.
+            template: shape and dtype required for each name; the file may hold no other names.
 
         Returns:
-            Array of each name of `template`.
+            The array of each name in `template`.
 
         Raises:
-            TensorFileError: as `read_header`, or a tensor is missing, unknown, of a wrong shape or
-                dtype, or not what was written.
+            TensorFileError: as for `read_header`, or a tensor is missing, unknown, of the wrong shape or
+                dtype, or corrupt.
         """
         with self._open(path) as file:
             header = self._parse_header(path, file.metadata())
@@ -161,13 +161,13 @@ class TensorFormat:
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:
-    """The leaves of a pytree by their path, such as `gru/kernel`.
+    """Return the leaves of a pytree by path, such as `gru/kernel`.
 
     Args:
-        tree: a pytree whose paths differ when written with slashes.
+        tree: a pytree whose slash-separated paths are all different.
 
     Returns:
-        Leaf of each path, in the order of `jax.tree.leaves`.
+        The leaf at each path, in the order of `jax.tree.leaves`.
 
     Raises:
         ValueError: two leaves have the same path.

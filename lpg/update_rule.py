@@ -1,4 +1,4 @@
-"""The one interface of learned and hand-written update rules."""
+"""The interface shared by learned and hand-written update rules."""
 
 from dataclasses import replace
 from typing import Any, Protocol
@@ -24,36 +24,36 @@ class Progress:
 
 
 DEFAULT_LEARNING_RATES = {"table": 40.0, "image": 1e-3, "vector": 5e-4}
-"""Those of GROOVE's agents (arXiv:2310.02782): plain SGD on tables, Adam on networks."""
+"""Learning rates of GROOVE's agents (arXiv:2310.02782): plain SGD for tables, Adam for networks."""
 
 
 @struct.dataclass
 class Hyperparameters:
-    """What belongs to the agent and may be tuned for an environment.
+    """Learning rates and loss weights, which belong to the agent and may be tuned for an environment.
 
-    `Learner.init` takes Python numbers and fills in what is None; inside an agent all are arrays.
+    `Learner.init` takes Python numbers and replaces None by defaults; inside an agent all fields are arrays.
     """
 
-    # [] float32, of the policy and of shared layers; None for the default of the world's kind of observation
+    # [] float32, for the policy and shared layers; None for the default of the world's kind of observation
     learning_rate: Float[Array, ""] | float | None = None
-    # [] float32, of a table of predictions; None for a tenth of learning_rate
+    # [] float32, for a table of predictions; None for a tenth of learning_rate
     prediction_learning_rate: Float[Array, ""] | float | None = None
     value_cost: Float[Array, ""] | float = 0.5  # [] float32, weight of the value's loss (hand-written rules)
     kl_cost: Float[Array, ""] | float = 0.5  # [] float32, weight of the prediction's divergence, α_y (LPG)
     entropy_cost: Float[Array, ""] | float = 0.01  # [] float32, weight of the policy's entropy (hand-written rules)
 
     def completed(self, world: World, num_descents: int = 1) -> "Hyperparameters":
-        """Return these as arrays, with defaults for what is None.
+        """Return the fields as arrays, with None replaced by defaults.
 
-        Steps of plain SGD on one rollout add up, so that a table's default learning rate is divided by their number;
+        Steps of plain SGD on one rollout add up, so a table's default learning rate is divided by their number;
         Adam's is not.
 
         Args:
-            world: where the agent lives.
-            num_descents: steps of descent in an update, epochs × minibatches.
+            world: the environment that the agent lives in.
+            num_descents: gradient steps in an update, epochs × minibatches.
 
         Returns:
-            Float32 scalars, or arrays of the shapes that these have.
+            Float32 arrays of the fields' shapes; scalars where a field is a Python number.
         """
         kind = observation_kind(world)
         rate = self.learning_rate
@@ -73,16 +73,16 @@ class UpdateRule(Protocol):
 
     @property
     def prediction_size(self) -> int:
-        """Y, classes of the prediction; 1 for a value."""
+        """Number of classes Y of the prediction; 1 for a value."""
         ...
 
     @property
     def costs(self) -> tuple[str, ...]:
-        """Fields of `Hyperparameters` that weigh terms of the loss; a search tunes them."""
+        """Fields of `Hyperparameters` that weight terms of the loss; a search tunes them."""
         ...
 
     def init(self, key: Key[Array, ""]) -> PyTree:
-        """Meta-parameters; () for a hand-written rule."""
+        """Return initial meta-parameters; () for a hand-written rule."""
         ...
 
     def targets(
@@ -93,17 +93,17 @@ class UpdateRule(Protocol):
         rollout: Rollout,
         progress: Progress,
     ) -> Any:
-        """What the outputs are to be moved to or weighted by, from outputs of [T, B] observations.
+        """Compute the targets that the loss moves outputs towards or weights them by, from outputs [T, B].
 
-        A pytree whose leaves lead with [T, B], so that a learner can deal them into minibatches.
+        The leaves of the returned pytree have leading axes [T, B], so that a learner can split them into minibatches.
         """
         ...
 
     def loss(
         self, outputs: Outputs, rollout: Rollout, targets: Any, hyper: Hyperparameters
     ) -> tuple[Float[Array, ""], Metrics]:
-        """Loss to minimise and what to report of it.
+        """Compute the loss to minimise and the metrics to report.
 
-        A mean over samples of no order: a minibatch comes as [S, 1] in place of [T, B].
+        The loss is a mean over samples in any order: a minibatch has shape [S, 1] rather than [T, B].
         """
         ...

@@ -1,4 +1,4 @@
-"""How badly a value estimate fits an agent's own episodes: what value-based curricula rank levels by."""
+"""How poorly a value estimate fits an agent's own episodes, by which value-based curricula rank levels."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ RIDGE = 1e-3
 
 @struct.dataclass
 class ValueLosses:
-    """Means over the time of each complete episode and then over those episodes; NaN where there is none."""
+    """Means over the steps of each complete episode, then over those episodes; NaN if there are none."""
 
     positive: Float[Array, ""]  # [] float32, of max(GAE, 0)
     absolute: Float[Array, ""]  # [] float32, of |GAE|
@@ -28,13 +28,13 @@ class ValueLosses:
 class ValueProbe:
     """Value losses of an agent whose rule has no critic.
 
-    V is the regression of the returns that followed on the states they followed: the mean for each
-    integer observation, a ridge regression for others.
+    V is a regression of returns on the states they were obtained from: the mean return for each
+    integer observation, a ridge regression for other observations.
 
-    Differs: undiscounted, so that V is in the unit of the returns and regrets it stands beside.
+    Differs: undiscounted, so that V has the same units as the returns and regrets it is compared with.
 
     Attributes:
-        max_steps: steps, rounded up to a multiple of 20, within which an episode must end to be counted, ≥ 1.
+        max_steps: number of steps, rounded up to a multiple of 20, within which an episode must end to count, ≥ 1.
         gae_lambda: λ of the advantage estimate (GAE), in [0, 1].
     """
 
@@ -50,14 +50,14 @@ class ValueProbe:
     def __call__(
         self, key: Key[Array, ""], world: World, level: PyTree, policy: Policy, num_workers: int
     ) -> ValueLosses:
-        """Value losses of a policy on a level.
+        """Compute the value losses of a policy on a level.
 
         Args:
             key: consumed.
             world: the environment.
             level: the level.
-            policy: acts stochastically by its logits.
-            num_workers: episodes.
+            policy: logits of the actions, which are sampled.
+            num_workers: number of episodes.
 
         Returns:
             Scalars.
@@ -66,11 +66,11 @@ class ValueProbe:
         return self.of_episodes(world, episodes)
 
     def of_episodes(self, world: World, episodes: Episodes) -> ValueLosses:
-        """Value losses of recorded episodes.
+        """Compute the value losses of recorded episodes.
 
         Args:
-            world: they happened in.
-            episodes: [S, B].
+            world: the environment of the episodes.
+            episodes: recorded episodes [S, B].
 
         Returns:
             Scalars.
@@ -82,7 +82,7 @@ class ValueProbe:
             value, next_value = _table_values(world.num_observations, episodes, returns, lived)
         else:
             value, next_value = _linear_values(len(world.observation_shape), episodes, returns, lived)
-        # An episode is worth no more than it paid: its end is its end, whether by the world or the time limit.
+        # V estimates the return within the episode, so nothing follows its end, not even after a truncation.
         done = rollout.done | ~lived
         advantage = generalised_advantage(
             reward, value, next_value, done, done, discount=1.0, gae_lambda=self.gae_lambda
@@ -100,7 +100,7 @@ class ValueProbe:
 def _table_values(
     num_observations: int, episodes: Episodes, returns: Float[Array, "S B"], lived: Bool[Array, "S B"]
 ) -> tuple[Float[Array, "S B"], Float[Array, "S B"]]:
-    """V of the states before and after each step, the mean of the returns seen from each observation."""
+    """Return V of the states before and after each step, the mean return from each observation."""
     seen = episodes.rollout.observation
     visits = jnp.zeros(num_observations).at[seen].add(lived)
     table = jnp.zeros(num_observations).at[seen].add(returns * lived) / jnp.maximum(visits, 1)
@@ -110,7 +110,7 @@ def _table_values(
 def _linear_values(
     observation_rank: int, episodes: Episodes, returns: Float[Array, "S B"], lived: Bool[Array, "S B"]
 ) -> tuple[Float[Array, "S B"], Float[Array, "S B"]]:
-    """V of the states before and after each step, by ridge regression on the observation's numbers and 1."""
+    """Return V of the states before and after each step, by ridge regression with an intercept."""
 
     def features(observation: Array) -> Float[Array, "S B F"]:
         flat = observation.astype(jnp.float32).reshape(*observation.shape[: observation.ndim - observation_rank], -1)

@@ -1,1 +1,1 @@
-"""Sequence cores that a rule can be built on."""
+"""Sequence cores for update rules."""

@@ -1,4 +1,4 @@
-"""Matrices that differ from a shared one by a product of thin ones (Sarkar et al. 2025, arXiv:2511.16652)."""
+"""Matrices that differ from a shared one by a product of thin matrices (Sarkar et al. 2025, arXiv:2511.16652)."""
 
 from typing import Any
 
@@ -10,9 +10,10 @@ from jaxtyping import Array, Float, Int, PyTree
 
 @struct.dataclass
 class LowRank:
-    """The matrix mean + left·right, whose mean is the same for all candidates of a generation.
+    """The matrix mean + left·right, where all candidates of a generation share the mean.
 
-    A product with the mean is one product for all candidates; what each adds costs r(m + n) in place of mn.
+    The product with the mean is a single product for all candidates; each candidate adds a cost of r(m + n)
+    rather than mn.
     """
 
     mean: Float[Array, "m n"]  # [m, n] float32, without a leading axis for the candidates
@@ -20,31 +21,31 @@ class LowRank:
     right: Float[Array, "... r n"]  # [r, n] float32, or [P, r, n]
 
     def __jax_array__(self) -> Float[Array, "... m n"]:
-        """The matrix itself, for whoever asks for an array."""
+        """Return the full matrix when JAX converts this to an array."""
         return self.mean + jnp.matmul(self.left, self.right, precision=jax.lax.Precision.HIGHEST)
 
 
 def whole(tree: PyTree) -> PyTree:
-    """Meta-parameters as plain arrays.
+    """Return meta-parameters as plain arrays.
 
     Args:
-        tree: of arrays and `LowRank` matrices.
+        tree: pytree of arrays and `LowRank` matrices.
 
     Returns:
-        The tree with the matrices themselves, [P, m, n] where their factors have the axis.
+        The tree with full matrices in place of `LowRank` ones, [P, m, n] where the factors have an axis P.
     """
     return jax.tree.map(jnp.asarray, tree, is_leaf=_is_low_rank)
 
 
 def rows(tree: PyTree, index: Int[Array, "N"]) -> PyTree:
-    """Meta-parameters of some candidates, by position.
+    """Select the meta-parameters of some candidates by position.
 
     Args:
         tree: [P, …] arrays and `LowRank` matrices with [P, …] factors.
-        index: [N] in 0..P − 1.
+        index: [N] positions in 0..P − 1.
 
     Returns:
-        The same with [N, …]; shared means as they are.
+        The same tree with leading axis N; shared means are unchanged.
     """
 
     def taken(x: Any) -> Any:
@@ -54,13 +55,13 @@ def rows(tree: PyTree, index: Int[Array, "N"]) -> PyTree:
 
 
 def row_axes(tree: PyTree) -> PyTree:
-    """Along which axis of each leaf the candidates lie, as `jax.vmap` asks for it.
+    """Return the axis of the candidates in each leaf, as `in_axes` of `jax.vmap`.
 
     Args:
         tree: [P, …] arrays and `LowRank` matrices with [P, …] factors.
 
     Returns:
-        A tree of 0, and None for shared means.
+        A tree of 0s, with None for shared means.
     """
     return jax.tree.map(
         lambda x: LowRank(mean=None, left=0, right=0) if _is_low_rank(x) else 0,  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Recurrent cells that run over a rollout from its end to its start."""
+"""Recurrent cells that run backwards over a rollout."""
 
 from typing import Literal
 
@@ -13,19 +13,19 @@ Cell = Literal["gru", "lstm"]
 GATES = {"gru": 3, "lstm": 4}
 
 Precision = Literal["float32", "tf32", "bfloat16"]
-"""Of the recurrent products' factors; sums are float32 in all of them. A CPU takes tf32 for float32."""
+"""Precision of the factors of the recurrent products; all accumulate in float32. CPUs treat tf32 as float32."""
 
 
 class BackwardRecurrence(nn.Module):
-    """GRU or LSTM through which the future flows to the past, with its state reset where episodes end.
+    """GRU or LSTM that runs from the end of a rollout to its start, with its state reset where episodes end.
 
     h_t = cell(x_t, 0 if done_t else h_{t+1}). Weights and biases are laid out as in flax's GRUCell
     and OptimizedLSTMCell.
 
     Attributes:
-        hidden_size: units H.
+        hidden_size: number of units H.
         cell: "gru" or "lstm".
-        precision: of the recurrent products.
+        precision: precision of the recurrent products.
     """
 
     hidden_size: int
@@ -34,11 +34,11 @@ class BackwardRecurrence(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Float[Array, "T B X"], done: Bool[Array, "T B"]) -> Float[Array, "T B H"]:
-        """Hidden states [T, B, H] of inputs [T, B, X]."""
+        """Return the hidden states [T, B, H] for inputs [T, B, X]."""
         size, gates = self.hidden_size, GATES[self.cell]
         input_init, recurrent_init = nn.initializers.lecun_normal(), _per_gate(nn.initializers.orthogonal(), gates)
         input_kernel = self.param("input_kernel", input_init, (inputs.shape[-1], gates * size))
-        # flax compares the shape of a parameter's first leaf alone, which of a low-rank matrix is its mean.
+        # flax checks only the shape of a parameter's first leaf, which for a low-rank matrix is its mean.
         recurrent_kernel = self.param("recurrent_kernel", recurrent_init, (size, gates * size))
         if not isinstance(recurrent_kernel, LowRank):
             recurrent_kernel = jnp.asarray(recurrent_kernel)
@@ -48,8 +48,8 @@ class BackwardRecurrence(nn.Module):
         start = jnp.zeros((inputs.shape[1], size))
 
         def from_input(x: Float[Array, "B X"]) -> list[Float[Array, "B H"]]:
-            # Sums of scaled rows, one gate by itself: the compiler makes them while it forms the gates. Projections
-            # that were formed for all steps before the scan would be read back from memory (docs/performance.md).
+            # Sums of scaled rows, separately for each gate, which the compiler fuses into the gates. Projections
+            # computed for all steps before the scan would be read back from memory (docs/performance.md).
             columns = [x[:, i : i + 1] for i in range(x.shape[1])]
             return [
                 biases[gate] + sum(column * rows[gate] for column, rows in zip(columns, rows_by_gate, strict=True))
@@ -86,12 +86,12 @@ class BackwardRecurrence(nn.Module):
 
 
 def product(x: Float[Array, "B K"], kernel: Float[Array, "K N"] | LowRank, precision: Precision) -> Float[Array, "B N"]:
-    """One matrix product as the recurrence forms it.
+    """Compute one matrix product as the recurrence does.
 
     Args:
         x: [B, K].
-        kernel: [K, N]; of a low-rank matrix the factors are applied one after the other.
-        precision: of the factors.
+        kernel: [K, N]; the factors of a low-rank matrix are applied one after the other.
+        precision: precision of the factors.
 
     Returns:
         [B, N] float32.
@@ -101,13 +101,13 @@ def product(x: Float[Array, "B K"], kernel: Float[Array, "K N"] | LowRank, preci
         return product(x, kernel.mean, precision) + product(thin, kernel.right, precision)
     if precision == "bfloat16":
         return jnp.matmul(x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
-    # Said for each: left to themselves, accelerators choose less than float32.
+    # Always explicit: by default, accelerators use less than float32.
     exactness = {"float32": jax.lax.Precision.HIGHEST, "tf32": jax.lax.Precision.HIGH}[precision]
     return jnp.matmul(x, kernel, precision=exactness)
 
 
 def _per_gate(init: nn.initializers.Initializer, gates: int) -> nn.initializers.Initializer:
-    """Initialise each gate's square block by itself, as flax's cells do."""
+    """Initialise each gate's square block separately, as flax's cells do."""
 
     def initialise(key: Array, shape: tuple[int, ...], dtype: object = jnp.float32) -> Array:
         rows, columns = shape

@@ -16,17 +16,17 @@ from lpg.update_rule import Hyperparameters, Metrics, Progress
 
 @struct.dataclass
 class ActorCriticTargets:
-    """What the critic is moved to and the actor is weighted by."""
+    """The critic's regression targets and the actor's weights."""
 
     advantage: Float[Array, "T B"]  # [T, B] float32
-    value: Float[Array, "T B"]  # [T, B] float32, return that the critic predicts
+    value: Float[Array, "T B"]  # [T, B] float32, return that the critic is to predict
 
 
 def critic_value(prediction: Float[Array, "... 1"]) -> Float[Array, "..."]:
-    """The scalar value held by a prediction of size 1.
+    """Return the scalar value in a prediction of size 1.
 
-    The last axis is dropped: kept, [T, B, 1] against [T, B] broadcasts to [T, T, B] and per-step
-    credit is lost without an error.
+    The last axis is dropped. If it were kept, [T, B, 1] against [T, B] would broadcast to [T, T, B]
+    and mix up the credit of the steps without an error.
 
     Args:
         prediction: [..., 1].
@@ -46,7 +46,7 @@ def normalised(advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
         advantage: [T, B].
 
     Returns:
-        [T, B], of mean 0 and deviation 1, or all 0 where they are equal.
+        [T, B] with mean 0 and standard deviation 1, or all 0 if all are equal.
     """
     return (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8)
 
@@ -60,7 +60,7 @@ class A2C:
     Attributes:
         discount: γ in [0, 1].
         gae_lambda: λ of the advantage estimate in [0, 1].
-        normalise: centre advantages over the rollout and divide by their standard deviation.
+        normalise: whether to centre advantages over the rollout and divide by their standard deviation.
     """
 
     discount: float = 0.99
@@ -99,11 +99,11 @@ class A2C:
     def estimates(
         self, outputs: Outputs, next_prediction: Float[Array, "T B 1"], rollout: Rollout
     ) -> ActorCriticTargets:
-        """Advantages as they are estimated, and the λ-returns.
+        """Estimate advantages, before any normalisation, and λ-returns.
 
         Args:
-            outputs: of the observations [T, B].
-            next_prediction: [T, B, 1], value of the observations after each step.
+            outputs: outputs for the observations [T, B].
+            next_prediction: [T, B, 1], values of the observations after each step.
             rollout: [T, B].
 
         Returns:
@@ -122,11 +122,11 @@ class A2C:
         return ActorCriticTargets(advantage=advantage, value=value + advantage)
 
     def policy_loss(self, log_prob: Float[Array, "T B"], targets: Any) -> Float[Array, ""]:
-        """The actor's share of the loss.
+        """Compute the policy loss.
 
         Args:
             log_prob: [T, B], log π(a|s) of the actions taken.
-            targets: what `targets` made.
+            targets: the result of `targets`.
 
         Returns:
             Scalar to minimise.
@@ -148,7 +148,7 @@ class A2C:
 class REINFORCE(A2C):
     """REINFORCE with a learned baseline (Williams 1992): Monte-Carlo returns, raw advantages.
 
-    Differs: where a rollout ends before the episode does, the baseline stands for the rest.
+    Differs: where a rollout ends before the episode does, the baseline stands in for the rest of the return.
     """
 
     gae_lambda: float = 1.0

@@ -18,14 +18,14 @@ from lpg.update_rule import Hyperparameters, Metrics, Progress
 
 @struct.dataclass
 class LearnedTargets:
-    """What the rule tells the agent to do."""
+    """The rule's targets for the agent."""
 
     policy_weight: Float[Array, "T B"]  # [T, B] float32, π̂, how much to favour the action taken
     log_prediction: Float[Array, "T B Y"]  # [T, B, Y] float32, log ŷ, what to predict
 
 
 class _RuleNetwork(nn.Module):
-    """Rollout to targets: shared embedding φ of predictions, backward recurrence, ReLU, two heads."""
+    """Network from rollout to targets: shared embedding φ of predictions, backward recurrence, ReLU, two heads."""
 
     prediction_size: int
     hidden_size: int
@@ -67,21 +67,21 @@ class _RuleNetwork(nn.Module):
 class LPG:
     """Learned policy gradient (Oh et al. 2020, arXiv:2007.08794).
 
-    Reads x_t = [r_t, d_t, π(a_t|s_t), φ(y(s_t)), φ(y(s_{t+1}))] from a rollout's end to its start and
+    Reads x_t = [r_t, d_t, π(a_t|s_t), φ(y(s_t)), φ(y(s_{t+1}))] backwards over a rollout and
     returns π̂_t and ŷ_t; the agent then follows E[∇log π(a|s)·π̂ − α_y ∇KL(y(s) ‖ ŷ)].
 
-    With `lifetime_inputs` it also reads n/N and log10 N, the share of the lifetime used and the
-    lifetime in updates (TA-LPG, Jackson et al. 2024, arXiv:2402.05828).
+    With `lifetime_inputs` it also reads n/N, the fraction of the lifetime used, and log10 N, where N is
+    the lifetime in updates (TA-LPG, Jackson et al. 2024, arXiv:2402.05828).
 
-    Differs: the discount γ is no input, since no lifetime here draws a discount of its own.
+    Differs: the discount γ is not an input, since lifetimes here have no discounts of their own.
 
     Attributes:
-        prediction_size: classes Y of the prediction, ≥ 2.
-        hidden_size: units H of the recurrent net, ≥ 1.
+        prediction_size: number of classes Y of the prediction, ≥ 2.
+        hidden_size: number of units H of the recurrent network, ≥ 1.
         embedding_size: width of φ's hidden layer, ≥ 1.
         cell: "gru" (GROOVE) or "lstm" (LPG).
-        lifetime_inputs: read the lifetime (TA-LPG).
-        precision: precision of the recurrent products; it depends on the device and is no part of the rule.
+        lifetime_inputs: whether the rule reads the lifetime (TA-LPG).
+        precision: precision of the recurrent products; it depends on the device and is not part of the rule.
     """
 
     prediction_size: int = 8
@@ -106,7 +106,7 @@ class LPG:
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """What a rule file says of the rule, to build it again: all but the precision.
+        """Description from which a rule file can rebuild the rule: all fields but the precision.
 
         Returns:
             JSON object of constructor arguments.
@@ -127,13 +127,13 @@ class LPG:
         )
 
     def init(self, key: Key[Array, ""]) -> PyTree:
-        """Meta-parameters by the network's ordinary initialisation.
+        """Draw initial meta-parameters from the network's usual initialisers.
 
         Args:
             key: consumed.
 
         Returns:
-            Nested dict of float32 arrays; a recurrent kernel may as well be a `LowRank` matrix.
+            Nested dict of float32 arrays; elsewhere a recurrent kernel may also be a `LowRank` matrix.
         """
         steps, classes = jnp.zeros((1, 1)), jnp.zeros((1, 1, self.prediction_size))
         progress = Progress(fraction=jnp.zeros(()), log_lifetime=jnp.zeros(()))

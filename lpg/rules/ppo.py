@@ -1,4 +1,4 @@
-"""Hand-written rules that reuse a rollout: PPO and DPO."""
+"""Hand-written rules that reuse rollouts: PPO and DPO."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from lpg.update_rule import Progress
 
 @struct.dataclass
 class RatioTargets(ActorCriticTargets):
-    """Targets that also tell how likely the actions were when they were taken."""
+    """Targets with the log-probabilities of the actions when they were taken."""
 
     log_prob: Float[Array, "T B"]  # [T, B] float32, log π_old(a|s) of the policy that acted
 
@@ -26,12 +26,12 @@ class RatioTargets(ActorCriticTargets):
 class DriftRule(A2C, ABC):
     """A2C whose policy loss is −E[r·A − drift(r, A)], r = π(a|s) / π_old(a|s).
 
-    That is the form that PPO and DPO share (Lu et al. 2022, arXiv:2210.05639): where r = 1 the drift
-    and its gradient are 0, and the first step of descent is A2C's.
+    PPO and DPO share this form (Lu et al. 2022, arXiv:2210.05639): at r = 1 the drift and its gradient
+    are 0, so the first gradient step is A2C's.
 
     Attributes:
-        normalise: centre advantages over each minibatch and divide by their standard deviation. A2C does so over
-            the rollout; for PPO the minibatch is what reference code does (Huang et al. 2022, "The 37
+        normalise: whether to centre advantages over each minibatch and divide by their standard deviation. A2C does
+            so over the rollout; PPO's reference implementations use the minibatch (Huang et al. 2022, "The 37
             implementation details of proximal policy optimization").
     """
 
@@ -58,7 +58,7 @@ class DriftRule(A2C, ABC):
 
     @abstractmethod
     def drift(self, log_ratio: Float[Array, "T B"], advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
-        """What a step away from the policy that acted costs.
+        """Return the penalty for moving away from the policy that acted.
 
         Args:
             log_ratio: [T, B], log r.
@@ -75,11 +75,11 @@ class PPO(DriftRule):
 
     min(r·A, clip(r, 1 − ε, 1 + ε)·A) = r·A − relu((r − clip(r, 1 − ε, 1 + ε))·A).
 
-    Differs: the value loss is not clipped, which did harm where it was measured (Andrychowicz et al.
-    2021, arXiv:2006.05990).
+    Differs: the value loss is not clipped, since clipping it did harm where it was measured (Andrychowicz
+    et al. 2021, arXiv:2006.05990).
 
     Attributes:
-        clip: ε in (0, 1), beyond which r has nothing more to gain.
+        clip: ε in (0, 1); moving r further than this from 1 gains nothing.
     """
 
     clip: float = 0.2

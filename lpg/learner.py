@@ -110,7 +110,7 @@ class Learner:
         if lifetime is None:
             lifetime = getattr(level, "lifetime", None)
         if lifetime is None:
-            raise ValueError("Learner.init: lifetime, in updates, must be given for a level that has none of its own")
+            raise ValueError("Learner.init: lifetime must be given, in updates, for a level that has none of its own")
         network_key, worker_key = jax.random.split(key)
         plan = self.world.plan(level)
         states = reset_workers(worker_key, self.world, plan, self.num_workers)

@@ -94,9 +94,9 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
     first_replay = math.ceil(config.min_filled * config.buffer / num_new)
     if robust and first_replay >= config.generations:
         raise ValueError(
-            f"--curriculum {config.curriculum} trains on replayed levels alone, but --min-filled {config.min_filled} of "
-            f"--buffer {config.buffer} takes {first_replay} generations of {num_new} new levels, and --generations is "
-            f"{config.generations}"
+            f"--curriculum {config.curriculum} trains on replayed levels alone, but --min-filled {config.min_filled} "
+            f"of --buffer {config.buffer} takes {first_replay} generations of {num_new} new levels, and --generations "
+            f"is {config.generations}"
         )
     if robust and config.es == "PGPE":
         raise ValueError(

@@ -99,7 +99,7 @@ REFUSED = [
     ({"curriculum": "plr", "score": "exact_regret", "levels": "chain_short"}, "--score exact_regret needs an exact "),
     ({"curriculum": "plr", "score": "exact_regret", "levels": "random_small"}, "--score exact_regret needs an exact "),
     ({"curriculum": "plr", "antagonist": "expert", "levels": "chain_short"}, "--antagonist expert needs an exact "),
-    ({"curriculum": "accel", "levels": "chain_short"}, "--curriculum accel edits grid levels; chain_short is not a grid"),
+    ({"curriculum": "accel", "levels": "chain_short"}, "--curriculum accel edits grid levels; chain_short is not "),
     ({"curriculum": "plr", "priorities": "proportional"}, "--priorities proportional needs a score that is never "),
     ({"curriculum": "robust_plr", "es": "PGPE"}, "--es PGPE adapts its standard deviations to every pair"),
     ({"curriculum": "robust_plr", "replay_fraction": 0.0}, "--curriculum robust_plr replays levels"),

@@ -1,4 +1,4 @@
-"""Fills the tables of README.md and docs/ from the files of runs/published/: `make readme`."""
+"""Fills the tables of README.md and docs/ from the files in runs/published/: `make readme`."""
 
 import json
 import re
@@ -20,10 +20,10 @@ BENCH_PATH = PUBLISHED / "bench" / "bench.json"
 
 
 def run_table(name: str) -> str:
-    """Closing table of a published run.
+    """Format the closing table of a published run.
 
     Args:
-        name: folder in runs/published.
+        name: name of its folder in runs/published.
 
     Returns:
         A Markdown table.
@@ -32,7 +32,7 @@ def run_table(name: str) -> str:
 
 
 def compare_table() -> str:
-    """The comparison of DR with GROOVE.
+    """Format the comparison of DR with GROOVE.
 
     Returns:
         A Markdown table.
@@ -41,7 +41,7 @@ def compare_table() -> str:
 
 
 def bakeoff_table() -> str:
-    """All scores on one pool of levels.
+    """Format the comparison of all scores on one pool of levels.
 
     Returns:
         A Markdown table.
@@ -58,7 +58,7 @@ def bakeoff_table() -> str:
 
 
 def benchmark_table() -> str:
-    """A published rule against hand-written ones, suite by suite.
+    """Format the comparison of a published rule with hand-written rules, suite by suite.
 
     Returns:
         A Markdown table.
@@ -75,7 +75,7 @@ def benchmark_table() -> str:
 
 
 def options_table() -> str:
-    """Low-rank perturbations and less precise products against the default: quality and speed.
+    """Format quality and speed of low-rank perturbations and less precise products against the default.
 
     Returns:
         A Markdown table.
@@ -91,7 +91,7 @@ def options_table() -> str:
 
 
 QUALITY = {"iqm": "IQM [95%]", "mean_less_full": "mean minus the default's [95%]"}
-"""Columns of the search options by their names in the file."""
+"""Columns of the table of search options by their names in the file."""
 
 SPEED = (
     ("generation", "generation"),
@@ -125,7 +125,7 @@ ONCE = (
 
 
 def speed_table() -> str:
-    """Seconds, ratios and memory of the settings that were measured.
+    """Format seconds, ratios and memory of the settings that were measured.
 
     Returns:
         A Markdown table.
@@ -141,7 +141,7 @@ def speed_table() -> str:
 
 
 def scale_table() -> str:
-    """How costs grow with lifetimes and population.
+    """Format how costs grow with lifetimes and population.
 
     Returns:
         A Markdown table.
@@ -165,20 +165,20 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "docs/performance.md": {"options": options_table},
 }
-"""What stands between `<!-- NAME -->` and `<!-- /NAME -->` in a document."""
+"""Tables between `<!-- NAME -->` and `<!-- /NAME -->`, by document and name."""
 
 
 def filled(document: str) -> str:
-    """Return a document with its tables made again.
+    """Return a document with its tables regenerated.
 
     Args:
-        document: its path from the project's root, a key of TABLES.
+        document: path from the project's root, a key of TABLES.
 
     Returns:
         Its text with the content of every marked place replaced.
 
     Raises:
-        ValueError: a table has no place, or more than one.
+        ValueError: a table has no place in the document, or more than one.
     """
     text = (ROOT / document).read_text(encoding="utf-8")
     for name, table in TABLES[document].items():
@@ -192,7 +192,7 @@ def filled(document: str) -> str:
 
 
 def main() -> None:
-    """Write the documents."""
+    """Rewrite the documents with current tables."""
     for document in TABLES:
         (ROOT / document).write_text(filled(document), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""What is measured: names and numbers. Imports no JAX."""
+"""Settings that are measured: names and sizes. Imports no JAX."""
 
 import dataclasses
 from typing import Any
@@ -9,7 +9,7 @@ LIFETIME = 250
 A = TrainConfig(levels="small", population=16, workers=16, hidden_size=32, lifetime=(LIFETIME, LIFETIME))
 B = TrainConfig(levels="all", population=4, workers=64, hidden_size=256, lifetime=(LIFETIME, LIFETIME))
 SETTINGS: dict[str, TrainConfig] = {"A": A, "B": B}
-"""Generations that are measured everywhere; a line adds another."""
+"""Generations that are measured everywhere; one more line adds another."""
 
 _CHEAPER: dict[str, dict[str, Any]] = {
     "lowrank:1": {"perturbation": "lowrank:1"},
@@ -22,23 +22,23 @@ OPTIONS: dict[str, TrainConfig] = {
     for name, config in SETTINGS.items()
     for option, fields in _CHEAPER.items()
 }
-"""Measured as generations alone, without a curriculum."""
+"""Settings measured only as generations, not with GROOVE's curriculum."""
 
 WIDE = dataclasses.replace(B, levels="small", workers=16, lifetime=(1, 1))
-"""Of which the peak memory over population is measured: wide rules, and lives that cost nothing."""
+"""Setting for peak memory against population: wide rules, and lives that cost almost nothing."""
 
 WIDE_POPULATIONS = (64, 512)
 
 PAPER: dict[str, TrainConfig] = {
     "paper": dataclasses.replace(EXPERIMENTS["groove"], curriculum="dr", lifetime=(LIFETIME, LIFETIME))
 }
-"""GROOVE's own (arXiv:2310.02782): 512 levels × 64 workers, GRU 256, 1024 candidates. Measured on accelerators only."""
+"""GROOVE's own setting (arXiv:2310.02782): 512 levels × 64 workers, GRU 256, 1024 candidates; accelerators only."""
 
 MEMORY_LIFETIMES = (25, 250, 1000)
-"""Updates of lives at which the peak memory of A is measured."""
+"""Lifetimes in updates at which the peak memory of A is measured."""
 
 MIXED = dataclasses.replace(A, rule="ta-lpg", population=128, lifetime=(10, LIFETIME))
-"""Lives of log-uniform length, as TA-LPG discovers rules on (arXiv:2402.05828), at the sizes of A."""
+"""Lives of log-uniform length, as in TA-LPG's meta-training (arXiv:2402.05828), at the sizes of A."""
 
 WORLDS = (
     "small",
@@ -61,33 +61,33 @@ WORLDS = (
 """A few of each kind: sources of levels by name, environments of suites as SUITE/NAME."""
 
 WORLD_WORKERS, WORLD_ROLLOUTS = 64, 5
-"""Workers on each level, and rollouts in a call that is timed."""
+"""Number of workers on each level, and of rollouts in a timed call."""
 
 SOLVED = {"small": 128, "all": 16}
-"""Levels of a distribution that are solved at once."""
+"""Number of levels of each distribution that are solved at once."""
 
 SHORT = dataclasses.replace(A, lifetime=(20, 20))
-"""What scaling starts from: A with lives short enough for a thousand candidates."""
+"""Starting point of scaling: A with lives short enough for a thousand candidates."""
 
 AXES: dict[str, tuple[TrainConfig, tuple[int, ...]]] = {
     "population": (SHORT, (8, 16, 32, 64, 128, 256, 512, 1024)),
     "workers": (SHORT, (4, 16, 64, 256)),
     "hidden_size": (SHORT, (16, 32, 64, 128, 256, 512)),
 }
-"""Fields of the config that are varied one at a time, from what and over which numbers."""
+"""Config fields that are varied one at a time, with the starting config and the values."""
 
 DEVICES_FROM = dataclasses.replace(SHORT, population=64, lifetime=(50, 50))
-"""What is spread over 1, 2, 4 … devices."""
+"""Setting that is spread over 1, 2, 4 … devices."""
 
 GROWTH = {"population": (64, 512)}
-"""Two numbers of an axis whose costs are compared turn by turn."""
+"""Two values of an axis whose costs are compared in turn."""
 
 
 def settings_of(config: TrainConfig) -> dict[str, Any]:
-    """The fields of a config that are not the default's.
+    """Return the fields of a config that differ from the default.
 
     Args:
-        config: of a generation.
+        config: config of a generation.
 
     Returns:
         JSON values by name.
@@ -97,11 +97,11 @@ def settings_of(config: TrainConfig) -> dict[str, Any]:
 
 
 def point_name(axis: str, value: int) -> str:
-    """Name of a point in the readings.
+    """Name a point in the readings.
 
     Args:
-        axis: field of the config.
-        value: of it.
+        axis: varied field of the config.
+        value: value of the field.
 
     Returns:
         The name.

@@ -1,4 +1,4 @@
-"""The README says what is so: its figures come from published runs, its commands and code are understood."""
+"""The README is true: its figures come from published runs, and its commands and code are valid."""
 
 import pkgutil
 import re

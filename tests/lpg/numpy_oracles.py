@@ -1,4 +1,4 @@
-"""The learners' equations once more, in plain NumPy with 64 bits: what the JAX code is held against."""
+"""The learners' equations in plain 64-bit NumPy, against which the JAX code is tested."""
 
 import numpy as np
 
@@ -105,13 +105,13 @@ def a2c_row_grads(logits, value, rollout, advantage, returns, hyper):
 
 
 def clipped_credit(ratio, advantage, clip=0.2):
-    """What PPO multiplies ∇log π(a|s) by: r·A, and nothing where r has gained enough."""
+    """Return PPO's factor of ∇log π(a|s): r·A, or 0 where the ratio is clipped."""
     gained = np.where(advantage >= 0, ratio > 1 + clip, ratio < 1 - clip)
     return np.where(gained, 0, ratio * advantage)
 
 
 def drifting_credit(ratio, advantage, alpha=2.0, beta=0.6):
-    """What DPO multiplies ∇log π(a|s) by: the derivative of r·A − drift in log r."""
+    """Return DPO's factor of ∇log π(a|s): the derivative of r·A − drift in log r."""
     gain = np.where(advantage >= 0, (ratio - 1) * advantage, advantage * np.log(ratio))
     slope = np.where(advantage >= 0, ratio * advantage, advantage)
     held = np.tanh(gain / np.where(advantage >= 0, alpha, beta)) ** 2

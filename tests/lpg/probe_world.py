@@ -1,4 +1,4 @@
-"""Worlds so small that what an agent must learn of them is known, all of one shape."""
+"""Worlds so small that what an agent must learn is known, all of one shape."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ class Probe(EnvParams):
     """The tables of one world."""
 
     max_steps_in_episode: jax.Array  # [] int32
-    num_starts: jax.Array  # [] int32, an episode starts in one of the first so many states
+    num_starts: jax.Array  # [] int32, an episode starts in one of the first num_starts states
     next_state: jax.Array  # [S, A] int32
     reward: jax.Array  # [S, A] float32
     ends: jax.Array  # [S, A] bool, whether it is a termination

@@ -31,7 +31,7 @@ def programs():
 
 
 def played(level, chance=0.5, seed=0):
-    """Returns and record of policies that take action 1 with a chance."""
+    """Return the returns and the record of policies that take action 1 with a given probability."""
     logits = jnp.log(jnp.asarray([1 - chance, chance]))
     return tuple(jax.tree.map(np.asarray, play(jax.random.key(seed), level, logits)) for play in programs())
 
@@ -46,7 +46,7 @@ def test_record_and_returns_are_of_the_same_episodes():
 
 def test_lived_are_the_steps_up_to_the_first_end():
     _, episodes = played(COIN)
-    # A block of steps that nobody lived is blank.
+    # A block of steps that no worker lived is blank.
     assert episodes.rollout.reward.shape == (60, NUM_WORKERS) and not np.any(episodes.rollout.reward[40:])
     done = episodes.rollout.terminated | episodes.rollout.truncated
     for b in range(NUM_WORKERS):

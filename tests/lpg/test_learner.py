@@ -1,4 +1,4 @@
-"""The learner: what every rule must keep to, lifetimes, and evaluation."""
+"""The learner: the contract of every rule, lifetimes, and evaluation."""
 
 import dataclasses
 import functools
@@ -69,7 +69,7 @@ def test_update_gives_the_same_for_the_same_key_alone(name):
 
 @functools.cache
 def restated(name):
-    """Parameters after the step that a rollout calls for, its targets held fixed."""
+    """Compile the targets of a rollout, and the step on it with these targets held fixed."""
     learner = tiny.learner(name)
 
     def targets(meta_params, agent, rollout, progress):
@@ -87,7 +87,7 @@ def restated(name):
         labels = learner.network.labels(agent.params)
         return learner.optimizer.step(grads, agent.optimizer_state, agent.params, labels, agent.hyper)[0]
 
-    # Two programs: what crosses from one to the other carries no gradient.
+    # Two programs, because no gradient passes from one to the other.
     return jax.jit(targets), jax.jit(step)
 
 
@@ -167,7 +167,7 @@ def test_update_of_a_table_builds_no_one_hot(name):
 
 
 class TellsProgress(A2C):
-    """A2C that reports where in its life the agent was said to be."""
+    """A2C that reports the progress that it was given."""
 
     def targets(self, meta_params, outputs, next_prediction, rollout, progress):
         return super().targets(meta_params, outputs, next_prediction, rollout, progress), progress
@@ -181,7 +181,7 @@ class TellsProgress(A2C):
     "num_updates, lifetime, fraction, log_lifetime",
     [(0, 10, 0.0, 1.0), (5, 10, 0.5, 1.0), (250_000, 1_000_000, 0.25, 6.0), (0, 1, 0.0, 0.0)],
 )
-def test_update_tells_the_rule_the_share_and_the_logarithm_of_the_lifetime(
+def test_update_gives_the_rule_the_share_and_the_logarithm_of_the_lifetime(
     num_updates, lifetime, fraction, log_lifetime
 ):
     agent = tiny.agent("a2c").replace(num_updates=jnp.int32(num_updates), lifetime=jnp.int32(lifetime))
@@ -224,7 +224,7 @@ def test_train_in_parts_until_an_age_is_one_life(name):
     young = run(agent, 2)
     assert young.num_updates == 2 and run(agent, 9).num_updates == 4
     assert_equal_trees(run(young, 5), tiny.train(name)(key, tiny.meta_params(name), agent, tiny.level(), jnp.int32(5)))
-    # An age that is past changes nothing, and none lies beyond the lifetime.
+    # An age in the past changes nothing, and an age beyond the lifetime stops at the lifetime.
     assert_equal_trees(run(young, 1), young)
     assert run(young, 9).num_updates == 5
 
@@ -240,7 +240,7 @@ def test_train_of_a_life_of_one_update():
     assert after.num_updates == 1
 
 
-def test_train_draws_anew_in_each_update():
+def test_train_draws_new_numbers_in_each_update():
     # A policy that never moves: only the random numbers differ between updates.
     agent = tiny.agent("a2c")
     agent = agent.replace(params=jax.tree.map(jnp.zeros_like, agent.params), hyper=tiny.hyper(0.0, 0.0))
@@ -261,7 +261,7 @@ def test_init_makes_a_newborn_agent():
 @every_rule
 def test_update_reads_the_learning_rates_and_the_costs_that_the_rule_names(name):
     agent = tiny.agent(name)
-    # A second update, whose rollout ends no differently: costs act on the parameters alone.
+    # Only parameters are compared, because costs do not change the rollout of their own update.
     plain = updated(name, agent)[0].params
     for field in (field.name for field in dataclasses.fields(Hyperparameters)):
         changed = agent.replace(hyper=agent.hyper.replace(**{field: 3 * getattr(agent.hyper, field)}))

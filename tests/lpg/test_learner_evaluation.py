@@ -55,7 +55,7 @@ def test_evaluate_acts_by_the_stochastic_policy():
 
 
 def test_evaluate_waits_for_the_last_worker():
-    # Each step goes on with chance 9⁄10, so the longest of 512 episodes spans several rollouts.
+    # Each step continues with probability 9⁄10, so the longest of 512 episodes spans several rollouts.
     logits = UNIFORM.at[0].set(jnp.log(jnp.asarray([0.1, 0.9])))
     found = returns(probe([(0, 0, None, 1.0), (0, 1, 0, 1.0)]), logits)
     assert found.min() == 1 and found.max() > 2 * STEPS_PER_ROLLOUT

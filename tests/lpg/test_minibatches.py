@@ -44,12 +44,12 @@ def test_shuffled_holds_every_sample_once_per_epoch_in_an_order_of_its_own():
 
 def test_shuffled_puts_every_sample_first_equally_often():
     first = jax.vmap(lambda key: shuffled(key, 4, 1, 2)[0, 0])(jax.random.split(jax.random.key(0), 4000))
-    # 1000 each, with a deviation of 27: four of them.
+    # 1000 each with a standard deviation of 27, within four of them.
     assert np.abs(np.bincount(first) - 1000).max() < 110
 
 
 class Counting:
-    """Moves the prediction of each observation by the share that it has of each batch."""
+    """Moves the prediction of each observation by its share of each batch."""
 
     prediction_size = 1
 
@@ -79,7 +79,7 @@ def test_descend_uses_every_sample_with_its_own_targets_once_per_epoch(epochs, m
         optimizer_state=optimizer.init(params, network.labels(params)),
         hyper=tiny.hyper(prediction_learning_rate=1.0),
     )
-    # Each step of the rollout sees an observation of its own.
+    # Each step of the rollout sees a different observation.
     rollout = tiny.rollout(tiny.NUM_STEPS, tiny.NUM_WORKERS)
     rollout = rollout.replace(observation=jnp.arange(NUM_SAMPLES, dtype=jnp.int32).reshape(rollout.action.shape))
     targets = rule.targets((), None, None, rollout, None)
@@ -125,7 +125,7 @@ def test_two_epochs_are_two_steps_on_the_same_rollout_and_targets():
 
 
 def draws_in(jaxpr):
-    """How many arrays of random bits a program asks for."""
+    """Count the arrays of random bits that a program draws."""
     num_draws = 0
     for equation in jaxpr.eqns:
         num_draws += equation.primitive.name == "random_bits"
@@ -154,7 +154,7 @@ def test_update_agrees_with_numpy(name, credit):
     after, rollout, _ = update(name)(key, (), agent, LEVEL)
     batches = shuffled(jax.random.split(key)[1], NUM_SAMPLES, EPOCHS, MINIBATCHES)
     expected, ratios = restated(agent, rollout, np.asarray(batches), credit)
-    # Steps far enough apart for both sides of the clip to matter.
+    # Steps large enough for both sides of the clip to matter.
     assert ratios.min() < 0.8 and ratios.max() > 1.2 and (rollout.terminated | rollout.truncated).any()
     for group in ("policy", "prediction"):
         np.testing.assert_allclose(after.params[group], expected[group], atol=1e-5)

@@ -39,7 +39,7 @@ def test_table_starts_at_zero_with_two_groups():
 
 
 def convolved(params, plane_stack):
-    """3×3 convolution with zero border of [planes, H, W], NumPy loops."""
+    """Convolve [planes, H, W] with 3×3 kernels and a zero border, in NumPy loops."""
     _, height, width = plane_stack.shape
     padded = np.pad(plane_stack.astype(float), ((0, 0), (1, 1), (1, 1)))
     kernel = params["kernel"].reshape(3, 3, plane_stack.shape[0], -1)  # [3, 3, planes, channels]
@@ -77,7 +77,7 @@ def test_image_network_starts_as_a_convolution_does():
     # Both initialisers see the same number of inputs, 3·3·planes.
     large = Dense(num_logits=3, prediction_size=2, widths=(5,), channels=(64,), observation_rank=3)
     kernel = jax.jit(large.init)(jax.random.key(0), jnp.zeros((1, 16, 4, 5)))["Dense_0"]["kernel"]
-    # A deviation of 64·144 numbers, within 4 standard errors.
+    # The standard deviation of 64·144 numbers, within 4 standard errors.
     assert kernel.shape == (144, 64) and kernel.std() == pytest.approx(1 / 12, rel=4 / np.sqrt(2 * kernel.size))
 
 

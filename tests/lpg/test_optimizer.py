@@ -1,4 +1,4 @@
-"""The agent's optimizer: step sizes, and clipping that is applied to Adam as well."""
+"""The agent's optimizer: learning rates, and clipping, which applies to Adam as well."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ def grads(policy, prediction):
 
 
 def steps(optimizer, labels, *sequence, **rates):
-    """Parameters after a step for each gradient."""
+    """Return the parameters after one step for each gradient."""
     params, state = PARAMS, optimizer.init(PARAMS, labels)
     for grad in sequence:
         params, state = optimizer.step(grad, state, params, labels, tiny.hyper(**rates))
@@ -35,7 +35,7 @@ def test_sgd_steps_each_group_at_its_own_rate():
     np.testing.assert_allclose(params["prediction"], [-0.6, 0.0], rtol=1e-6)
 
 
-def test_sgd_clips_groups_apart():
+def test_sgd_clips_groups_separately():
     params = steps(Optimizer("sgd", max_grad_norm=0.5), APART, grads([0.3, 0.0], [30.0, 40.0]), **RATES)
     np.testing.assert_allclose(params["policy"], [-3.0, 0.0], rtol=1e-6)
     np.testing.assert_allclose(params["prediction"], [-0.6, -0.8], rtol=1e-6)
@@ -49,7 +49,7 @@ def test_sgd_clips_one_group_as_a_whole():
 
 
 def test_adam_clips_before_its_moments():
-    # A first gradient of huge norm, which unclipped would fill the second moment for a thousand steps.
+    # Unclipped, a first gradient of huge norm would dominate the second moment for a thousand steps.
     sequence = grads([3e3, -4e3], [0.0, 0.0]), grads([0.1, 0.2], [0.0, 0.0])
     found = steps(Optimizer("adam", max_grad_norm=0.5), TOGETHER, *sequence, **RATES)["policy"]
 

@@ -1,4 +1,4 @@
-"""What all rules compute of a policy."""
+"""What all rules compute from a policy."""
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +47,7 @@ def test_action_entropy_of_vectors_is_that_of_independent_normals():
 
 
 def test_action_type_says_whether_the_policy_is_categorical():
-    # The same four logits: of four integers, or two means and two log-deviations.
+    # The same four logits: of four integers, or two means and two log standard deviations.
     integers = jnp.full((4, 3), 1, jnp.int32)
     expected = jax.nn.log_softmax(GAUSSIANS)
     np.testing.assert_allclose(action_log_prob(GAUSSIANS, integers), expected[..., 1], rtol=1e-5)
@@ -55,11 +55,11 @@ def test_action_type_says_whether_the_policy_is_categorical():
     assert np.all(np.abs(action_entropy(GAUSSIANS, integers) - action_entropy(GAUSSIANS, jnp.asarray(VECTORS))) > 1e-3)
 
 
-def test_sample_vector_has_the_mean_and_the_deviation_of_its_policy():
+def test_sample_vector_has_the_mean_and_the_standard_deviation_of_its_policy():
     mean, deviation, num_draws = np.array([-1.0, 3.0]), np.array([0.5, 2.0]), 100_000
     logits = jnp.broadcast_to(jnp.concatenate([mean, np.log(deviation)]).astype(jnp.float32), (num_draws, 4))
     actions = np.asarray(sample_vector(jax.random.uniform(jax.random.key(0), (num_draws, 2)), logits), float)
-    # Within 4 standard errors: σ / √n of a mean, σ / √(2n) of a deviation; independent components.
+    # Within 4 standard errors: σ / √n of a mean, σ / √(2n) of a standard deviation; independent components.
     assert np.all(np.abs(actions.mean(axis=0) - mean) < 4 * deviation / np.sqrt(num_draws))
     assert np.all(np.abs(actions.std(axis=0) - deviation) < 4 * deviation / np.sqrt(2 * num_draws))
     assert abs(np.corrcoef(actions.T)[0, 1]) < 4 / np.sqrt(num_draws)

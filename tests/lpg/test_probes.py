@@ -92,7 +92,7 @@ def test_rule_leaves_the_values_of_states_never_seen(name):
 
 @functools.cache
 def aimed(name, num_updates=300):
-    """Mean and deviation of the action of a Gaussian policy, before and after training in the world of a target."""
+    """Return mean and standard deviation of a Gaussian policy's action, before and after training on a target."""
     baseline, world = BASELINES[name], GymnaxWorld(TargetWorld())
     learner = Learner(
         world,

@@ -91,7 +91,7 @@ def test_collect_agrees_with_a_replay_by_hand():
             assert rollout.reward[t, b] == float(found)
             assert (rollout.terminated[t, b], rollout.truncated[t, b]) == (found, late)
             assert done[t, b] == (found or late)
-            # Seen before any reset, and the object is gone once found.
+            # Seen before any reset; the object disappears once found.
             assert rollout.next_observation[t, b] == 3 * row + column + (0 if found else 9)
             ends.append((found, late))
             if found or late:
@@ -113,7 +113,7 @@ def test_collect_goes_on_where_the_last_rollout_stopped():
     np.testing.assert_array_equal(following.observation[0], expected)
 
 
-def test_collect_draws_anew_for_each_step_worker_and_key():
+def test_collect_draws_new_numbers_for_each_step_worker_and_key():
     uniform = jnp.zeros(5)
     _, _, rollout = program()(jax.random.key(0), uniform)
     actions = np.asarray(rollout.action)

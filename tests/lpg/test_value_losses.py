@@ -25,7 +25,7 @@ MAZE = probe(
 
 
 class VectorWorld(ProbeWorld):
-    """Its observation is an array: the number of the state, its square, and noise of no use."""
+    """Its observation is an array: the number of the state, its square, and useless noise."""
 
     def _seen(self, at):
         return jnp.stack([at, at * at]).astype(jnp.float32).reshape(2, 1)
@@ -46,7 +46,7 @@ WORLDS = {"table": GymnaxWorld(ProbeWorld()), "vector": GymnaxWorld(VectorWorld(
 
 
 def acting(logits):
-    """A policy that looks at nothing."""
+    """Return a policy that ignores the observation."""
     return lambda observation: jnp.broadcast_to(logits, (observation.shape[0], NUM_ACTIONS))
 
 
@@ -120,7 +120,7 @@ def test_a_return_that_is_certain_costs_nothing():
 
 
 def test_losses_of_a_bandit_are_those_of_a_coin():
-    # With share p of the arm that pays, V = p: |GAE| has mean 2 p (1 − p), and its positive part half of it.
+    # With share p of the arm that pays, V = p: |GAE| has mean 2 p (1 − p), and its positive part has half of that.
     found, episodes = measured(PROBES["bandit"])
     share = np.mean(np.asarray(episodes.rollout.reward)[0])
     assert 0 < share < 1
@@ -134,7 +134,7 @@ def test_end_by_the_time_limit_is_worth_nothing_by_hand():
 
 
 def test_with_a_trace_of_one_the_advantage_is_return_minus_value():
-    # Returns 3, 2, 1 less V = 2.
+    # Returns 3, 2, 1 minus V = 2.
     found, _ = measured(PROBES["endless"], gae_lambda=1.0)
     np.testing.assert_allclose(found, [1 / 3, 2 / 3, 2], rtol=1e-5)
 

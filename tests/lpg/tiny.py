@@ -29,7 +29,7 @@ RULES = {
     "ppo": PPO(),
     "dpo": DPO(),
 }
-"""Every rule there is; a new one is added here and then runs through the contract tests."""
+"""Every rule; a new one is added here and then goes through the contract tests."""
 
 LEARNED = ("lpg", "ta_lpg", "lstm")
 
@@ -85,7 +85,7 @@ def _init(name):
 
 
 def agent(name, seed=0, lifetime=10):
-    """An agent whose parameters are random, so that no gradient of it is zero by symmetry."""
+    """Return an agent with random parameters, so that none of its gradients is zero by symmetry."""
     init_key, params_key = jax.random.split(jax.random.key(seed))
     born = _init(name)(init_key, level(), hyper(), jnp.int32(lifetime))
     keys = dict(zip(born.params, jax.random.split(params_key, len(born.params)), strict=True))

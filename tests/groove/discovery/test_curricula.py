@@ -1,4 +1,4 @@
-"""Curricula from the config: those that make sense are built, the others refused with one line that says why."""
+"""Curricula from the config: valid ones are built, the others refused with one line that says why."""
 
 import dataclasses
 import itertools
@@ -24,7 +24,7 @@ from ued.replay import PrioritizedLevelReplay
 from ued.scores import SCORES
 
 GRID = dataclasses.replace(SMALLEST, levels="small", population=8, buffer=8)
-"""Four levels a generation."""
+"""Four levels per generation."""
 
 MAZE = generator("maze_spiral")
 REPLAY = ("plr", "robust_plr", "accel")
@@ -32,7 +32,7 @@ PAIRS = [*itertools.product(REPLAY, SCORES), ("sfl", "learnability"), *((name, N
 
 
 def training_of(curriculum, score, tmp_path, **fields):
-    """What a config builds; its lives cost nothing."""
+    """Build the meta-training of a config, with lives that cost nothing."""
     if curriculum == "fixed":
         save_level(tmp_path / "level.toml", generator("small").sample(jax.random.key(0)))
         fields["level_folder"] = str(tmp_path)
@@ -103,13 +103,13 @@ REFUSED = [
     ({"curriculum": "plr", "priorities": "proportional"}, "--priorities proportional needs a score that is never "),
     ({"curriculum": "robust_plr", "es": "PGPE"}, "--es PGPE adapts its standard deviations to every pair"),
     ({"curriculum": "robust_plr", "replay_fraction": 0.0}, "--curriculum robust_plr replays levels"),
-    # A tenth of four levels is none.
+    # A tenth of four levels rounds to none.
     ({"curriculum": "accel", "replay_fraction": 0.1}, "--curriculum accel replays levels"),
     ({"curriculum": "plr", "replay_fraction": 0.0}, "--curriculum plr replays levels"),
     ({"curriculum": "plr", "es": "SNES"}, "--curriculum plr replays levels, but --replay-fraction 0.5 of the 1 in a"),
     ({"curriculum": "robust_plr", "es": "SNES"}, "--curriculum robust_plr replays levels"),
     ({"curriculum": "sfl", "replay_fraction": 0.0}, "--curriculum sfl replays levels"),
-    # 2 new levels a generation: 24 fill half of a buffer of 48 after 12, and the run is over after 6.
+    # With 2 new levels per generation, half of a buffer of 48 is full after 12 generations; the run ends after 6.
     ({"curriculum": "robust_plr", "buffer": 48}, "--curriculum robust_plr trains on replayed levels alone"),
     ({"curriculum": "sfl", "sfl_period": 4}, "--buffer must be < 8, the new levels of --sfl-period 4 generations"),
 ]
@@ -160,12 +160,12 @@ def test_edits_stay_within_the_limits_of_the_distribution():
 
 
 def test_edits_where_no_distribution_bounds_the_horizon_leave_it_alone():
-    # Trap: regret grows with the horizon, and the winner's is doubled again and again.
+    # Trap: regret grows with the horizon, so the winner's horizon would double again and again.
     edits = build_curriculum(dataclasses.replace(GRID, curriculum="accel", levels="maze_spiral"), MAZE, 4)
     assert "max_steps" not in edits.curriculum.edit.names and "flip_wall" in edits.curriculum.edit.names
 
 
-def test_edits_leave_places_alone_that_every_episode_draws_anew():
+def test_edits_leave_alone_places_that_every_episode_redraws():
     config = dataclasses.replace(GRID, curriculum="accel", levels="random_small")
     edits = build_curriculum(config, generator("random_small"), 4).curriculum.edit
     assert not {"move_start", "move_object"} & set(edits.names)

@@ -1,4 +1,4 @@
-"""Meta-training: fair comparisons, honest metrics, generations that depend on their number alone."""
+"""Meta-training: fair comparisons, honest metrics, and generations that depend only on state and number."""
 
 import dataclasses
 
@@ -29,7 +29,7 @@ class RecordingPopulation:
 
 
 def training_with(returns=None, population=8, **fields):
-    """A meta-training whose lives are recorded; their returns are 0, 1, 2, … or as told."""
+    """Build a meta-training whose lives are recorded; their returns are 0, 1, 2, … or as given."""
     config = dataclasses.replace(SMALLEST, population=population, **fields)
     training = build_training(config, lives_mesh(1))
     returns = np.arange(population * config.levels_per_candidate) if returns is None else returns
@@ -37,14 +37,14 @@ def training_with(returns=None, population=8, **fields):
 
 
 def generation_of(training, number=0):
-    """State before and after one generation, and its metrics."""
+    """Return the state before and after one generation, and its metrics."""
     state = training.init(jax.random.key(0)).replace(generation=jnp.int32(number))
     after, metrics = training.generation(jax.random.key(1), state)
     return state, after, metrics
 
 
 def distinct(keys_or_levels):
-    """How many different rows a pytree has."""
+    """Count the different rows of a pytree."""
     leaves = [jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x for x in keys_or_levels]
     return len(np.unique(np.concatenate([np.asarray(x).reshape(x.shape[0], -1) for x in leaves], axis=1), axis=0))
 
@@ -88,7 +88,7 @@ def test_candidates_without_pairs_all_meet_the_same_levels():
         np.testing.assert_array_equal(by_candidate, np.broadcast_to(by_candidate[0], by_candidate.shape))
 
 
-def test_every_life_gets_the_runs_step_sizes():
+def test_every_life_gets_the_runs_learning_rates():
     training = training_with(agent_learning_rate=7.0, kl_cost=0.25)
     generation_of(training)
     hyper = training.population.lives.hyper
@@ -159,7 +159,7 @@ def test_generation_depends_on_state_and_number_alone():
 
 def test_pairs_that_are_alike_tie_and_leave_the_rule_where_it_is():
     # With noise too small to move a float32, both members live the same life: on each level, from
-    # the same agent, with the same random numbers, for real.
+    # the same agent, with the same random numbers.
     config = dataclasses.replace(SMALLEST, sigma=1e-30, levels="small", lifetime=(3, 5), rollout_length=20)
     training = build_training(config, lives_mesh(2))
     state = training.init(jax.random.key(0))
@@ -169,7 +169,7 @@ def test_pairs_that_are_alike_tie_and_leave_the_rule_where_it_is():
 
 
 def test_one_level_for_all_makes_candidates_that_are_alike_equal():
-    # Every candidate meets the same levels where there are no pairs: no noise, no spread.
+    # Without pairs, every candidate gets the same levels: no noise, no spread.
     config = dataclasses.replace(SMALLEST, sigma=1e-30, es=NO_PAIRS, levels="small", lifetime=(3, 5), rollout_length=20)
     training = build_training(config, lives_mesh(2))
     _, metrics = jax.jit(training.generation)(jax.random.key(2), training.init(jax.random.key(0)))

@@ -37,5 +37,5 @@ def test_mapped_over_candidates_the_mean_is_shared():
 
     mapped = jax.vmap(one, in_axes=(row_axes(TREE),))(TREE)
     np.testing.assert_array_equal(mapped, whole(TREE)["kernel"] + TREE["bias"][..., None])
-    # A batched mean would be a product of its own for each candidate.
+    # A batched mean would need a separate product for each candidate.
     assert not isinstance(seen[0].mean, jax.core.Tracer) and isinstance(seen[0].left, jax.core.Tracer)

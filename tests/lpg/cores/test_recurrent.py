@@ -1,4 +1,4 @@
-"""The backward recurrence: flax's cells as its oracle, and where it forgets."""
+"""The backward recurrence: flax's cells as its oracle, and where it resets."""
 
 import functools
 
@@ -31,7 +31,7 @@ def initialised(cell):
 
 @functools.cache
 def random_params(cell):
-    """Weights and biases of which none is zero."""
+    """Return weights and biases, none of which is zero."""
     keys = jax.random.split(jax.random.key(3), len(initialised(cell)))
     return {
         name: jax.random.normal(key, x.shape)
@@ -45,7 +45,7 @@ def program(cell):
 
 
 def flax_gru(params):
-    """The same weights as nn.GRUCell has them: biases on the input, and on the candidate's recurrent part."""
+    """Return the same weights as nn.GRUCell lays them out: biases on the input, and on the recurrent candidate."""
     size = HIDDEN
     kernels, biases = jnp.split(params["input_kernel"], 3, 1), jnp.split(params["bias"], 3)
     recurrent = jnp.split(params["recurrent_kernel"], 3, 1)
@@ -56,7 +56,7 @@ def flax_gru(params):
 
 
 def flax_lstm(params):
-    """The same weights as nn.OptimizedLSTMCell has them: biases on the recurrent part."""
+    """Return the same weights as nn.OptimizedLSTMCell lays them out: biases on the recurrent part."""
     kernels, biases = jnp.split(params["input_kernel"], 4, 1), jnp.split(params["bias"], 4)
     recurrent = jnp.split(params["recurrent_kernel"], 4, 1)
     laid_out = {f"i{g}": {"kernel": k} for g, k in zip("ifgo", kernels, strict=True)}
@@ -87,7 +87,7 @@ def test_recurrence_agrees_with_the_restatement_across_episodes(cell):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_recurrence_passes_nothing_over_the_end_of_an_episode(cell):
-    # Worker 0's first episode ends with step 1, worker 1's with step 3; the others' never.
+    # Worker 0's first episode ends with step 1, worker 1's with step 3; the others' episodes do not end.
     done = NEVER.at[1, 0].set(True).at[3, 1].set(True)
     jacobian = jax.jit(jax.jacrev(program(cell), argnums=1))(random_params(cell), INPUTS, done)
     influence = np.abs(np.asarray(jacobian)).max((2, 5))  # [to step, to worker, from step, from worker]
@@ -145,5 +145,5 @@ def test_recurrence_of_less_precise_products_is_near(precision):
     rough = jax.jit(BackwardRecurrence(HIDDEN, "gru", precision).apply)({"params": params}, INPUTS, SOMETIMES)
     error = np.max(np.abs(rough - program("gru")(params, INPUTS, SOMETIMES)))
     assert rough.dtype == jnp.float32 and error < 0.05
-    # Eight bits of a factor: an exact result would mean that the precision is ignored.
+    # With eight-bit factors, an exact result would mean that the precision is ignored.
     assert precision == "tf32" or error > 1e-4

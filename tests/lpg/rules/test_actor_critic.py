@@ -99,7 +99,7 @@ def test_loss_credits_the_step_that_earned_it_alone(t):
 
 
 def test_targets_credit_the_step_that_earned_it_alone():
-    # With neither discount nor λ an advantage is the step's own reward minus its value.
+    # With γ = λ = 0 an advantage is the step's own reward minus its value.
     rule = A2C(discount=0.0, gae_lambda=0.0, normalise=False)
     rollout = three_steps()
     targets = rule.targets((), outputs_of([1, 2, 3]), jnp.ones((3, 1, 1)), rollout, tiny.progress())

@@ -1,4 +1,4 @@
-"""The learned rule: a NumPy restatement of all of it, what it reads, and the loss it gives the agent."""
+"""The learned rule: a full NumPy restatement, what it reads, and the agent's loss."""
 
 import dataclasses
 import functools
@@ -20,7 +20,7 @@ ROLLOUT = tiny.rollout(NUM_STEPS, NUM_WORKERS, NUM_ACTIONS, done=DONE)
 
 @functools.cache
 def weights(name):
-    """Meta-parameters of which none is zero, large enough for the rule to have a view."""
+    """Return meta-parameters, none of them zero, large enough for the targets to vary."""
     leaves, structure = jax.tree.flatten(tiny.meta_params(name))
     keys = jax.random.split(jax.random.key(11), len(leaves))
     return structure.unflatten([jax.random.normal(key, x.shape) for key, x in zip(keys, leaves, strict=True)])
@@ -117,7 +117,7 @@ def test_targets_read_every_input(field):
 
 def test_targets_read_the_probability_of_the_action_taken_alone():
     outputs, _ = views()
-    # A shift of all logits leaves probabilities as they are.
+    # A shift of all logits leaves the probabilities unchanged.
     shifted = targets("lpg", outputs=outputs.replace(logits=outputs.logits + 3))
     assert not differs(targets("lpg"), shifted).any()
 
@@ -150,7 +150,7 @@ def test_targets_read_the_lifetime_only_with_lifetime_inputs(changed):
 def test_targets_stay_in_scale_over_lifetimes_from_ten_to_a_million():
     short, long = (targets("ta_lpg", progress=tiny.progress(1.0, log10)) for log10 in (1.0, 6.0))
     kernels = weights("ta_lpg")
-    # Hidden states lie in (−1, 1), so a head's answer is bounded by its weights whatever the inputs.
+    # Hidden states lie in (−1, 1), so a head's output is bounded by its weights whatever the inputs.
     bound = np.abs(kernels["policy_head"]["kernel"]).sum() + np.abs(kernels["policy_head"]["bias"]).sum()
     for found in (short, long):
         assert np.all(np.abs(found.policy_weight) <= bound) and np.all(np.isfinite(found.log_prediction))

@@ -1,4 +1,4 @@
-"""PPO and DPO: surrogates worked by hand, where they stop pulling, and what they are where nothing has moved yet."""
+"""PPO and DPO: surrogates worked by hand, where their gradients stop, and A2C's gradient at a ratio of 1."""
 
 import jax
 import jax.numpy as jnp

@@ -44,7 +44,7 @@ class JobFlags:
             present = next(flag for flag in given if flag not in missing)
             raise ValueError(f"{present} goes with --distributed")
         if 0 < len(missing) < len(given):
-            raise ValueError(f"--coordinator, --processes and --process-id go together, {missing[0]} is missing")
+            raise ValueError(f"--coordinator, --processes and --process-id go together; {missing[0]} is missing")
         if self.coordinator is not None:
             address = re.fullmatch(r".+:(\d{1,5})", self.coordinator)
             if address is None or not 1 <= int(address.group(1)) < 2**16:

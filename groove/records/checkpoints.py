@@ -112,7 +112,7 @@ class Checkpoints:
                 skipped.append(str(error))
                 continue
             if content.get("generation") != generation:
-                skipped.append(f"{path}: holds generation {content.get('generation')}, its name says otherwise")
+                skipped.append(f"{path}: holds generation {content.get('generation')}, but its name says otherwise")
                 continue
             leaves = [_like(leaf, tensor) for leaf, tensor in zip(stored.values(), tensors.values(), strict=True)]
             state = jax.tree.unflatten(jax.tree.structure(example), leaves)

@@ -121,7 +121,7 @@ def rewrite(path, header=None, **tensors):
 CONTENT = {"architecture": ARCHITECTURE, "provenance": PROVENANCE}
 FOREIGN = [
     ({"kind": "groove checkpoint"}, {}, "a groove checkpoint, not a groove rule"),
-    ({"format_version": 2}, {}, "format version 2, this program reads 1..1"),
+    ({"format_version": 2}, {}, "format version 2, but this program reads 1..1"),
     ({"format_version": "new"}, {}, "corrupt: its header cannot be read"),
     ({"content": 3}, {}, "corrupt: its header cannot be read"),
     ({"content": {"architecture": []}}, {}, "its header lacks architecture or provenance"),
@@ -185,9 +185,9 @@ def test_write_rule_refuses_dtypes_and_headers_that_cannot_be_stored(path):
 
 def test_size_cap_holds_for_writing_and_reading(path):
     small = TensorFormat(kind="groove rule", version=1, max_bytes=100)
-    with pytest.raises(ValueError, match="would be .* bytes, a groove rule has at most 100"):
+    with pytest.raises(ValueError, match="would be .* bytes; a groove rule has at most 100"):
         small.write(path, {}, {"weight": np.zeros(100)})
-    with pytest.raises(ValueError, match="bytes, a groove rule has at most 100"):
+    with pytest.raises(ValueError, match="bytes; a groove rule has at most 100"):
         small.read_header(path)
 
 

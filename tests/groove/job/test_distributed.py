@@ -17,8 +17,8 @@ ALL = ["--distributed", "--coordinator", "127.0.0.1:1234", "--processes", "2", "
     ("flags", "reason"),
     [
         (["--processes", "2"], "--processes goes with --distributed"),
-        (["--distributed", "--processes", "2"], "go together, --coordinator is missing"),
-        (ALL[:-2], "go together, --process-id is missing"),
+        (["--distributed", "--processes", "2"], "go together; --coordinator is missing"),
+        (ALL[:-2], "go together; --process-id is missing"),
         ([*ALL[:2], "localhost", *ALL[3:]], "--coordinator must be HOST:PORT with a port in 1..65535, got localhost"),
         ([*ALL[:2], "host:65536", *ALL[3:]], "--coordinator must be HOST:PORT with a port in 1..65535, got host:65536"),
         ([*ALL[:-1], "2"], "--process-id must be in 0..1, got 2"),

@@ -138,7 +138,7 @@ def test_restore_skips_a_renamed_checkpoint(checkpoints):
     (checkpoints.folder / "generation_00000001.safetensors").rename(
         checkpoints.folder / "generation_00000007.safetensors"
     )
-    with pytest.raises(CheckpointError, match="holds generation 1, its name says otherwise"):
+    with pytest.raises(CheckpointError, match="holds generation 1, but its name says otherwise"):
         checkpoints.restore(state_of(0))
 
 

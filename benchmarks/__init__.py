@@ -1,1 +1,1 @@
-"""Figures about speed, measured and compared, never asserted: `make bench`. And what fills the tables of the README."""
+"""Speed measurements, compared but never asserted (`make bench`), and the code that fills the README's tables."""

@@ -3,8 +3,8 @@
     python -m benchmarks
     python -m benchmarks --only worlds generation --compare runs/published/bench/bench.json
 
-Prints a table for each section as it is done. About twelve minutes on two cores; on a machine that does
-nothing else.
+Prints a table for each section as it finishes. Takes about twelve minutes on two cores; the machine should be
+otherwise idle.
 """
 
 import argparse
@@ -20,20 +20,20 @@ from benchmarks.tables import aligned, pivots
 
 
 def measure(names: list[str], folder: Path) -> Bench:
-    """Run sections, printing and writing as they are done.
+    """Run sections, printing and writing each as it finishes.
 
     Args:
-        names: of the sections.
-        folder: for bench.json and pictures, made where it does not exist.
+        names: names of the sections.
+        folder: folder for bench.json and pictures, created if it does not exist.
 
     Returns:
         All readings.
 
     Raises:
-        MeasurementFailed: a process failed; the sections before it are written.
+        MeasurementFailed: a measuring process failed; the sections before it are written.
         OSError: the folder cannot be written.
     """
-    # Not at the top: it takes a second, and a mistake in the flags is reported at once.
+    # Not at the top, because it takes a second and a mistake in the flags should be reported at once.
     from benchmarks.pictures import draw_all
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,22 +58,22 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, write and compare.
 
     Args:
-        arguments: of the command line, those of this process if None.
+        arguments: command-line arguments; those of this process if None.
 
     Raises:
-        SystemExit: with a line of explanation, where something cannot be done.
+        SystemExit: something cannot be done; the message explains it in one line.
     """
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     known = ", ".join(SECTIONS)
-    parser.add_argument("--only", nargs="+", metavar="SECTION", help=f"sections to run, of {known} (default: all)")
+    parser.add_argument("--only", nargs="+", metavar="SECTION", help=f"sections to run, from {known} (default: all)")
     parser.add_argument(
         "--out",
         type=Path,
         default=Path("runs/bench"),
         metavar="FOLDER",
-        help="where bench.json and pictures go, in place of earlier ones (default: runs/bench)",
+        help="folder for bench.json and pictures, replacing earlier ones (default: runs/bench)",
     )
     parser.add_argument("--compare", type=Path, metavar="OLD.json", help="print ratios to an earlier bench.json")
     flags = parser.parse_args(arguments)
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     if unknown:
         raise SystemExit(f"unknown section {unknown[0]!r}; known: {known}")
     try:
-        # Read first: it may be the file that is replaced, and a wrong one is found before minutes are spent.
+        # Read first, because it may be the file that is replaced, and a bad file should fail before minutes are spent.
         old = None if flags.compare is None else read_bench(flags.compare)
         new = measure([name for name in SECTIONS if name in (flags.only or SECTIONS)], flags.out)
     except (BenchFileError, MeasurementFailed) as error:

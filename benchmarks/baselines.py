@@ -4,8 +4,8 @@
     python -m benchmarks.baselines --tune --environments CartPole-v1 --rules ppo
 
 Settings were chosen on seeds that are not reported: PPO's from the grid of --tune, A2C's on CartPole from
-a wider one (workers 8 to 64, steps 4 to 16, rates 5e-4 to 4e-3, entropy 0 to .01, value cost .05 to .5; up
-to 10 seeds). A2C's on Catch are those of CartPole, untuned.
+a wider grid (workers 8 to 64, steps 4 to 16, learning rates 5e-4 to 4e-3, entropy costs 0 to .01, value costs
+.05 to .5; up to 10 seeds). On Catch, A2C uses the CartPole settings without tuning.
 """
 
 import argparse
@@ -29,7 +29,7 @@ STEPS = 500_000
 """Environment steps of a life, over all workers."""
 
 TUNING_SEEDS = range(1000, 1006)
-"""Of --tune; apart from the seeds that are reported."""
+"""Seeds of --tune, disjoint from the reported seeds."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Setting:
     """How a rule is run in an environment.
 
     Attributes:
-        num_workers: environments side by side.
+        num_workers: number of parallel environments.
         rollout_length: steps between updates.
-        learning_rate: of Adam.
-        entropy_cost: weight of the policy's entropy.
+        learning_rate: learning rate of Adam.
+        entropy_cost: weight of the policy entropy.
         value_cost: weight of the value loss.
     """
 
@@ -66,18 +66,18 @@ VALUE_COSTS = {"ppo": (0.5,), "a2c": (0.25, 0.5)}
 
 
 def live(environment: str, rule: str, seeds: range, settings: list[Setting]) -> np.ndarray:
-    """Agents of every seed under every setting, in one program.
+    """Train agents with every seed and setting in one program.
 
     Args:
-        environment: gymnax's name of it.
+        environment: gymnax's name of the environment.
         rule: key of BASELINES.
-        seeds: of the agents' keys.
-        settings: S of equal workers and steps.
+        seeds: seeds of the agents' keys.
+        settings: S settings with the same number of workers and steps.
 
     Returns:
-        [S, seeds] mean returns of first episodes at the end of life, stochastic policy.
+        [S, seeds] mean returns of first episodes at the end of life under the stochastic policy.
     """
-    # Only after `configure`: it starts JAX's backend.
+    # Imported only after `configure`, because it starts JAX's backend.
     import gymnax
 
     env, level = gymnax.make(environment)
@@ -114,10 +114,10 @@ def live(environment: str, rule: str, seeds: range, settings: list[Setting]) -> 
 
 
 def tune(environment: str, rule: str) -> None:
-    """Print the mean return of every setting, over the tuning seeds.
+    """Print the mean return of every setting over the tuning seeds.
 
     Args:
-        environment: gymnax's name of it.
+        environment: gymnax's name of the environment.
         rule: key of BASELINES.
     """
     for shape in SHAPES[rule]:
@@ -133,9 +133,9 @@ def report(environment: str, rule: str, num_seeds: int) -> None:
     """Print the mean return over seeds 0, 1, … and its standard error.
 
     Args:
-        environment: gymnax's name of it.
+        environment: gymnax's name of the environment.
         rule: key of BASELINES.
-        num_seeds: at least 2.
+        num_seeds: number of seeds, at least 2.
     """
     setting = SETTINGS[environment, rule]
     begin = time.perf_counter()
@@ -149,11 +149,11 @@ def report(environment: str, rule: str, num_seeds: int) -> None:
 
 
 def main() -> None:
-    """Print the table, or with --tune what its settings were chosen from."""
+    """Print the table, or with --tune the results that its settings were chosen from."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--environments", nargs="+", choices=list(TARGETS), default=list(TARGETS))
     parser.add_argument("--rules", nargs="+", choices=list(SHAPES), default=list(SHAPES))
-    parser.add_argument("--seeds", type=int, default=10, help="seeds reported, from 0 on (default 10)")
+    parser.add_argument("--seeds", type=int, default=10, help="number of seeds reported, from 0 on (default 10)")
     parser.add_argument("--tune", action="store_true", help="try a grid of settings on other seeds")
     flags = parser.parse_args()
     configure(None)

@@ -4,18 +4,18 @@ from benchmarks.readings import Bench, Reading
 from benchmarks.tables import aligned, number
 
 Readings = dict[tuple[str, str, str], Reading]
-"""By section, name and metric."""
+"""Readings by section, name and metric."""
 
 DATED = ("date",)
 """Facts of a machine that always differ."""
 
 
 def compared(old: Bench, new: Bench) -> str:
-    """Ratios of all readings that both have, and the names of the others.
+    """Compare two benchmarks: ratios of the readings that both have, and the names of the others.
 
     Args:
-        old: what is divided by.
-        new: what is divided.
+        old: the earlier benchmark, which the ratios divide by.
+        new: the later benchmark.
 
     Returns:
         Text of several lines.
@@ -58,7 +58,7 @@ def _listed(title: str, readings: list[Reading]) -> list[str]:
 
 
 def _only(title: str, own: Readings, others: Readings) -> list[str]:
-    """Sections and, of the other sections, readings that one file alone has."""
+    """List the sections that only one benchmark has, and its unmatched readings in the other sections."""
     sections = {reading.section for reading in others.values()}
     whole = dict.fromkeys(reading.section for reading in own.values() if reading.section not in sections)
     single = [reading for key, reading in own.items() if key not in others and reading.section in sections]

@@ -1,4 +1,4 @@
-"""What a generation with GROOVE's curriculum costs beside one with domain randomisation, turn by turn."""
+"""The cost of a generation with GROOVE's curriculum against one with domain randomisation, timed in turn."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ TURNS = 9
 
 
 def measure(name: str, config: dict[str, Any], turns: int = TURNS) -> list[Reading]:
-    """Seconds with either curriculum: GROOVE replays half the levels and trains two A2C antagonists on each new one.
+    """Time both curricula; GROOVE replays half the levels and trains two A2C antagonists on each new level.
 
     Args:
-        name: of the setting.
-        config: JSON of its config, of domain randomisation.
-        turns: generations timed of each.
+        name: name of the setting.
+        config: JSON of its config, with domain randomisation.
+        turns: number of generations timed with each.
 
     Returns:
         The readings.

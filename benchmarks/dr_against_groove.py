@@ -1,7 +1,7 @@
 """Domain randomisation against GROOVE's curriculum at equal environment steps: `make compare`.
 
 Each arm meta-trains a rule with every meta-seed and scores its agents on held-out levels. An arm is
-done once its run is finished; called again, the comparison goes on where it stopped.
+done when its runs are finished; if called again, the comparison continues where it stopped.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from groove.scoring.bootstrap import crossed_bootstrap
 from groove.scoring.statistics import cvar, iqm
 
 BUFFER = 400
-"""Levels kept: replay starts after 13 generations of 16 new levels."""
+"""Levels kept; replay starts after 13 generations of 16 new levels."""
 
 
-# A generation of 64 candidates lives 64 lives on 32 levels. GROOVE adds two antagonists on each of 16 new
-# levels, 32 lives: two thirds of the generations take as many steps in all.
+# A generation of 64 candidates takes 64 lives on 32 levels. GROOVE adds two antagonists on each of 16 new
+# levels, 32 lives, so two thirds of the generations take as many steps in total.
 ARMS = {
     "dr": Arm("DR", 300, {"curriculum": "dr", "buffer": BUFFER}),
     "groove": Arm("GROOVE, as many steps in all as DR", 200, {"curriculum": "plr", "buffer": BUFFER}),
@@ -33,7 +33,7 @@ SUITES = {"small": 128, "medium": 64, "mazes": 44}
 
 
 def suites() -> dict[str, Any]:
-    """Held-out levels by suite, solved exactly."""
+    """Draw held-out levels by suite, solved exactly."""
     import jax
     import jax.numpy as jnp
 
@@ -60,14 +60,14 @@ def suites() -> dict[str, Any]:
 
 
 def env_steps(folder: Path, arm: str) -> tuple[int, int]:
-    """Steps of agents and of antagonists in the first run of an arm."""
+    """Read the steps of agents and of antagonists in the first run of an arm."""
     last = (run_path(folder, arm, 0) / "metrics.jsonl").read_text().splitlines()[-1]
     row = json.loads(last)
     return row["env_steps"], row["antagonist_env_steps"]
 
 
 def summarise(folder: Path, scores: dict[str, dict[str, np.ndarray]]) -> list[dict[str, Any]]:
-    """A row per suite and arm: IQM, CVaR(10%) and the mean minus DR's, with their intervals, and the steps."""
+    """Return a row per suite and arm: IQM, CVaR(10%) and mean minus DR's, with intervals, and the steps."""
     rows = []
     for suite, by_arm in scores.items():
         for arm, values in by_arm.items():
@@ -91,7 +91,7 @@ def summarise(folder: Path, scores: dict[str, dict[str, np.ndarray]]) -> list[di
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """The table for a README."""
+    """Format the rows as a table for a README."""
     lines = [
         "| suite | curriculum | agents' + antagonists' steps | IQM [95%] | CVaR(10%) [95%] | mean minus DR's [95%] |",
         "|---|---|---:|---:|---:|---:|",
@@ -107,11 +107,11 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Train what is missing, score, print the table and write it beside the raw scores."""
+    """Train what is missing, score it, write the table and the raw scores, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/compare"), help="folder of the runs")
     parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="folder of the table and the scores")
-    parser.add_argument("--meta-seeds", type=int, default=5, help="runs of each arm")
+    parser.add_argument("--meta-seeds", type=int, default=5, help="number of runs of each arm")
     flags = parser.parse_args()
     if flags.meta_seeds < 1:
         parser.error(f"--meta-seeds must be >= 1, got {flags.meta_seeds}")

@@ -1,13 +1,13 @@
-"""What a generation cannot be faster than: its recurrent products, and the memory they must read.
+"""Lower bounds on the time of a generation: its recurrent products, and the memory that they must read.
 
 Products: each step of a life multiplies the states of all its workers by the recurrent kernels of its
-candidate, and candidates with kernels of their own need a product each. Where a perturbation is of low
-rank, all lives of a device's chunk share one product with the mean rule's kernels; only then is that
-cheaper product the floor.
+candidate, and candidates with separate kernels need separate products. With low-rank perturbations, all
+lives of a device's chunk share one product with the mean rule's kernels; only then is that cheaper
+product the floor.
 
 Traffic: in each step a device reads the kernels of every candidate once, and reads and writes the
-states once. They come from main memory only where those of a device's chunk are larger than its cache.
-Else this is no floor at all and a generation may well be faster: A (12 kB of kernels a candidate) fits
+states once. They come from main memory only if those of a device's chunk are larger than its cache.
+Otherwise this is not a floor, and a generation may be faster: A (12 kB of kernels per candidate) fits
 into any cache, B (768 kB) into most.
 """
 
@@ -31,15 +31,15 @@ class RecurrentWork:
     """The recurrent products of one generation of lives of one length.
 
     Attributes:
-        candidates: rules P.
-        lives: of all candidates.
-        workers: B of each life.
-        hidden_size: units H.
-        gates: blocks [H, H] of a kernel.
+        candidates: number of rules P.
+        lives: number of lives of all candidates.
+        workers: number of workers B of each life.
+        hidden_size: number of units H.
+        gates: number of blocks [H, H] in a kernel.
         num_steps: steps of a life, over all its updates.
-        num_devices: that the lives are dealt to.
-        chunk: lives side by side on a device.
-        shared: whether all lives of a chunk share one product, that with the mean rule.
+        num_devices: number of devices that share the lives.
+        chunk: number of lives side by side on a device.
+        shared: whether all lives of a chunk share one product, with the mean rule's kernels.
     """
 
     candidates: int
@@ -57,9 +57,9 @@ class RecurrentWork:
         """Count the work of a generation.
 
         Args:
-            config: of lives of one length.
-            num_devices: that the lives are dealt to.
-            chunk_size: lives side by side on a device, at most; None for all that it is dealt.
+            config: config whose lives all have the same length.
+            num_devices: number of devices that share the lives.
+            chunk_size: maximum number of lives side by side on a device; None for its whole share.
 
         Returns:
             The work.
@@ -85,17 +85,17 @@ class RecurrentWork:
 
     @property
     def num_chunks(self) -> int:
-        """Chunks that each device runs, one after another."""
+        """Number of chunks that each device runs, one after another."""
         return -(-self.lives // (self.num_devices * self.chunk))
 
     @property
     def flops(self) -> int:
-        """Multiplications and additions, of own products and of shared ones alike."""
+        """Number of multiplications and additions, for separate and shared products alike."""
         return 2 * self.lives * self.workers * self.hidden_size**2 * self.gates * self.num_steps
 
     @property
     def kernel_bytes(self) -> int:
-        """Size of one rule's recurrent kernels."""
+        """Size of one rule's recurrent kernels in bytes."""
         return FLOAT_BYTES * self.hidden_size**2 * self.gates
 
     @property
@@ -107,20 +107,20 @@ class RecurrentWork:
 
 
 def products(work: RecurrentWork, mesh: Mesh, precision: Precision) -> Callable[[], Array]:
-    """The recurrent products and nothing else, chunk by chunk on every device.
+    """Build a program of only the recurrent products, run chunk by chunk on every device.
 
     Args:
-        work: their number and sizes.
-        mesh: of work.num_devices devices, axis "lives".
-        precision: of their factors.
+        work: number and sizes of the products.
+        mesh: mesh of work.num_devices devices with axis "lives".
+        precision: precision of the factors.
 
     Returns:
-        Function of no arguments, compiled when first called.
+        Function without arguments, compiled when first called.
     """
     size, rows = work.hidden_size, work.workers
     per_chunk = 1 if work.shared else work.chunk
     num_kernels, per_kernel = work.num_chunks * per_chunk * mesh.size, rows * work.chunk // per_chunk
-    # An orthogonal block keeps the state's norm, so that no product meets denormal numbers.
+    # An orthogonal block preserves the state's norm, so that no product meets denormal numbers.
     block = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (size, size)))[0]
     spec = PartitionSpec("lives")
     place = partial(jax.device_put, device=NamedSharding(mesh, spec))
@@ -134,7 +134,7 @@ def products(work: RecurrentWork, mesh: Mesh, precision: Precision) -> Callable[
             start, kernel = chunk
 
             def step(number: Array, state: Array) -> Array:
-                # Gates in turn: a compiler may leave out the product of one that is never read.
+                # Gates in turn, because a compiler may leave out the product of a gate that is never read.
                 gates = multiplied(state, kernel)
                 return jax.lax.dynamic_slice_in_dim(gates, number % work.gates * size, size, axis=-1)
 
@@ -148,16 +148,16 @@ def products(work: RecurrentWork, mesh: Mesh, precision: Precision) -> Callable[
 
 
 def triad(mesh: Mesh, megabytes: int) -> tuple[Callable[[], Array], int]:
-    """a = b + s·c over long arrays, as McCalpin's STREAM (1995) measures the bandwidth of memory.
+    """Build the triad a = b + s·c over long arrays, by which STREAM (McCalpin 1995) measures memory bandwidth.
 
-    Differs: a takes the place of b, for memory fresh from the system would cost more than its traffic.
+    Differs: a overwrites b, because memory newly allocated by the system would cost more than its traffic.
 
     Args:
-        mesh: of the devices, over which the arrays are spread.
-        megabytes: size of either array on each device, far beyond any cache.
+        mesh: mesh of the devices, over which the arrays are spread.
+        megabytes: size of each array on each device, far beyond any cache.
 
     Returns:
-        Function of no arguments, and the bytes that a call reads and writes over all devices.
+        Function without arguments, and the bytes that a call reads and writes over all devices.
     """
     length = megabytes * 2**20 // FLOAT_BYTES * mesh.size
     placed = NamedSharding(mesh, PartitionSpec("lives"))

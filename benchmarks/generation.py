@@ -1,4 +1,4 @@
-"""Generations of meta-training: their seconds beside their floors, their compile times and their memory."""
+"""Generations of meta-training: their times against their floors, their compile times and their memory."""
 
 import time
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ from groove.job.devices import lives_mesh, replicated
 
 REPEATS = 5
 TRIAD_MEGABYTES = {"cpu": 256, "elsewhere": 4096}
-"""Size of an array that bandwidth is measured with, on each device: an accelerator reads a small one in no time."""
+"""Size of the arrays on each device that measure bandwidth; accelerators read small ones too fast to time."""
 
 
 class Generations:
     """Generations one after another, compiled."""
 
     def __init__(self, config: TrainConfig, mesh: Mesh) -> None:
-        """Compile, and make the state before the first generation.
+        """Compile, and build the state before the first generation.
 
         Args:
-            config: of the generations.
-            mesh: of the devices.
+            config: config of the generations.
+            mesh: mesh of the devices.
         """
         self._training = build_training(config, mesh)
         key = jax.random.key(0)
@@ -41,7 +41,7 @@ class Generations:
 
     @property
     def chunk_size(self) -> int | None:
-        """Lives side by side on a device at most, None where the population is left to choose."""
+        """Maximum number of lives side by side on a device; None if the population chooses."""
         return self._training.population.chunk_size
 
     def __call__(self) -> dict[str, Array]:
@@ -55,12 +55,12 @@ class Generations:
 
 
 def speed(name: str, config: dict[str, Any], repeats: int = REPEATS) -> list[Reading]:
-    """Seconds of a generation and of its floors, turn by turn; compile time, where the compilation cache is empty.
+    """Time a generation and its floors in turn, and its compilation, which needs an empty compilation cache.
 
     Args:
-        name: of the setting.
-        config: JSON of its config, of lives of one length.
-        repeats: turns of a generation and its floors.
+        name: name of the setting.
+        config: JSON of its config, whose lives all have the same length.
+        repeats: number of turns of the generation and its floors.
 
     Returns:
         The readings.
@@ -70,7 +70,7 @@ def speed(name: str, config: dict[str, Any], repeats: int = REPEATS) -> list[Rea
     generations = Generations(chosen, mesh)
     for _ in range(2):
         jax.block_until_ready(generations())
-    # Before the floors are measured, whose arrays are not the generation's.
+    # Read before the floors are measured, because their arrays are not the generation's.
     peak = peak_megabytes(mesh)
     work = RecurrentWork.of(chosen, mesh.size, generations.chunk_size)
     stream, moved = triad(mesh, TRIAD_MEGABYTES["cpu" if jax.default_backend() == "cpu" else "elsewhere"])
@@ -98,10 +98,10 @@ def _ratios(seconds: Sequence[float], others: Sequence[float]) -> list[float]:
 
 
 def warm_compile(name: str, config: dict[str, Any]) -> list[Reading]:
-    """Compile time with the cache that an earlier process left.
+    """Measure compile time with the cache that an earlier process left.
 
     Args:
-        name: of the setting.
+        name: name of the setting.
         config: JSON of its config.
 
     Returns:
@@ -114,11 +114,11 @@ def warm_compile(name: str, config: dict[str, Any]) -> list[Reading]:
 
 
 def memory(section: str, name: str, config: dict[str, Any]) -> list[Reading]:
-    """Peak memory of two generations in this process.
+    """Measure the peak memory of two generations in this process.
 
     Args:
-        section: that asks.
-        name: of the setting.
+        section: section that the reading belongs to.
+        name: name of the setting.
         config: JSON of its config.
 
     Returns:

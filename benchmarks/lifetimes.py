@@ -1,4 +1,4 @@
-"""Lives of many lengths beside lives that are all as long as the longest, turn by turn in one process."""
+"""Lives of many lengths against lives that are all as long as the longest, timed in turn in one process."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ TURNS = 9
 
 
 def measure(name: str, config: dict[str, Any], turns: int = TURNS) -> list[Reading]:
-    """What a generation of mixed lifetimes costs beside its share of one of constant lifetimes.
+    """Measure the cost of mixed lifetimes against their share of a generation of constant lifetimes.
 
-    The share is that of the updates lived: with sorted chunks of one life each the ratio to it would be 1.
+    The share is that of the updates lived; with sorted chunks of one life each, the ratio to it would be 1.
 
     Args:
-        name: of the subject.
+        name: name of the subject.
         config: JSON of a config whose lifetime is a range.
-        turns: generations timed.
+        turns: number of generations timed.
 
     Returns:
         The readings.
@@ -43,7 +43,7 @@ def measure(name: str, config: dict[str, Any], turns: int = TURNS) -> list[Readi
         return metrics
 
     seconds = seconds_in_turns([constant, mixed_and_counted], turns)
-    # The call that is not timed was counted, too.
+    # The call that is not timed was counted too.
     lived, run = lived[1:], run[1:]
     most = chosen.evolution.population * chosen.evolution.levels_per_candidate * longest
     subject = Subject("generation", name, settings_of(chosen))

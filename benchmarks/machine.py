@@ -1,4 +1,4 @@
-"""What a benchmark ran on."""
+"""The machine that a benchmark ran on."""
 
 import os
 from datetime import UTC, datetime
@@ -8,10 +8,10 @@ import jax
 
 
 def facts() -> dict[str, Any]:
-    """The machine, without a name of it.
+    """Describe the machine without naming it.
 
     Returns:
-        Backend, kind and number of devices, cores, version of JAX, date.
+        Backend, kind and number of devices, number of cores, version of JAX, and date.
     """
     devices = jax.local_devices()
     return {

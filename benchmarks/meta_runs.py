@@ -1,4 +1,4 @@
-"""Meta-trainings to compare: runs of several arms with several meta-seeds, resumable, and their held-out scores."""
+"""Meta-training runs to compare: several arms with several meta-seeds, resumable, and their held-out scores."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from groove.config import flag_of
 from groove.job.devices import lives_mesh
 
 FINAL_RATE = 0.018
-"""Share of its first value that the search's step size ends at, whatever the number of generations."""
+"""Final learning rate of the search as a fraction of its initial value, whatever the number of generations."""
 
 LIFE_SEEDS = 2
 
@@ -23,9 +23,9 @@ class Arm:
     """One side of a comparison.
 
     Attributes:
-        title: for the table.
-        generations: of each run.
-        flags: fields of the config in which it differs from the experiment `tiny`.
+        title: title in the table.
+        generations: number of generations of each run.
+        flags: config fields in which the arm differs from the experiment `tiny`.
     """
 
     title: str
@@ -34,23 +34,23 @@ class Arm:
 
 
 def run_path(folder: Path, arm: str, seed: int) -> Path:
-    """Folder of one run."""
+    """Return the folder of one run."""
     return folder / f"{arm}-{seed}"
 
 
 def meta_train(path: Path, arm: Arm, seed: int) -> None:
-    """Train a rule unless it is there already, or go on with it.
+    """Train a rule, resuming an unfinished run and skipping a finished one.
 
     Args:
         path: folder of the run.
-        arm: what to train.
-        seed: meta-seed.
+        arm: arm to train.
+        seed: meta-seed of the run.
     """
     asked = arm.flags | {"generations": arm.generations, "seed": seed}
     if (path / "config.json").is_file():
         config = json.loads((path / "config.json").read_text())["config"]
         if any(config.get(name) != value for name, value in asked.items()):
-            raise SystemExit(f"{path}: another run than this comparison's, which has {asked}; name another --runs")
+            raise SystemExit(f"{path}: not a run of this comparison, which has {asked}; choose another --runs")
     if (path / "results.json").is_file():
         return
     if (path / "config.json").is_file():
@@ -65,7 +65,7 @@ def meta_train(path: Path, arm: Arm, seed: int) -> None:
 
 
 def run_config(folder: Path, arm: str, seed: int = 0) -> Any:
-    """The config that a run was made with."""
+    """Read the config of a run."""
     from groove.config import TrainConfig
 
     content = json.loads((run_path(folder, arm, seed) / "config.json").read_text())
@@ -73,17 +73,17 @@ def run_config(folder: Path, arm: str, seed: int = 0) -> Any:
 
 
 def score_arms(folder: Path, arms: list[str], levels: str, level_set: Any, seeds: range) -> dict[str, np.ndarray]:
-    """Normalised scores of agents under the rules of all arms.
+    """Score agents under the rules of all arms.
 
     Args:
-        folder: of all runs.
-        arms: their names.
-        levels: a distribution in the level set's world.
+        folder: folder of all runs.
+        arms: names of the arms.
+        levels: name of a distribution in the level set's world.
         level_set: held-out levels.
-        seeds: meta-seeds.
+        seeds: meta-seeds of the runs.
 
     Returns:
-        [seeds, levels] by arm, each a mean over lives.
+        [seeds, levels] normalised scores by arm, each a mean over lives.
     """
     from groove.building import build_hyperparameters, build_learner, build_population, build_rule
     from groove.scoring.heldout import Evaluation

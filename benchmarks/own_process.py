@@ -1,4 +1,4 @@
-"""Measurements in processes of their own: what one leaves in memory or in a cache is not there for the next."""
+"""Measurements in separate processes, so that none depends on what another leaves in memory or caches."""
 
 import dataclasses
 import importlib
@@ -12,18 +12,18 @@ from benchmarks.readings import Reading
 
 
 class MeasurementFailed(RuntimeError):
-    """A measuring process ended without a result; it has told why on its standard error."""
+    """A measuring process ended without a result; its standard error says why."""
 
 
 def in_own_process(function: str, cache: str, **arguments: Any) -> Any:
-    """What a function returns in a new process.
+    """Call a function in a new process.
 
-    JAX is settled there before the function's module is imported, and has all cores or accelerators.
+    JAX is configured there before the function's module is imported, with all cores or accelerators.
 
     Args:
-        function: "module:function", whose arguments and result are JSON values (or dataclasses of such).
+        function: "module:function", whose arguments and result are JSON values (or dataclasses of them).
         cache: folder of the compilation cache.
-        arguments: of the function.
+        arguments: arguments of the function.
 
     Returns:
         The result, as JSON.
@@ -36,17 +36,17 @@ def in_own_process(function: str, cache: str, **arguments: Any) -> Any:
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE)
     if done.returncode:
         raise MeasurementFailed(f"{function} ended with status {done.returncode}: {json.dumps(arguments)}")
-    # Libraries may print, too; the result comes last.
+    # Libraries may print too; the result comes last.
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def readings_of(function: str, cache: str, **arguments: Any) -> list[Reading]:
-    """The readings that a function returns in a new process; arguments and errors as of `in_own_process`.
+    """Return the readings of a function called in a new process; raises as `in_own_process` does.
 
     Args:
         function: "module:function".
         cache: folder of the compilation cache.
-        arguments: of the function.
+        arguments: arguments of the function.
 
     Returns:
         Its readings.

@@ -22,14 +22,14 @@ AXIS_LABELS = {
 
 
 def draw_all(folder: Path, bench: Bench) -> list[Path]:
-    """Draw every picture that there are readings for; those of an earlier benchmark go.
+    """Draw every picture that has readings, and delete those of an earlier benchmark.
 
     Args:
-        folder: to write to, which exists.
+        folder: existing folder to write to.
         bench: the readings.
 
     Returns:
-        The PNG files.
+        Paths of the PNG files.
     """
     drawn = []
     for name, draw in PICTURES.items():
@@ -43,18 +43,18 @@ def draw_all(folder: Path, bench: Bench) -> list[Path]:
 
 
 def _of(readings: list[Reading], section: str, metric: str) -> dict[str, Reading]:
-    """Readings of a metric by the name of their subject."""
+    """Return the readings of a metric by the names of their subjects."""
     return {reading.name: reading for reading in readings if (reading.section, reading.metric) == (section, metric)}
 
 
 def draw_worlds(readings: list[Reading]) -> Figure | None:
-    """Bars of environment steps per second.
+    """Plot environment steps per second as bars.
 
     Args:
-        readings: of all sections.
+        readings: readings of all sections.
 
     Returns:
-        The figure, None without readings of it.
+        The figure, or None if it has no readings.
     """
     steps = _of(readings, "worlds", "env steps")
     if not steps:
@@ -69,13 +69,13 @@ def draw_worlds(readings: list[Reading]) -> Figure | None:
 
 
 def draw_generation(readings: list[Reading]) -> Figure | None:
-    """Bars of a generation and of its floors, a panel for each setting.
+    """Plot the times of a generation and its floors as bars, with a panel for each setting.
 
     Args:
-        readings: of all sections.
+        readings: readings of all sections.
 
     Returns:
-        The figure, None without readings of it.
+        The figure, or None if it has no readings.
     """
     seconds, floors = (_of(readings, "generation", metric) for metric in ("generation", "products"))
     names = [name for name in seconds if name in floors]
@@ -93,14 +93,14 @@ def draw_generation(readings: list[Reading]) -> Figure | None:
 
 
 def draw_scaling(axis: str, readings: list[Reading]) -> Figure | None:
-    """Seconds over one size, both logarithmic, and peak memory where it was measured.
+    """Plot seconds against one size on logarithmic axes, and peak memory where it was measured.
 
     Args:
-        axis: field of the config.
-        readings: of all sections.
+        axis: varied field of the config.
+        readings: readings of all sections.
 
     Returns:
-        The figure, None without readings of it.
+        The figure, or None if it has no readings.
     """
     points = {metric: _points(axis, _of(readings, "scaling", metric)) for metric in ("generation", "peak memory")}
     points = {metric: found for metric, found in points.items() if found}
@@ -124,18 +124,18 @@ def draw_scaling(axis: str, readings: list[Reading]) -> Figure | None:
 
 
 def _points(axis: str, readings: dict[str, Reading]) -> dict[int, Reading]:
-    """Readings of an axis by their value of it, ascending."""
+    """Return the readings of an axis by its values."""
     prefix = axis.replace("_", " ") + " "
     numbers = {name: name.removeprefix(prefix) for name in readings if name.startswith(prefix)}
     return {int(text): readings[name] for name, text in numbers.items() if text.isdigit()}
 
 
 def _draw_ideal(axes: Axes, axis: str, values: list[int], medians: list[float]) -> None:
-    """The line of costs in proportion to a size, or of devices that share the work without loss."""
+    """Draw the line of costs in proportion to a size, or of devices that share the work without loss."""
     if axis == "devices":
         label, line = "shared without loss", [medians[0] * values[0] / value for value in values]
     else:
-        # Through the last point: the first ones are mostly what costs the same at every size.
+        # Through the last point, because fixed costs dominate the first ones.
         label, line = "linear", [medians[-1] * value / values[-1] for value in values]
     axes.plot(values, line, "--", color=GREY, label=label)
     axes.set_yscale("log")
@@ -148,4 +148,4 @@ PICTURES: dict[str, Callable[[list[Reading]], Figure | None]] = {
     "generation": draw_generation,
     **{f"scaling-{axis.replace('_', '-')}": partial(draw_scaling, axis) for axis in AXIS_LABELS},
 }
-"""File name without suffix -> what draws it."""
+"""File name without suffix -> function that draws the picture."""

@@ -19,18 +19,18 @@ class BenchFileError(ValueError):
 
 @dataclass(frozen=True)
 class Reading:
-    """One figure, from repeated measurements.
+    """One number from repeated measurements.
 
     Attributes:
-        section: of the benchmark.
-        name: name of the measurement, unique in its section.
-        metric: what of it was measured; section, name and metric together name the reading.
-        unit: of the three numbers; "x" for a ratio.
-        median: of the measurements.
-        min: of the measurements.
-        max: of the measurements.
+        section: section of the benchmark.
+        name: name of the subject, unique in its section.
+        metric: quantity that was measured; section, name and metric together identify the reading.
+        unit: unit of the three numbers; "x" for a ratio.
+        median: median of the measurements.
+        min: minimum of the measurements.
+        max: maximum of the measurements.
         repeats: number of measurements.
-        settings: what it depends on beside the machine; readings of other settings are not compared.
+        settings: settings that it depends on besides the machine; readings of other settings are not compared.
     """
 
     section: str
@@ -51,12 +51,12 @@ class Reading:
 
 @dataclass(frozen=True)
 class Subject:
-    """What readings are about.
+    """The subject of readings.
 
     Attributes:
-        section: of the benchmark.
-        name: unique in its section.
-        settings: what its readings depend on beside the machine, JSON values.
+        section: section of the benchmark.
+        name: name, unique in its section.
+        settings: settings that its readings depend on besides the machine, JSON values.
     """
 
     section: str
@@ -64,12 +64,12 @@ class Subject:
     settings: dict[str, Any]
 
     def reading(self, metric: str, unit: str, values: Sequence[float]) -> Reading:
-        """A reading of this subject.
+        """Summarise measurements of this subject as a reading.
 
         Args:
-            metric: what was measured.
-            unit: of the values.
-            values: at least one.
+            metric: quantity that was measured.
+            unit: unit of the values.
+            values: measurements, at least one.
 
         Returns:
             The reading.
@@ -89,29 +89,29 @@ class Subject:
 
 @dataclass(frozen=True)
 class Bench:
-    """What one call of the benchmark found.
+    """The result of one call of the benchmark.
 
     Attributes:
         machine: facts by name (`benchmarks.machine.facts`).
-        readings: of all sections.
+        readings: readings of all sections.
     """
 
     machine: dict[str, Any]
     readings: list[Reading]
 
     def reading(self, section: str, name: str, metric: str) -> Reading:
-        """The reading of that name.
+        """Find a reading by its section, name and metric.
 
         Args:
-            section: of it.
-            name: of its subject.
-            metric: of it.
+            section: section of the reading.
+            name: name of its subject.
+            metric: metric of the reading.
 
         Returns:
             The reading.
 
         Raises:
-            BenchFileError: there is none.
+            BenchFileError: there is no such reading.
         """
         for reading in self.readings:
             if reading.key == (section, name, metric):
@@ -120,10 +120,10 @@ class Bench:
 
 
 def write_bench(path: Path, bench: Bench) -> None:
-    """Write readings as JSON, a line each.
+    """Write readings as JSON, one per line.
 
     Args:
-        path: of the file, made or replaced whole.
+        path: the file to create or replace.
         bench: the readings.
     """
     rows = ",\n".join(json.dumps(dataclasses.asdict(reading), ensure_ascii=False) for reading in bench.readings)
@@ -137,7 +137,7 @@ def read_bench(path: Path) -> Bench:
     """Read what `write_bench` wrote.
 
     Args:
-        path: of the file.
+        path: the file to read.
 
     Returns:
         The readings.

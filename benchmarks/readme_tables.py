@@ -1,4 +1,4 @@
-"""Fills the tables of README.md and docs/ from the files of runs/published/: `make readme`."""
+"""Fills the tables of README.md and docs/ from the files in runs/published/: `make readme`."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def run_table(name: str) -> str:
     """Return the closing table of a published run.
 
     Args:
-        name: folder in runs/published.
+        name: name of its folder in runs/published.
 
     Returns:
         A Markdown table.
@@ -143,7 +143,7 @@ def options_table() -> str:
 
 
 QUALITY = {"iqm": "IQM [95%]", "mean_less_full": "mean minus the default's [95%]"}
-"""Columns of the search options by their names in the file."""
+"""Columns of the table of search options by their names in the file."""
 
 SPEED = (
     ("generation", "generation"),
@@ -216,20 +216,20 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "worst-tenth": worst_tenth_table,
     },
 }
-"""What stands between `<!-- NAME -->` and `<!-- /NAME -->` in a document."""
+"""Tables between `<!-- NAME -->` and `<!-- /NAME -->`, by document and name."""
 
 
 def filled(document: str) -> str:
     """Return a document with its tables filled in.
 
     Args:
-        document: its path from the project's root, a key of TABLES.
+        document: path from the project's root, a key of TABLES.
 
     Returns:
         Its text with the content of every marked place replaced.
 
     Raises:
-        ValueError: a table has no place, or more than one.
+        ValueError: a table has no place in the document, or more than one.
     """
     text = (ROOT / document).read_text(encoding="utf-8")
     for name, table in TABLES[document].items():
@@ -243,7 +243,7 @@ def filled(document: str) -> str:
 
 
 def main() -> None:
-    """Write the documents."""
+    """Rewrite the documents with current tables."""
     for document in TABLES:
         (ROOT / document).write_text(filled(document), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Seconds of a generation as one of its sizes grows, all points turn by turn in one process."""
+"""Seconds of a generation as one of its sizes grows, all points timed in turn in one process."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ TURNS = 5
 def measure(
     axis: str, config: dict[str, Any], values: list[int], growth: list[int] | None = None, turns: int = TURNS
 ) -> list[Reading]:
-    """Seconds at each value, and how they grow between two of them.
+    """Time a generation at each value, and compare two of them.
 
     Args:
-        axis: field of the config that is varied.
-        config: JSON of the config, of lives of one length.
-        values: of the field.
+        axis: varied field of the config.
+        config: JSON of the config, whose lives all have the same length.
+        values: values of the field.
         growth: two of the values, whose costs are compared.
-        turns: generations timed at each value.
+        turns: number of generations timed at each value.
 
     Returns:
         The readings.

@@ -1,7 +1,7 @@
-"""What cheaper searches cost in quality: low-rank perturbations and bfloat16 products against the default.
+"""The quality of cheaper searches: low-rank perturbations and bfloat16 products against the default.
 
 Each arm meta-trains a rule on `small` with every meta-seed and scores its agents on held-out levels. An arm
-is done once its run is finished; called again, the comparison goes on where it stopped.
+is done when its runs are finished; if called again, the comparison continues where it stopped.
 """
 
 import argparse
@@ -31,7 +31,7 @@ ARMS = {
 
 
 def summarise(scores: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """A row per arm: IQM and the mean minus the default's, with their intervals."""
+    """Return a row per arm: IQM and the mean minus the default's, with intervals."""
 
     def mean(x: np.ndarray) -> float:
         return float(np.mean(x))
@@ -50,10 +50,10 @@ def summarise(scores: dict[str, np.ndarray]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Train what is missing, score, write the table and print it."""
+    """Train what is missing, score it, write the table and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/search-options"), help="folder of the runs")
-    parser.add_argument("--meta-seeds", type=int, default=3, help="runs of each arm")
+    parser.add_argument("--meta-seeds", type=int, default=3, help="number of runs of each arm")
     flags = parser.parse_args()
     if flags.meta_seeds < 1:
         parser.error(f"--meta-seeds must be >= 1, got {flags.meta_seeds}")

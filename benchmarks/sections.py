@@ -1,4 +1,4 @@
-"""The parts of a benchmark: what is measured in which process. Imports no JAX."""
+"""The sections of a benchmark, each measured in processes of its own. Imports no JAX."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -35,8 +35,8 @@ def _settings(machine: Machine) -> dict[str, TrainConfig]:
 
 
 def worlds(machine: Machine, cache: str) -> Iterator[list[Reading]]:
-    """Environment steps per second of random actions."""
-    # An accelerator is not busy with what keeps a core busy.
+    """Measure environment steps per second with random actions."""
+    # Enough levels for one core would leave an accelerator idle.
     num_levels = 16 if machine["backend"] == "cpu" else 512
     yield readings_of(
         "benchmarks.worlds:measure",
@@ -49,7 +49,7 @@ def worlds(machine: Machine, cache: str) -> Iterator[list[Reading]]:
 
 
 def generation(machine: Machine, cache: str) -> Iterator[list[Reading]]:
-    """Seconds, floors, compile times and memory of single generations; lives of mixed length; memory of long lives."""
+    """Measure time, floors, compile time and memory of generations, mixed lifetimes, and memory of long lives."""
     for name, config in (_settings(machine) | OPTIONS).items():
         with tempfile.TemporaryDirectory() as empty:
             arguments = {"name": name, "config": config.to_json()}
@@ -62,20 +62,20 @@ def generation(machine: Machine, cache: str) -> Iterator[list[Reading]]:
 
 
 def curriculum(machine: Machine, cache: str) -> Iterator[list[Reading]]:
-    """The price of GROOVE's curriculum."""
+    """Measure the cost of GROOVE's curriculum."""
     for name, config in _settings(machine).items():
         yield readings_of("benchmarks.curriculum:measure", cache, name=name, config=config.to_json())
 
 
 def solver(machine: Machine, cache: str) -> Iterator[list[Reading]]:
-    """Seconds of exact solutions."""
+    """Measure the time of exact solutions."""
     del machine, cache
     with tempfile.TemporaryDirectory() as empty:
         yield readings_of("benchmarks.solver:measure", empty, sets=SOLVED)
 
 
 def scaling(machine: Machine, cache: str) -> Iterator[list[Reading]]:
-    """Seconds over population, workers, GRU width and devices; memory over population."""
+    """Measure time against population, workers, GRU width and devices, and memory against population."""
     numbers = [2**power for power in range(machine["devices"].bit_length())]
     for axis, (config, values) in (AXES | {"devices": (DEVICES_FROM, tuple(numbers))}).items():
         arguments = {"axis": axis, "config": config.to_json(), "values": values, "growth": GROWTH.get(axis)}
@@ -93,7 +93,7 @@ def scaling(machine: Machine, cache: str) -> Iterator[list[Reading]]:
 
 
 def _memory(section: str, name: str, config: TrainConfig, cache: str) -> Iterator[list[Reading]]:
-    """Peak memory without the compiler's: the first of two processes fills the cache."""
+    """Measure peak memory without the compiler's; a first process fills the cache."""
     arguments = {"section": section, "name": name, "config": config.to_json()}
     readings_of("benchmarks.generation:memory", cache, **arguments)
     yield readings_of("benchmarks.generation:memory", cache, **arguments)
@@ -106,4 +106,4 @@ SECTIONS: dict[str, Callable[[Machine, str], Iterator[list[Reading]]]] = {
     "solver": solver,
     "scaling": scaling,
 }
-"""By name. Each takes facts of the machine and the folder of a cache that all of them share."""
+"""Sections by name. Each takes facts of the machine and the folder of a shared compilation cache."""

@@ -1,4 +1,4 @@
-"""What is measured: names and numbers. Imports no JAX."""
+"""Settings that are measured: names and sizes. Imports no JAX."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ LIFETIME = 250
 A = TrainConfig.of(levels="small", population=16, workers=16, hidden_size=32, lifetime=(LIFETIME, LIFETIME))
 B = TrainConfig.of(levels="all", population=4, workers=64, hidden_size=256, lifetime=(LIFETIME, LIFETIME))
 SETTINGS: dict[str, TrainConfig] = {"A": A, "B": B}
-"""Generations that are measured everywhere; a line adds another."""
+"""Generations that are measured everywhere; one more line adds another."""
 
 _CHEAPER: dict[str, dict[str, Any]] = {
     "lowrank:1": {"perturbation": "lowrank:1"},
@@ -21,7 +21,7 @@ OPTIONS: dict[str, TrainConfig] = {
     for name, config in SETTINGS.items()
     for option, fields in _CHEAPER.items()
 }
-"""Measured as generations alone, without a curriculum."""
+"""Settings measured only as generations, not with GROOVE's curriculum."""
 
 WIDE = B.replaced(levels="small", workers=16, lifetime=(1, 1))
 """Of which the peak memory over population is measured: wide rules, and lives that cost nothing."""
@@ -31,10 +31,10 @@ WIDE_POPULATIONS = (64, 512)
 PAPER: dict[str, TrainConfig] = {
     "paper": EXPERIMENTS["groove"].replaced(curriculum="dr", lifetime=(LIFETIME, LIFETIME))
 }
-"""GROOVE's own (arXiv:2310.02782): 512 levels × 64 workers, GRU 256, 1024 candidates. Measured on accelerators only."""
+"""GROOVE's own setting (arXiv:2310.02782): 512 levels × 64 workers, GRU 256, 1024 candidates; accelerators only."""
 
 MEMORY_LIFETIMES = (25, 250, 1000)
-"""Updates of lives at which the peak memory of A is measured."""
+"""Lifetimes in updates at which the peak memory of A is measured."""
 
 MIXED = A.replaced(rule="ta-lpg", population=128, lifetime=(10, LIFETIME))
 """Lives of log-uniform length, as TA-LPG discovers rules on (arXiv:2402.05828), at the sizes of A."""
@@ -60,10 +60,10 @@ WORLDS = (
 """A few of each kind: sources of levels by name, environments of suites as SUITE/NAME."""
 
 WORLD_WORKERS, WORLD_ROLLOUTS = 64, 5
-"""Workers on each level, and rollouts in a call that is timed."""
+"""Number of workers on each level, and of rollouts in a timed call."""
 
 SOLVED = {"small": 128, "all": 16}
-"""Levels of a distribution that are solved at once."""
+"""Number of levels of each distribution that are solved at once."""
 
 SHORT = A.replaced(lifetime=(20, 20))
 """What scaling starts from: A with lives short enough for a thousand candidates."""
@@ -73,20 +73,20 @@ AXES: dict[str, tuple[TrainConfig, tuple[int, ...]]] = {
     "workers": (SHORT, (4, 16, 64, 256)),
     "hidden_size": (SHORT, (16, 32, 64, 128, 256, 512)),
 }
-"""Fields of the config that are varied one at a time, from what and over which numbers."""
+"""Config fields that are varied one at a time, with the starting config and the values."""
 
 DEVICES_FROM = SHORT.replaced(population=64, lifetime=(50, 50))
 """What is spread over 1, 2, 4 … devices."""
 
 GROWTH = {"population": (64, 512)}
-"""Two numbers of an axis whose costs are compared turn by turn."""
+"""Two values of an axis whose costs are compared in turn."""
 
 
 def settings_of(config: TrainConfig) -> dict[str, Any]:
-    """The fields of a config that are not the default's.
+    """Return the fields of a config that differ from the default.
 
     Args:
-        config: of a generation.
+        config: config of a generation.
 
     Returns:
         JSON values by name.
@@ -96,11 +96,11 @@ def settings_of(config: TrainConfig) -> dict[str, Any]:
 
 
 def point_name(axis: str, value: int) -> str:
-    """Name of a point in the readings.
+    """Name a point in the readings.
 
     Args:
-        axis: field of the config.
-        value: of it.
+        axis: varied field of the config.
+        value: value of the field.
 
     Returns:
         The name.

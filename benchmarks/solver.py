@@ -14,11 +14,11 @@ REPEATS = 5
 
 
 def measure(sets: dict[str, int], repeats: int = REPEATS) -> list[Reading]:
-    """Seconds for the optima of levels of some distributions.
+    """Time the computation of optimal returns on levels of some distributions.
 
     Args:
         sets: number of levels by distribution.
-        repeats: times they are solved.
+        repeats: number of times that they are solved.
 
     Returns:
         The readings.

@@ -8,13 +8,13 @@ Rows = list[tuple[str, ...]]
 
 
 def number(value: float) -> str:
-    """A number to three digits.
+    """Format a number to three digits.
 
     Args:
         value: the number.
 
     Returns:
-        Its text; thousands and millions as k and M.
+        Its text; ten thousands and more as k, millions as M.
     """
     for size, suffix in ((1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
@@ -23,7 +23,7 @@ def number(value: float) -> str:
 
 
 def cell(reading: Reading) -> str:
-    """A reading with its spread, where it was repeated, without its unit.
+    """Format a reading without its unit, with its spread if it was repeated.
 
     Args:
         reading: the reading.
@@ -36,13 +36,13 @@ def cell(reading: Reading) -> str:
 
 
 def pivots(readings: Sequence[Reading]) -> Iterator[Rows]:
-    """Tables of one section: subjects of which the same was measured stand in one.
+    """Group the readings of a section into tables, one for all subjects with the same metrics.
 
     Args:
-        readings: of a section.
+        readings: readings of a section.
 
     Yields:
-        Rows, the first of titles: a row for each metric, or for each subject where these are more.
+        Rows, the first with titles; then a row for each metric, or for each subject if there are more subjects.
     """
     subjects: dict[str, dict[str, Reading]] = {}
     for reading in readings:
@@ -57,13 +57,13 @@ def pivots(readings: Sequence[Reading]) -> Iterator[Rows]:
 
 
 def aligned(rows: Rows) -> str:
-    """A table for a terminal.
+    """Format a table for a terminal.
 
     Args:
-        rows: of equal length, the first of titles.
+        rows: rows of equal length, the first with titles.
 
     Returns:
-        Lines; the first column starts at the left, the others end at the right.
+        Lines; the first column is left-aligned, the others are right-aligned.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
@@ -74,10 +74,10 @@ def aligned(rows: Rows) -> str:
 
 
 def markdown(rows: Rows) -> str:
-    """A table for the README.
+    """Format a table for the README.
 
     Args:
-        rows: of equal length, the first of titles.
+        rows: rows of equal length, the first with titles.
 
     Returns:
         A Markdown table.

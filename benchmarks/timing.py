@@ -13,17 +13,17 @@ LIMIT_SECONDS = 60.0
 
 
 def seconds_in_turns(actions: Sequence[Callable[[], Any]], turns: int) -> list[list[float]]:
-    """Wall-clock seconds of actions called in turn, after a call of each that is not counted.
+    """Time actions called in turn, after one untimed call of each.
 
-    Other programs on the machine slow all actions of a turn alike, so that the ratios of a turn are
-    steadier than its seconds. No turn begins after LIMIT_SECONDS but for the first LEAST_TURNS.
+    Other programs on the machine slow all actions of a turn alike, so the ratios within a turn are
+    steadier than its times. After LIMIT_SECONDS no turn begins, except the first LEAST_TURNS.
 
     Args:
-        actions: called without arguments; each returns arrays to wait for.
-        turns: at most.
+        actions: functions without arguments, each of which returns arrays to wait for.
+        turns: maximum number of turns.
 
     Returns:
-        Seconds by turn and action.
+        Wall-clock seconds by turn and action.
     """
     for action in actions:
         jax.block_until_ready(action())
@@ -35,14 +35,14 @@ def seconds_in_turns(actions: Sequence[Callable[[], Any]], turns: int) -> list[l
 
 
 def seconds_of(action: Callable[[], Any], repeats: int) -> list[float]:
-    """Wall-clock seconds of one action, as `seconds_in_turns` takes them.
+    """Time one action as `seconds_in_turns` does.
 
     Args:
-        action: called without arguments; returns arrays to wait for.
-        repeats: at most.
+        action: function without arguments that returns arrays to wait for.
+        repeats: maximum number of timed calls.
 
     Returns:
-        Seconds of each call.
+        Wall-clock seconds of each call.
     """
     return [turn[0] for turn in seconds_in_turns([action], repeats)]
 
@@ -54,12 +54,12 @@ def _seconds(action: Callable[[], Any]) -> float:
 
 
 def peak_megabytes(mesh: Mesh) -> float:
-    """Most memory held so far: on one device where devices count it, else resident in this process.
+    """Return peak memory so far: of one device if devices report it, otherwise resident in this process.
 
-    The resident memory has the compiler's in it.
+    Resident memory includes the compiler's.
 
     Args:
-        mesh: of the devices.
+        mesh: mesh of the devices.
 
     Returns:
         MB.

@@ -1,4 +1,4 @@
-"""Environment steps per second of random actions, world by world."""
+"""Environment steps per second with random actions, world by world."""
 
 from typing import Any
 
@@ -21,11 +21,11 @@ REPEATS = 5
 
 
 def world_and_levels(name: str, num_levels: int) -> tuple[World, PyTree]:
-    """A world with levels to act on.
+    """Build a world and levels to act on.
 
     Args:
-        name: of a source of levels, or SUITE/ENVIRONMENT.
-        num_levels: n.
+        name: name of a source of levels, or SUITE/ENVIRONMENT.
+        num_levels: number of levels n.
 
     Returns:
         The world and [n, …] levels.
@@ -48,17 +48,17 @@ def world_and_levels(name: str, num_levels: int) -> tuple[World, PyTree]:
 def measure(
     names: list[str], num_levels: int, num_workers: int, num_rollouts: int, repeats: int = REPEATS
 ) -> list[Reading]:
-    """Environment steps per second of each world, over all devices.
+    """Measure environment steps per second of each world, over all devices.
 
-    Acts as agents do: by the one rollout, ROLLOUT_LENGTH steps at a time, workers batched over levels,
-    levels spread over devices. What agents learn from is made and kept until the next rollout.
+    Workers act as agents do, through `lpg.rollout.collect`, ROLLOUT_LENGTH steps at a time, batched over levels
+    that are spread over devices. Everything that agents learn from is computed and kept until the next rollout.
 
     Args:
-        names: of the worlds.
-        num_levels: side by side on each device.
-        num_workers: on each level.
-        num_rollouts: one after another in a call that is timed.
-        repeats: calls timed.
+        names: names of the worlds.
+        num_levels: number of levels side by side on each device.
+        num_workers: number of workers on each level.
+        num_rollouts: number of consecutive rollouts in a timed call.
+        repeats: number of timed calls.
 
     Returns:
         A reading for each world.
@@ -75,7 +75,7 @@ def measure(
 
 
 def _acting(name: str, num_levels: int, num_workers: int, num_rollouts: int) -> Any:
-    """A function of no arguments that lets all workers act on, and returns their last rollout."""
+    """Return a function without arguments that lets all workers act on and returns their last rollout."""
     world, levels = world_and_levels(name, num_levels)
     mesh = lives_mesh(None)
 
@@ -88,7 +88,7 @@ def _acting(name: str, num_levels: int, num_workers: int, num_rollouts: int) -> 
         def roll(key: Key[Array, ""], states: PyTree) -> Any:
             return collect(key, world, plan, policy, states, ROLLOUT_LENGTH)
 
-        # Carried and returned, for a rollout that nobody reads would not be made.
+        # Carried and returned, because a rollout that is never read would not be computed.
         blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(roll, key, states)[1])
         keys = jax.random.split(key, num_rollouts)
         return jax.lax.scan(lambda carry, key: (roll(key, carry[0]), None), (states, blank), keys)[0]
@@ -97,7 +97,7 @@ def _acting(name: str, num_levels: int, num_workers: int, num_rollouts: int) -> 
     place = NamedSharding(mesh, spec)
     levels = jax.device_put(levels, place)
     states = jax.jit(jax.vmap(start), out_shardings=place)(jax.random.split(jax.random.key(1), num_levels), levels)
-    # Compiled for one placement: the second call would compile again for that of the first one's states.
+    # Compiled for a fixed placement; otherwise the second call would compile again for the placement of its states.
     on_devices = (
         jax.jit(
             jax.shard_map(jax.vmap(act), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False),

@@ -1,4 +1,4 @@
-"""The errors of commands, and how they end one: a line on stderr and an exit status."""
+"""Errors that end a command with one line on stderr and an exit status."""
 
 import difflib
 import os
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class CommandError(Exception):
-    """The reason why a command cannot go on, in one line."""
+    """One line that says why a command cannot go on."""
 
     status = 1
 
@@ -23,12 +23,12 @@ def choose(kind: str, name: str, known: Iterable[str]) -> None:
     """Refuse a name that is not known.
 
     Args:
-        kind: what it names, for the message.
-        name: as given.
-        known: the names there are.
+        kind: what the name stands for, used in the message.
+        name: name given by the user.
+        known: known names.
 
     Raises:
-        UsageError: it is not known; says what is.
+        UsageError: the name is unknown; the message lists the known ones.
     """
     if name not in known:
         raise UsageError(f"unknown {kind} {name!r}{perhaps(name, known)}; known: {', '.join(known)}")
@@ -61,7 +61,7 @@ def one_line(
         kind: of the error raised in their place.
 
     Raises:
-        CommandError: of that kind, in place of such an error.
+        CommandError: an error of one of the kinds was raised; this one is of type `kind`.
     """
     try:
         yield
@@ -75,13 +75,13 @@ def report(error: CommandError | KeyboardInterrupt | BrokenPipeError) -> int:
     """Report in one line why a command ended.
 
     Args:
-        error: that ended it.
+        error: the error that ended the command.
 
     Returns:
         Exit status of the process.
     """
     if isinstance(error, BrokenPipeError):
-        # The reader of the output, such as head, has closed it; nothing more can be printed, not even at exit.
+        # The reader of the output, such as head, has closed the pipe, so nothing more can be printed, even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     if isinstance(error, KeyboardInterrupt):

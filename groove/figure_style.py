@@ -1,4 +1,4 @@
-"""What all figures share: colours, resolution, and the reason why one is left out."""
+"""What all figures share: colours, resolution, and the error that says why a figure is left out."""
 
 from levels.renderer import NEGATIVE, POSITIVE
 
@@ -8,4 +8,4 @@ DOTS_PER_INCH = 120
 
 
 class NothingToDraw(ValueError):
-    """One line that says why a picture is left out."""
+    """One line that says why a figure is left out."""

@@ -1,4 +1,4 @@
-"""The versions that a run or an experiment records."""
+"""Versions recorded by runs and experiments."""
 
 from importlib.metadata import version
 
@@ -12,7 +12,7 @@ def recorded_versions(*packages: str) -> dict[str, str]:
         packages: names of distributions.
 
     Returns:
-        Name -> version; this project's, under "groove", comes first.
+        Name -> version; this project's version comes first, under "groove".
 
     Raises:
         importlib.metadata.PackageNotFoundError: a package is not installed.

@@ -34,7 +34,7 @@ class Learner:
 
     Attributes:
         world: the environment.
-        network: the agent's function approximator; its prediction size is the rule's.
+        network: the agent's function approximator, with the rule's prediction size.
         rule: the update rule.
         optimizer: the agent's optimizer.
         num_workers: number of parallel environments B, ≥ 1.

@@ -22,7 +22,7 @@ class Outputs:
 
 
 class Network(Protocol):
-    """An agent's function approximator; a frozen object with pure methods."""
+    """An agent's function approximator: a frozen object with pure methods."""
 
     def init(self, key: Key[Array, ""], observation: Array) -> PyTree:
         """Draw initial parameters, a dict of groups, for observations shaped like `observation`."""
@@ -140,7 +140,7 @@ class Dense:
 
 
 def network_for(world: World, prediction_size: int) -> Network:
-    """Return the network of LPG's and GROOVE's agents for a world.
+    """Return the network that LPG's and GROOVE's agents use for a world.
 
     Integer observations get a table, images [C, H, W] a 16-channel convolution and a dense layer of 32,
     and all others two dense layers of 64 (GROOVE, arXiv:2310.02782).

@@ -16,7 +16,7 @@ def rule_path(rule: Path | str) -> Path:
         rule: a key of `SHIPPED`, as a string, or the path of a rule file.
 
     Returns:
-        The path of the file.
+        Path of the file.
 
     Raises:
         ValueError: there is no such file.

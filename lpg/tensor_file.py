@@ -90,7 +90,7 @@ class TensorFormat:
         header = {"kind": self.kind, "format_version": self.version, "sha256": sha256, "content": content}
         encoded = numpy.save(arrays, {METADATA_KEY: _canonical_json(header)})
         if len(encoded) > self.max_bytes:
-            raise TensorFileError(f"{path}: would be {len(encoded)} bytes, a {self.kind} has at most {self.max_bytes}")
+            raise TensorFileError(f"{path}: would be {len(encoded)} bytes; a {self.kind} has at most {self.max_bytes}")
         try:
             with replacing(path) as temporary:
                 temporary.write_bytes(encoded)
@@ -134,7 +134,7 @@ class TensorFormat:
             if not stat.S_ISREG(status.st_mode):
                 raise TensorFileError(f"{path}: not a file")
             if status.st_size > self.max_bytes:
-                raise TensorFileError(f"{path}: {status.st_size} bytes, a {self.kind} has at most {self.max_bytes}")
+                raise TensorFileError(f"{path}: {status.st_size} bytes; a {self.kind} has at most {self.max_bytes}")
             return safe_open(path, framework="numpy")
         except OSError as error:
             raise TensorFileError(f"{path}: cannot be read: {error.strerror or error}") from error

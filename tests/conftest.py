@@ -1,4 +1,4 @@
-"""Settles JAX before any test module imports it, and has the shapes of public functions checked."""
+"""Configures JAX before any test module imports it, and checks the shapes of public functions."""
 
 import os
 from importlib.metadata import version
@@ -10,12 +10,12 @@ import tests.shape_checks
 
 ROOT = Path(__file__).parent.parent
 
-# The variables reach the commands that tests start as processes of their own, too. Programs that run for
-# milliseconds need neither optimisation nor XLA's newer code generator, which take half of the time of compiling them.
+# The variables also reach commands that tests start in separate processes. Programs that run for milliseconds
+# need neither optimisation nor XLA's newer code generator, which take half of their compile time.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "jax")
 QUICK_TO_COMPILE = "--xla_backend_optimization_level=0"
 if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
-    # XLA aborts the process at a flag that it does not know; jaxlib 0.11 has the newer code generator alone.
+    # XLA aborts the process at an unknown flag; jaxlib 0.11 has only the newer code generator.
     QUICK_TO_COMPILE += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK_TO_COMPILE}"
 jaxtyping.install_import_hook(["levels", "lpg", "ued"], f"{tests.shape_checks.__name__}.check_calls")
@@ -34,15 +34,15 @@ from groove.commands.main import main  # noqa: E402
 
 @pytest.fixture(autouse=True, scope="module")
 def forgotten_programs():
-    """Compiled programs go with their module: in all they would pass the kernel's limit of memory maps (65,530) and
-    crash the process. What another module needs again comes from the compilation cache."""
+    """Drop a module's compiled programs: together they would exceed the kernel's limit of memory maps (65,530) and
+    crash the process. Other modules get them from the compilation cache."""
     yield
     jax.clear_caches()
 
 
 @pytest.fixture
 def in_this_process(tmp_path, monkeypatch):
-    """Commands of stubbed populations in this process; called with arguments."""
+    """Commands with stubbed populations in this process; call with arguments."""
     from tests.smallest_run import settle_devices, stub_populations
 
     settle_devices(monkeypatch)

@@ -12,7 +12,7 @@ def full_disk(free_bytes: int = 1000) -> Iterator[None]:
     """Let every write of this process that passes `free_bytes` of a file fail with an OSError."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     cached_from = jax.config.jax_persistent_cache_min_compile_time_secs
-    # Whatever compiles in the block would be cut off in the compilation cache, for every run to come.
+    # Programs compiled in the block would be cut off in the compilation cache and break later runs.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", float("inf"))
     resource.setrlimit(resource.RLIMIT_FSIZE, (free_bytes, hard))
     try:

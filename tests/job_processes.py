@@ -52,7 +52,7 @@ sys.exit(main(arguments))
 
 
 def as_shipped():
-    """The environment without the flags that tests compile their programs with."""
+    """Return the environment without the flags that tests compile their programs with."""
     return {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
 
 
@@ -63,7 +63,7 @@ def free_port():
 
 
 def run_job(*arguments, actions=None, commands=None):
-    """Exit status, output and errors of two processes, and the seconds between their ends."""
+    """Return exit status, output and errors of two processes, and the seconds between their ends."""
     commands = commands or [arguments, arguments]
     port, processes, ends = free_port(), [], {}
     for number in range(2):

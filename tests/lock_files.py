@@ -1,4 +1,4 @@
-"""The pins of a lock file, held against what the installed packages ask for. Needs no network."""
+"""The pins of a lock file, checked against the requirements of installed packages. Needs no network."""
 
 import re
 from collections.abc import Iterable, Iterator

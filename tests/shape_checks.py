@@ -1,4 +1,4 @@
-"""What is checked of annotated types when the rooms are imported by tests."""
+"""Type annotations checked when tests import the rooms."""
 
 from collections.abc import Callable
 from typing import Any

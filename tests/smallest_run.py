@@ -1,4 +1,4 @@
-"""The smallest run, and a population that costs nothing, to try all that surrounds the agents' lives."""
+"""The smallest run, and a population that costs nothing, to test everything around the agents' lives."""
 
 import json
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class StubPopulation:
     value_probe: Any = None
 
     def live(self, meta_params: Any, lives: Lifetimes) -> Outcomes:
-        """Returns in about -1..1, without a single step."""
+        """Return outcomes with returns in about -1..1, without a single step."""
         rules = meta_params
         if lives.candidates is None:
             rules = jax.tree.map(lambda x: jnp.broadcast_to(x, (*lives.lengths.shape, *x.shape)), meta_params)

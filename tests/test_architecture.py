@@ -1,4 +1,4 @@
-"""The rooms: who may import whom, and how large and how named a file may be."""
+"""The rooms: who may import whom, and the allowed sizes and names of files."""
 
 import ast
 from pathlib import Path

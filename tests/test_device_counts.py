@@ -46,7 +46,7 @@ def test_number_of_devices_changes_no_fitness_and_no_heldout_return():
     assert ended.returncode == 0, ended.stderr
     one, *others = map(json.loads, ended.stdout.splitlines())
     for row in (row for rows, _ in (one, *others) for row in rows):
-        # Updates beyond the end of a life: a chunk is as long as its longest.
+        # Updates run past the end of a life, because a chunk is as long as its longest life.
         del row["updates_run"]
     assert len(others) == 2 and any(one[1])
     for rows, returns in others:

@@ -1,4 +1,4 @@
-"""Jobs of two processes over loopback: the run is that of one process, and all of them do the same."""
+"""Jobs of two processes over loopback: the run equals that of one process, and all processes do the same."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def test_job_of_two_processes_is_the_run_of_one(tmp_path):
 
 
 @pytest.mark.slow
-def test_job_stops_and_goes_on_as_one(in_this_process):
+def test_job_stops_and_resumes_as_one(in_this_process):
     assert in_this_process("train", "tiny", *FLAGS, "--run", "whole") == 0
     # Only process 1 is asked to stop.
     ended, _ = run_job("train", "tiny", *FLAGS, "--run", "run", actions=("", "ask to stop"))
@@ -55,6 +55,6 @@ def test_processes_with_other_commands_are_refused(commands, reason, tmp_path, m
     lost = "another process of the job has ended or cannot be reached"
     assert 2 in [status for status, _, _ in ended] and not Path("run").exists()
     for status, _, errors in ended:
-        # Whoever is the first to notice ends, and may be missed by the other before it notices, too.
+        # The first process to notice ends, and the other may miss it before noticing the cause itself.
         assert (status, reason in errors) == (2, True) or (status, lost in errors) == (1, True)
         assert errors.startswith("groove: ") and errors.count("\n") == 1 and not Path("run").exists()

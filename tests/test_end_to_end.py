@@ -67,7 +67,7 @@ Its first argument is metrics.jsonl:GENERATION, or the file's name and the numbe
 
 
 def groove(*arguments, moment=None):
-    """A command in a process of its own."""
+    """Run a command in a separate process."""
     start = ["-m", "groove"] if moment is None else ["-c", KILLED, moment]
     command = [sys.executable, *start, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
@@ -80,7 +80,7 @@ def assert_same_run(path, other):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """The folder of a run as a user starts it, of real agents, and what it printed."""
+    """Return the folder and output of a run with real agents, started as a user would."""
     path = tmp_path_factory.mktemp("runs") / "undisturbed"
     ended = groove("train", "tiny", *FLAGS, "--run", path)
     assert ended.returncode == 0, ended.stderr
@@ -133,10 +133,10 @@ def test_run_killed_at_several_moments_ends_as_if_it_never_was(undisturbed, tmp_
     ended = groove("train", "tiny", *FLAGS, "--run", path, moment="metrics.jsonl:1")
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert not (path / "checkpoints").exists() and (path / "metrics.jsonl").read_bytes().endswith(b'{"generation":')
-    # Metrics come as the run goes, not at its end.
+    # Metrics are written during the run, not at its end.
     assert (path / "metrics.jsonl").read_bytes().count(b"\n") == 1
 
-    # Had the last checkpoint come before the rule, no one would ever write the rule.
+    # If the last checkpoint came before the rule, the rule would never be written.
     ended = groove("resume", path, moment="rule.safetensors:3")
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert "no checkpoint yet: starting from the first generation" in ended.stdout
@@ -161,7 +161,7 @@ def stubbed(in_this_process, monkeypatch):
 
 
 def at_row(monkeypatch, generation, action):
-    """Do something when the row of a generation has been written."""
+    """Call a function when the row of a generation has been written."""
     append = MetricsLog.append
 
     def append_and_act(log, row):
@@ -184,7 +184,7 @@ def test_interrupted_run_saves_its_state_and_says_how_to_go_on(stubbed, monkeypa
         assert len(metrics(path)) == 3 and (path / "checkpoints" / "generation_00000003.safetensors").is_file()
     assert stubbed("resume", path) == 0
     assert_same_run(path, Path("whole"))
-    # A run that has ended only scores again.
+    # Resuming a finished run only scores it again.
     assert stubbed("resume", path) == 0
     assert_same_run(path, Path("whole"))
 

@@ -1,4 +1,4 @@
-"""A process of a job that dies: the other tells it and ends, and the run can go on."""
+"""A process of a job that dies: the other reports it and ends, and the run can be resumed."""
 
 from pathlib import Path
 

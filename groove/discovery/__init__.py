@@ -1,1 +1,1 @@
-"""One generation: candidates, their agents' lives, antagonists and what the search learns of them."""
+"""One generation: candidates, their agents' lives, antagonists, and what the search learns from them."""

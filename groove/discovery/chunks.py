@@ -1,4 +1,4 @@
-"""How many lives a device lives side by side, where nobody says."""
+"""The default number of lives that a device runs side by side."""
 
 from typing import Any
 
@@ -8,26 +8,26 @@ from jaxtyping import Array, Key, PyTree
 from lpg.learner import Learner
 
 WORKERS_ON_CPU = 128
-"""Environments side by side: more only push each other out of a core's cache (docs/performance.md)."""
+"""Environments side by side on a CPU device; more of them overflow a core's cache (docs/performance.md)."""
 
 ELSEWHERE = 1024
-"""At most: fewer lives in a chunk waste fewer updates where lifetimes differ."""
+"""Maximum number of lives on other devices; smaller chunks waste fewer updates where lifetimes differ."""
 
 MEMORY_SHARE = 0.5
-"""Of an accelerator's memory, for lives."""
+"""Share of an accelerator's memory used for lives."""
 
 
 def default_chunk(learner: Learner, meta_params: PyTree, level: PyTree) -> int:
-    """Lives side by side on a device of this process.
+    """Choose how many lives run side by side on a device of this process.
 
     Args:
         learner: trains one agent.
-        meta_params: of one rule; only shapes are read.
+        meta_params: meta-parameters of one rule; only shapes are read.
         level: one level; only shapes are read.
 
     Returns:
-        On CPU 128 by the workers of a life; elsewhere the power of two that fits into half the memory, up to
-        1024; at least 1.
+        On CPU, 128 divided by the workers of a life; elsewhere the largest power of two that fits into half the
+        memory, up to 1024; at least 1.
     """
     device = jax.local_devices()[0]
     if device.platform == "cpu":
@@ -36,20 +36,20 @@ def default_chunk(learner: Learner, meta_params: PyTree, level: PyTree) -> int:
     if memory is None:
         return ELSEWHERE
     fitting = max(int(MEMORY_SHARE * memory) // bytes_of_life(learner, meta_params, level), 1)
-    # A power of two: the same on devices of one kind, whose free memory may differ a little.
+    # A power of two is the same on devices of one kind, whose free memory may differ a little.
     return min(2 ** (fitting.bit_length() - 1), ELSEWHERE)
 
 
 def bytes_of_life(learner: Learner, meta_params: PyTree, level: PyTree) -> int:
-    """Memory that one life takes at most: all that an update computes, as if nothing were fused or reused.
+    """Bound the memory of one life by all that an update computes, as if nothing were fused or reused.
 
     Args:
         learner: trains one agent.
-        meta_params: of one rule; only shapes are read.
+        meta_params: meta-parameters of one rule; only shapes are read.
         level: one level; only shapes are read.
 
     Returns:
-        Bytes.
+        Number of bytes.
     """
 
     def update(key: Key[Array, ""], meta_params: PyTree, level: PyTree) -> Any:
@@ -60,7 +60,7 @@ def bytes_of_life(learner: Learner, meta_params: PyTree, level: PyTree) -> int:
 
 
 def _bytes_of(jaxpr: Any) -> int:
-    """Of all results of all equations, those of programs within it (a loop's body once) among them."""
+    """Return the total bytes of all results, sub-jaxprs included (a loop's body counts once)."""
     results = sum(v.aval.size * v.aval.dtype.itemsize for equation in jaxpr.eqns for v in equation.outvars)
     within = [x for equation in jaxpr.eqns for x in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr)]
     return results + sum(_bytes_of(getattr(x, "jaxpr", x)) for x in within if _is_jaxpr(x))

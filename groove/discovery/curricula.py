@@ -1,4 +1,4 @@
-"""Every curriculum by name, and why some go with no score or no world."""
+"""Curricula by name, and the checks of which scores and worlds go with them."""
 
 import math
 from collections.abc import Callable
@@ -28,11 +28,11 @@ DEFAULT_SCORE = "algorithmic_regret"
 
 @dataclass(frozen=True)
 class ChosenCurriculum:
-    """A curriculum and what must be measured for it.
+    """A curriculum and the measurements that it needs.
 
     Attributes:
-        curriculum: chooses levels.
-        needs: of its score.
+        curriculum: chooses the levels.
+        needs: measurements that its score needs.
     """
 
     curriculum: Curriculum
@@ -40,18 +40,18 @@ class ChosenCurriculum:
 
 
 def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
-    """The curriculum of a config.
+    """Build the curriculum of a config.
 
     Args:
-        config: its curriculum, score, buffer and replay fields are read.
-        generator: of the fresh levels.
-        num_levels: of a generation.
+        config: config whose curriculum, score, buffer and replay fields are read.
+        generator: source of the fresh levels.
+        num_levels: number of levels in a generation.
 
     Returns:
         The curriculum.
 
     Raises:
-        ValueError: unknown name, or parts that do not go together, with the reason.
+        ValueError: a name is unknown, or the parts do not go together; the message gives the reason.
     """
     chosen, replay = config.curriculum, config.replay
     if chosen.curriculum not in CURRICULA:
@@ -112,23 +112,23 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
 
 
 def _edits(config: TrainConfig, world: TabularGrid | RandomGrid) -> Edit:
-    """Edits that stay within the limits of the distribution and, if they must, leave a prize in reach."""
+    """Build edits within the limits of the distribution that, with --solvable, keep a prize within reach."""
     names, num_types = set(MUTATORS), None
     if isinstance(world, RandomGrid):
-        # Its episodes draw these places again, so such an edit would be the same task in another slot.
+        # Episodes redraw these positions, so such an edit would put the same task into another slot.
         names, num_types = names - {"move_start", "move_object"}, world.num_types
     if config.world.levels in DISTRIBUTIONS:
         drawn = DISTRIBUTIONS[config.world.levels]
         limits = Limits(drawn.min_steps, drawn.max_steps, num_types)
     else:
-        # Regret grows with the horizon: what no distribution bounds would be doubled again and again.
+        # Regret grows with the horizon, so a horizon that no distribution bounds would double again and again.
         names, limits = names - {"max_steps"}, Limits(num_types=num_types)
     edits = Edits(config.replay.num_edits, tuple(name for name in MUTATORS if name in names), limits)
     return edits if not config.world.solvable else partial(_solvable_edit, edits)
 
 
 def _solvable_edit(edits: Edits, key: Key[Array, ""], level: Level) -> Level:
-    """The edited level, or the level itself where no object of positive reward would be left in reach."""
+    """Return the edited level, or the level itself if no object of positive reward would remain within reach."""
     child = edits(key, level)
     return jax.tree.map(lambda new, old: jnp.where(is_solvable(child), new, old), child, level)
 
@@ -157,4 +157,4 @@ CURRICULA: dict[str, Callable[[TrainConfig, LevelGenerator, int], ChosenCurricul
     "accel": _replay,
     "sfl": _learnability,
 }
-"""Name -> what builds it."""
+"""Name -> function that builds the curriculum."""

@@ -13,21 +13,21 @@ from groove.settings import EvolutionSettings
 from lpg.cores.low_rank import LowRank
 
 ANTITHETIC = ("Open_ES", "PGPE")
-"""Strategies whose populations are pairs: candidate i and i + P/2 are mean ± the same noise."""
+"""Strategies whose populations are pairs: candidates i and i + P/2 are the mean ± the same noise."""
 
 NATURAL_GRADIENT = ("SNES", "xNES")
-"""Strategies whose own step size of 1 is part of their derivation."""
+"""Strategies whose own learning rate of 1 is part of their derivation."""
 
 IGNORE_SIGMA = ("iAMaLGaM_Full", "iAMaLGaM_Univariate")
-"""Strategies that evosax starts at a deviation of 1 or more, whatever is asked for."""
+"""Strategies that evosax starts at a standard deviation of 1 or more, whatever sigma is given."""
 
 
 def strategies() -> dict[str, Any]:
-    """evosax's distribution-based strategies that can be run as `Evolution` runs them.
+    """Return the distribution-based strategies of evosax that `Evolution` can run.
 
     Returns:
-        Classes by name, in alphabetical order. Left out are those whose constructor asks for more
-        than a population size and a solution, that do not hold one mean, or that ignore sigma.
+        Classes by name, in alphabetical order. It leaves out those whose constructors need more than a
+        population size and a solution, that do not keep a single mean, or that ignore sigma.
     """
     from evosax import algorithms
     from evosax.algorithms.distribution_based.base import DistributionBasedAlgorithm
@@ -45,13 +45,13 @@ def strategies() -> dict[str, Any]:
 
 
 def pairwise_ranks(population: Array, fitness: Float[Array, "P"], state: Any, params: Any) -> Float[Array, "P"]:
-    """Shape fitness within antithetic pairs, as evosax expects it (smaller is better).
+    """Rank fitness within antithetic pairs, as evosax expects it (smaller is better).
 
-    Of candidates i and i + P/2 the winner gets −½, the loser ½, both 0 in a tie (GROOVE,
+    The winner of candidates i and i + P/2 gets −½ and the loser ½; in a tie both get 0 (GROOVE,
     arXiv:2310.02782, as corrected by its authors).
 
-    Differs: GROOVE's 1, 0 and ½ for winner, loser and tie are negated and centred. The
-    gradient is the same but for rounding: a tie's is exactly 0, and Adam makes a full step of any other.
+    Differs: GROOVE's 1, 0 and ½ for winner, loser and tie are negated and centred. The gradient is the same
+    except that it is exactly zero on ties; otherwise Adam would turn rounding noise into a full step.
 
     Args:
         population: not read.
@@ -79,19 +79,19 @@ def _centred_ranks(population: Array, fitness: Float[Array, "P"], state: Any, pa
 def low_rank_candidates(
     key: Key[Array, ""], mean: PyTree, sigma: Float[Array, ""], population_size: int, rank: int
 ) -> PyTree:
-    """Antithetic candidates around a rule, matrices perturbed by A·B/√r (Sarkar et al. 2025, arXiv:2511.16652).
+    """Draw antithetic candidates around a rule, matrices perturbed by A·B/√r (Sarkar et al. 2025, arXiv:2511.16652).
 
-    Where a matrix has fewer numbers than its two factors, and on vectors, the noise is full.
+    Vectors, and matrices with no more numbers than their two factors, get full noise.
 
     Args:
         key: consumed.
-        mean: meta-parameters.
-        sigma: [] > 0, deviation of each number from its mean.
-        population_size: P, even.
-        rank: r ≥ 1.
+        mean: meta-parameters at the centre.
+        sigma: [] > 0, standard deviation of each number.
+        population_size: number of candidates P, even.
+        rank: rank r ≥ 1.
 
     Returns:
-        [P, …] arrays and `LowRank` matrices; candidates i and i + P/2 lie opposite each other.
+        [P, …] arrays and `LowRank` matrices; candidates i and i + P/2 are mirror images about the mean.
     """
     leaves, structure = jax.tree.flatten(mean)
     num_pairs = population_size // 2
@@ -115,7 +115,7 @@ def _thinner(rank: int, matrix: Array) -> bool:
 
 @dataclass(frozen=True)
 class Evolution:
-    """One evosax strategy, maximising the return of agents.
+    """An evosax strategy that maximises the return of agents.
 
     Attributes:
         settings: the strategy's name and its numbers.
@@ -134,16 +134,16 @@ class Evolution:
         return self.settings.population // 2 if self.antithetic else 1
 
     def search(self, solution: PyTree) -> "Search":
-        """The strategy for solutions shaped like `solution`; make it once per run.
+        """Build the search for solutions shaped like `solution`; do so once per run.
 
         Args:
-            solution: meta-parameters.
+            solution: meta-parameters; only their shapes are read.
 
         Returns:
             The search.
 
         Raises:
-            ValueError: no such strategy.
+            ValueError: there is no such strategy.
         """
         known = strategies()
         if self.settings.es not in known:
@@ -194,11 +194,11 @@ class Search:
         return params.replace(std_init=self.settings.sigma ** (0.5 if self.settings.es == "xNES" else 1.0))
 
     def init(self, key: Key[Array, ""], mean: PyTree) -> PyTree:
-        """State of the search around a rule.
+        """Return the state of a new search around a rule.
 
         Args:
             key: consumed.
-            mean: meta-parameters.
+            mean: meta-parameters of the rule.
 
         Returns:
             The state, a pytree of arrays.
@@ -206,11 +206,11 @@ class Search:
         return _strongly_typed(self._strategy.init(key, mean, self._params))
 
     def ask(self, key: Key[Array, ""], state: PyTree) -> tuple[PyTree, PyTree]:
-        """Candidates of one generation.
+        """Draw the candidates of a generation.
 
         Args:
             key: consumed.
-            state: of the search.
+            state: state of the search.
 
         Returns:
             [P, …] meta-parameters, with `LowRank` matrices if so configured, and the new state.
@@ -222,19 +222,19 @@ class Search:
         ), state
 
     def tell(self, key: Key[Array, ""], population: PyTree, returns: Float[Array, "P"], state: PyTree) -> PyTree:
-        """Move the search by the candidates' returns; returns that are not finite lose to all others.
+        """Update the search with the candidates' returns; returns that are not finite lose to all others.
 
         Args:
             key: consumed.
-            population: [P, …] as asked.
+            population: [P, …] candidates from `ask`.
             returns: [P], larger is better.
-            state: of the search.
+            state: state of the search.
 
         Returns:
             The new state.
         """
         finite = jnp.isfinite(returns)
-        # Twice the worst: one more than it rounds back to it where returns are large.
+        # Twice the worst, since the worst plus one would round back to the worst where returns are large.
         lost = 1.0 + 2.0 * jnp.max(jnp.where(finite, -returns, -jnp.inf), initial=0.0)
         fitness = jnp.where(finite, -returns, lost)
         if self.settings.rank is not None:
@@ -242,10 +242,10 @@ class Search:
         return _strongly_typed(self._strategy.tell(key, population, fitness, state, self._params)[0])
 
     def mean(self, state: PyTree) -> PyTree:
-        """The rule at the centre of the search.
+        """Return the rule at the centre of the search.
 
         Args:
-            state: of the search.
+            state: state of the search.
 
         Returns:
             Meta-parameters.
@@ -254,11 +254,11 @@ class Search:
 
 
 def _one_pair(population: PyTree, fitness: Float[Array, "P"], mean: PyTree) -> PyTree:
-    """A winner and a loser that pull the mean as a population of low-rank candidates does.
+    """Return a winner and a loser that move the mean as the whole low-rank population would.
 
-    The gradient is the sum of the candidates' offsets by their ranks, over P; of a winning and a losing candidate
-    with offsets ±e it is −e/2. So e is −2/P times that sum, formed from the factors: whole candidates would take
-    P times the memory of a rule.
+    The gradient is the sum of the candidates' offsets times their ranks, divided by P; for a winner and a loser with
+    offsets ±e it is −e/2. So e is −2/P times that sum. It is computed from the factors because full candidates would
+    take P times the memory of a rule.
     """
     shaped = pairwise_ranks(population, fitness, None, None)
 
@@ -274,5 +274,5 @@ def _one_pair(population: PyTree, fitness: Float[Array, "P"], mean: PyTree) -> P
 
 
 def _strongly_typed(tree: PyTree) -> PyTree:
-    """The same arrays without weak types, which a checkpoint cannot hold and which would compile again."""
+    """Return the same arrays without weak types, which checkpoints cannot hold and which force recompilation."""
     return jax.tree.map(lambda x: jax.lax.convert_element_type(x, jnp.asarray(x).dtype), tree)

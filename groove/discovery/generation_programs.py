@@ -1,4 +1,4 @@
-"""The programs of a generation, compiled one by one."""
+"""The programs of a generation, compiled separately."""
 
 import ctypes
 from collections.abc import Callable
@@ -12,19 +12,19 @@ from groove.job.devices import everywhere
 
 
 class GenerationPrograms:
-    """Generations of a run: `MetaTraining.generation` as a program for each of its parts.
+    """Runs `MetaTraining.generation` as a separate program for each of its parts.
 
-    XLA holds about a megabyte for each kernel until the whole program is compiled: one program for all would take a
-    quarter more memory at the peak.
+    XLA holds about a megabyte for each kernel until the whole program is compiled, so a single program would raise
+    peak memory by a quarter.
     """
 
     def __init__(self, training: MetaTraining, run_key: Key[Array, ""], state: RunState) -> None:
-        """Compile, before the first generation is run: its arrays come after the compiler's memory has gone back.
+        """Compile first, so that the compiler's memory is freed before a generation's arrays are allocated.
 
         Args:
-            training: of the run.
+            training: the run's meta-training.
             run_key: key of the run, on every device of the mesh.
-            state: one of its states, likewise; not kept.
+            state: any state of the run, on every device of the mesh; not kept.
         """
         sharding = everywhere(training.population.mesh)
         _give_back_freed_memory()
@@ -42,24 +42,24 @@ class GenerationPrograms:
         self._learn, _ = program(training.learn, proposal, outcomes, *measured)
 
     def __call__(self, state: RunState) -> tuple[RunState, dict[str, Array]]:
-        """One generation.
+        """Run one generation.
 
         Args:
-            state: before it, on every device of the mesh.
+            state: state before the generation, on every device of the mesh.
 
         Returns:
-            State after it, and metrics [].
+            The state after it, and metrics [].
         """
         proposal = self._propose(self._run_key, state)
-        # Antagonists are dispatched behind the lives, which nobody waits for here.
+        # Dispatch is asynchronous: antagonists queue behind the lives without waiting here.
         outcomes, measured = self._live(proposal), self._measure(proposal)
         return self._learn(proposal, outcomes, *measured)
 
 
 def _give_back_freed_memory() -> None:
-    """Give freed memory back to the system, where the C library can (glibc).
+    """Return freed memory to the system where the C library can do so (glibc).
 
-    XLA's code generators leave some 200 MB of freed blocks in their heaps, where a generation's arrays, made by other
-    threads, find no place.
+    XLA's code generators leave some 200 MB of freed blocks in their threads' heaps, where the arrays of a generation
+    cannot go because other threads allocate them.
     """
     getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)

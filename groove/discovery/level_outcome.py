@@ -1,4 +1,4 @@
-"""What lives say of the levels they were lived on."""
+"""What the lives on a level tell about it."""
 
 from dataclasses import replace
 
@@ -10,15 +10,15 @@ from ued.curriculum import Extras, Outcome
 
 
 def level_outcome(outcomes: Outcomes, level: Int[Array, "N"], num_levels: int, extras: Extras) -> Outcome:
-    """The outcome of n levels, each lived on by as many agents.
+    """Compute the outcome of n levels from lives, the same number on each level.
 
-    Means are of the lives that came to a sound end: a broken candidate says nothing of the level.
+    Means are over agents whose parameters stayed finite, since a broken candidate says nothing about the level.
 
     Args:
-        outcomes: of N lives, which all ended.
-        level: [N] int32 in 0..n - 1, the level of each life; each level N / n times.
-        num_levels: n.
-        extras: [n], whose best return is raised where an episode was better.
+        outcomes: outcomes of N lives, all of which ended.
+        level: [N] int32 in 0..n - 1, the level of each life; each level occurs N / n times.
+        num_levels: number of levels n.
+        extras: [n] extras, whose best return is raised where an episode was better.
 
     Returns:
         The outcome [n], NaN where all lives on a level broke.
@@ -32,7 +32,7 @@ def level_outcome(outcomes: Outcomes, level: Int[Array, "N"], num_levels: int, e
         return jnp.nanmean(by_level(x), axis=1)
 
     episode_returns = by_level(outcomes.episode_returns).reshape(num_levels, -1)
-    # max passes NaN over in silence or hands it on, as it likes: a broken agent's episodes are no best ones.
+    # max may either ignore or propagate NaN, so the episodes of broken agents are masked out.
     best = jnp.max(jnp.where(jnp.isfinite(episode_returns), episode_returns, -jnp.inf), axis=1)
     losses = outcomes.value_losses
     return Outcome(

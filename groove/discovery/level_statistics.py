@@ -1,4 +1,4 @@
-"""The levels of a generation in a few numbers: where the curriculum drifts, and what regret it meets."""
+"""Summary statistics of a generation's levels, which show how the curriculum drifts and the regret on it."""
 
 import jax
 import jax.numpy as jnp
@@ -11,16 +11,16 @@ from ued.scores import algorithmic_regret, exact_regret
 
 
 def batch_statistics(batch: Batch, outcome: Outcome, replays: bool) -> dict[str, Array]:
-    """Means over the new and the replayed levels of a batch, apart.
+    """Average features and regrets separately over the new and the replayed levels of a batch.
 
     Args:
-        batch: n levels.
-        outcome: of the batch.
+        batch: batch of n levels.
+        outcome: outcome of the batch.
         replays: whether the curriculum replays levels at all.
 
     Returns:
-        [] by name: features of grid levels (`levels.features`), and the regrets where antagonists or the
-        optimum are known; of a group without levels NaN.
+        [] by name: features of grid levels (`levels.features`), and regrets where the antagonists' return or the
+        optimum is known; NaN for a group without levels.
     """
     numbers = features_of(batch.levels)
     if replays:
@@ -35,10 +35,10 @@ def batch_statistics(batch: Batch, outcome: Outcome, replays: bool) -> dict[str,
 
 
 def features_of(levels: object) -> dict[str, Array]:
-    """Features of levels, none of worlds whose parameters are no Level.
+    """Compute features of levels; worlds whose parameters are not a Level have none.
 
     Args:
-        levels: [n, …].
+        levels: [n, …] levels.
 
     Returns:
         [n] float32 by name.

@@ -1,4 +1,4 @@
-"""What curricula want to know of a level beside the rule's returns: antagonists, random actions, the optimum."""
+"""What curricula need to know about a level besides the rule's returns: antagonists, random actions, the optimum."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,11 +18,11 @@ from ued.scores import Need
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Measures the new levels of a batch, once in the time that a buffer keeps them.
+    """Measures each new level of a batch once while it stays in the buffer.
 
     An antagonist's return depends on the level, its lifetime, the antagonist's settings and its seed,
-    never on the rule. One seed ranks levels mostly by noise: train two or more. A replayed level may
-    add a seed a visit up to a cap.
+    never on the rule. A single seed ranks levels mostly by noise, so train two or more. A replayed level
+    may add one seed per visit, up to a cap.
 
     Attributes:
         population: runs antagonists; its learner has their rule, its world is the levels'.
@@ -45,15 +45,15 @@ class Measurement:
         return "optimum" in self.needs or ("antagonist" in self.needs and self.settings.antagonist == "expert")
 
     def measure(self, key: Key[Array, ""], batch: Batch, num_new: int) -> tuple[Extras, Int[Array, ""]]:
-        """Extras of a batch with what was to be measured added.
+        """Measure the new levels of a batch.
 
         Args:
             key: consumed.
             batch: n levels, of which the first `num_new` are measured.
-            num_new: static.
+            num_new: number of new levels, static.
 
         Returns:
-            Extras [n], and the updates that antagonists made [].
+            The extras [n] with the measurements added, and the number of antagonist updates [].
         """
         antagonist_key, more_key, random_key = jax.random.split(key, 3)
         new = jax.tree.map(lambda x: x[:num_new], batch.levels)
@@ -84,11 +84,11 @@ class Measurement:
 
         Args:
             key: consumed.
-            levels: [m, …].
-            optimum: [m] return of the best policy, read by the expert alone.
+            levels: [m, …] levels.
+            optimum: [m] return of the best policy, used only by the expert.
 
         Returns:
-            [m, seeds], of the expert [m, 1]; and the updates made [].
+            [m, seeds] returns, [m, 1] for the expert; and the number of updates made [].
         """
         if self.settings.antagonist == "expert":
             return optimum[:, None], jnp.int32(0)
@@ -104,15 +104,15 @@ class Measurement:
         return outcomes.returns, jnp.sum(outcomes.num_updates)
 
     def random_returns(self, key: Key[Array, ""], levels: PyTree, num_seeds: int) -> Float[Array, "m seeds"]:
-        """Mean returns of uniformly random actions.
+        """Estimate the mean return of uniformly random actions.
 
         Args:
             key: consumed.
-            levels: [m, …].
-            num_seeds: of as many episodes each as an agent has workers.
+            levels: [m, …] levels.
+            num_seeds: number of estimates, each over as many episodes as an agent has workers.
 
         Returns:
-            [m, seeds].
+            [m, seeds] mean returns.
         """
         learner = self.population.learner
 
@@ -127,14 +127,14 @@ class Measurement:
     def _with_another_seed(
         self, key: Key[Array, ""], batch: Batch, extras: Extras, num_new: int
     ) -> tuple[Extras, Int[Array, ""]]:
-        """One more antagonist on each replayed level that has fewer than the cap."""
+        """Add an antagonist on each replayed level that has fewer than the cap."""
         levels = jax.tree.map(lambda x: x[num_new:], batch.levels)
         count = extras.antagonist_count[num_new:]
         wanted = (batch.slots[num_new:] != NOT_KEPT) & (count < self.settings.antagonist_max_seeds)
         if self.settings.antagonist == "random":
             returns, updates = self.random_returns(key, levels, 1)[:, 0], jnp.int32(0)
         else:
-            # A life that nobody asked for is as short as a life can be.
+            # A life that is not wanted is as short as possible.
             returns, updates = self._live(key, levels, jnp.where(wanted, levels.lifetime, 1))
         mean, variance = add_seed(
             extras.antagonist_mean[num_new:], extras.antagonist_variance[num_new:], count, returns
@@ -155,16 +155,16 @@ class Measurement:
 def add_seed(
     mean: Float[Array, "n"], variance: Float[Array, "n"], count: Int[Array, "n"], value: Float[Array, "n"]
 ) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
-    """Mean and unbiased variance after one more value (Welford 1962).
+    """Update a mean and an unbiased variance with one more value (Welford 1962).
 
     Args:
-        mean: [n] of the values so far.
-        variance: [n] unbiased, NaN below two values.
-        count: [n] values so far, ≥ 1.
-        value: [n].
+        mean: [n] mean of the values so far.
+        variance: [n] unbiased variance, NaN for fewer than two values.
+        count: [n] number of values so far, ≥ 1.
+        value: [n] new values.
 
     Returns:
-        Both [n].
+        The new mean and variance, both [n].
     """
     squares = jnp.where(count > 1, variance, 0.0) * (count - 1)
     new_mean = mean + (value - mean) / (count + 1)

@@ -1,4 +1,4 @@
-"""One generation of discovery: candidates live, the search follows the better ones."""
+"""One generation of discovery: candidates train agents, and the search follows the better candidates."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,43 +20,43 @@ from ued.curriculum import Batch, Curriculum, Extras
 
 @struct.dataclass
 class RunState:
-    """All that a run needs to go on: the content of a checkpoint."""
+    """Everything that a run needs to continue: the contents of a checkpoint."""
 
-    generation: Int[Array, ""]  # [] int32, generations done
+    generation: Int[Array, ""]  # [] int32, generations completed
     search: PyTree  # state of the evolution strategy
     curriculum: PyTree  # state of the curriculum
 
 
 @struct.dataclass
 class Proposal:
-    """What a generation is to live on."""
+    """The candidates and levels of a generation, before it is run."""
 
-    generation: Int[Array, ""]  # [] int32, its number
-    search: PyTree  # state of the evolution strategy that asked
-    curriculum: PyTree  # state of the curriculum that chose
-    candidates: PyTree  # [P, …] meta-parameters, matrices perhaps `LowRank`
-    batch: Batch  # [n] levels, and what is known of them
+    generation: Int[Array, ""]  # [] int32, number of the generation
+    search: PyTree  # state of the evolution strategy after `ask`
+    curriculum: PyTree  # state of the curriculum after `sample`
+    candidates: PyTree  # [P, …] meta-parameters, possibly with `LowRank` matrices
+    batch: Batch  # [n] levels, and what is known about them
     life_key: Key[Array, ""]  # [] typed key, consumed by the lives
-    measurement_key: Key[Array, ""]  # [] typed key, by the measurement of the levels
-    tell_key: Key[Array, ""]  # [] typed key, by the search
-    update_key: Key[Array, ""]  # [] typed key, by the curriculum
+    measurement_key: Key[Array, ""]  # [] typed key, consumed by the measurement of the levels
+    tell_key: Key[Array, ""]  # [] typed key, consumed by the search
+    update_key: Key[Array, ""]  # [] typed key, consumed by the curriculum
 
 
 @dataclass(frozen=True)
 class MetaTraining:
-    """Discovery by evolution: antithetic candidates meet the same levels, agents and random numbers.
+    """Discovery by evolution: antithetic candidates get the same levels, agents and random numbers.
 
-    Candidates are compared within groups: the pairs of an antithetic strategy, else the whole
-    population. A group shares its levels and their keys, so that only the rule differs in it.
+    Candidates are compared within groups: the pairs of an antithetic strategy, otherwise the whole
+    population. A group shares levels and keys, so that only the rule differs within it.
 
     Attributes:
-        population: runs lifetimes.
-        search: evolution strategy.
-        curriculum: chooses levels.
+        population: runs the lifetimes.
+        search: the evolution strategy.
+        curriculum: chooses the levels.
         measurement: measures new levels for the curriculum.
         generator: draws fresh levels.
-        hyper: the agents' step sizes and costs.
-        levels_per_candidate: lifetimes behind a candidate's fitness.
+        hyper: the agents' learning rates and costs.
+        levels_per_candidate: number of lifetimes that determine a candidate's fitness.
     """
 
     population: Population
@@ -91,26 +91,26 @@ class MetaTraining:
         )
 
     def generation(self, run_key: Key[Array, ""], state: RunState) -> tuple[RunState, dict[str, Array]]:
-        """One generation; its random numbers depend on the run's key and its number alone.
+        """Run one generation, whose random numbers depend only on the run's key and its number.
 
-        A run compiles the four parts by themselves (groove/discovery/generation_programs.py).
+        A run compiles the four parts separately (groove/discovery/generation_programs.py).
 
         Args:
             run_key: key of the run, the same in all generations.
-            state: state before it.
+            state: state before the generation.
 
         Returns:
-            State after it, and metrics [].
+            The state after it, and metrics [].
         """
         proposal = self.propose(run_key, state)
         return self.learn(proposal, self.live(proposal), *self.measure(proposal))
 
     def propose(self, run_key: Key[Array, ""], state: RunState) -> Proposal:
-        """Candidates and levels of a generation.
+        """Propose the candidates and levels of a generation.
 
         Args:
             run_key: key of the run, the same in all generations.
-            state: state before it.
+            state: state before the generation.
 
         Returns:
             The proposal.
@@ -135,13 +135,13 @@ class MetaTraining:
         )
 
     def live(self, proposal: Proposal) -> Outcomes:
-        """Every candidate's lives.
+        """Live all lives of every candidate.
 
         Args:
-            proposal: of the generation.
+            proposal: proposal of the generation.
 
         Returns:
-            Outcomes, candidate by candidate.
+            The outcomes, ordered by candidate.
         """
         life, level = self._who_meets_what()
         levels = proposal.batch.levels
@@ -157,13 +157,13 @@ class MetaTraining:
         )
 
     def measure(self, proposal: Proposal) -> tuple[Extras, Int[Array, ""]]:
-        """What the curriculum wants to know of the levels beside the lives.
+        """Measure what the curriculum needs to know about the levels besides the lives.
 
         Args:
-            proposal: of the generation.
+            proposal: proposal of the generation.
 
         Returns:
-            Extras of its levels, and the updates that antagonists made [].
+            The extras of its levels, and the number of antagonist updates [].
         """
         if not self._num_measured:
             return proposal.batch.extras, jnp.int32(0)
@@ -172,23 +172,23 @@ class MetaTraining:
     def learn(
         self, proposal: Proposal, outcomes: Outcomes, extras: Extras, antagonist_updates: Int[Array, ""]
     ) -> tuple[RunState, dict[str, Array]]:
-        """Move the search and the curriculum by what the lives have come to.
+        """Update the search and the curriculum with the outcomes of the lives.
 
         Args:
-            proposal: of the generation.
-            outcomes: of its lives.
-            extras: of its levels.
-            antagonist_updates: [] int32, updates that antagonists made.
+            proposal: proposal of the generation.
+            outcomes: outcomes of its lives.
+            extras: extras of its levels.
+            antagonist_updates: [] int32, number of antagonist updates.
 
         Returns:
-            State after the generation, and metrics [].
+            The state after the generation, and metrics [].
         """
         batch, level = proposal.batch, self._who_meets_what()[1]
         outcome = level_outcome(outcomes, level, self.num_levels, extras)
         curriculum = self.curriculum.update(proposal.update_key, proposal.curriculum, batch, outcome)
         returns, fitness = self._fitness(outcomes, batch, level)
         told = self.search.tell(proposal.tell_key, proposal.candidates, fitness, proposal.search)
-        # Where no level trains there is nothing to tell: a strategy without pairs would follow the order of the ties.
+        # If no level trains, the search stays put: a strategy without pairs would follow the order of the ties.
         trains = jnp.any(batch.trains)
         search = jax.tree.map(lambda new, old: jnp.where(trains, new, old), told, proposal.search)
         metrics = self._metrics(returns, outcomes, proposal, search)
@@ -203,10 +203,10 @@ class MetaTraining:
         return self.curriculum.num_measured(self.num_levels)
 
     def _who_meets_what(self) -> tuple[Int[Array, "N"], Int[Array, "N"]]:
-        """Candidate and level of each life, candidate by candidate.
+        """Return the candidate and the level of each life, ordered by candidate.
 
-        The levels of a group lie num_groups apart, so that each group has its share of the first
-        places, which hold new levels, and of the last ones, which hold replayed ones.
+        The levels of a group lie num_groups apart, so that each group gets its share of the first
+        places, which hold new levels, and of the last ones, which hold replayed levels.
         """
         candidate = jnp.arange(self.search.evolution.settings.population)
         num_groups = self.search.evolution.num_groups
@@ -216,10 +216,10 @@ class MetaTraining:
     def _fitness(
         self, outcomes: Outcomes, batch: Batch, level: Int[Array, "N"]
     ) -> tuple[Float[Array, "P"], Float[Array, "P"]]:
-        """Each candidate's mean return on all its levels, and on those that train: 0, a tie, where none does."""
+        """Return each candidate's mean return on all its levels and on those that train (0, a tie, if none do)."""
         returns = outcomes.returns.reshape(-1, self.levels_per_candidate)
         trains = batch.trains[level].reshape(returns.shape)
-        # A candidate that broke on any of its levels has failed, whether or not the level trains.
+        # A candidate that broke on any of its levels has failed, whether or not that level trains.
         fitness = jnp.sum(jnp.where(trains, returns, 0.0 * returns), axis=1)
         return jnp.mean(returns, axis=1), fitness / jnp.maximum(jnp.sum(trains, axis=1), 1)
 

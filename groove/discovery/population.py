@@ -1,4 +1,4 @@
-"""Whole lifetimes of many agents: sorted by length, in chunks, over the local devices."""
+"""Whole lifetimes of many agents, sorted by length and run in chunks over the devices of a mesh."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,15 +16,15 @@ from lpg.update_rule import Hyperparameters
 from lpg.value_losses import ValueLosses, ValueProbe
 
 EARLY_STREAM = 2**31
-"""A life's key is folded with this for evaluations before its end: above all numbers that a split counts to."""
+"""Folded into a life's key for evaluations before its end; larger than any index of a split."""
 
 
 @struct.dataclass
 class Lifetimes:
-    """N lives to live. Lives with the same key see the same random numbers."""
+    """N lives to run. Lives with the same key see the same random numbers."""
 
     keys: Key[Array, "N"]  # [N] typed keys
-    candidates: Int[Array, "N"] | None  # [N] int32, row of the meta-parameters that rule each life; None = one rule
+    candidates: Int[Array, "N"] | None  # [N] int32, row of the meta-parameters used by each life; None = one rule
     levels: PyTree  # [N, …] levels
     lengths: Int[Array, "N"]  # [N] int32, updates of each life, ≥ 1
     hyper: Hyperparameters  # [N] float32 each
@@ -33,13 +33,13 @@ class Lifetimes:
 def lives_of_one_rule(
     keys: Key[Array, "N"], levels: PyTree, lengths: Int[Array, "N"], hyper: Hyperparameters
 ) -> Lifetimes:
-    """Lives that one rule governs, with the same step sizes and costs.
+    """Build lives under one rule, with the same learning rates and costs.
 
     Args:
-        keys: [N].
-        levels: [N, …].
-        lengths: [N] int32, updates, ≥ 1.
-        hyper: scalars.
+        keys: [N] keys.
+        levels: [N, …] levels.
+        lengths: [N] int32, lifetimes in updates, ≥ 1.
+        hyper: scalar hyperparameters.
 
     Returns:
         N lives.
@@ -55,29 +55,29 @@ def lives_of_one_rule(
 
 @struct.dataclass
 class Outcomes:
-    """What became of N lives."""
+    """The outcomes of N lives."""
 
-    returns: Float[Array, "N"]  # [N] float32, mean return of B first episodes at the life's end, NaN for a broken agent
-    episode_returns: Float[Array, "N B"]  # [N, B] float32, of those episodes, NaN for a broken agent
-    curve: Float[Array, "N K"]  # [N, K] float32, such mean returns after 1/K, 2/K … of the life; the last is `returns`
+    returns: Float[Array, "N"]  # [N] float32, mean return of B first episodes at end of life, NaN for a broken agent
+    episode_returns: Float[Array, "N B"]  # [N, B] float32, returns of those episodes, NaN for a broken agent
+    curve: Float[Array, "N K"]  # [N, K] float32, mean returns after 1/K, 2/K … of the life; the last is `returns`
     value_losses: ValueLosses | None  # [N] float32 each, NaN for a broken agent, None without a probe
-    num_updates: Int[Array, "N"]  # [N] int32, updates the agent made
-    updates_run: Int[Array, ""]  # [] int32, updates computed for all lives, those beyond an agent's end included
+    num_updates: Int[Array, "N"]  # [N] int32, updates that the agent made
+    updates_run: Int[Array, ""]  # [] int32, updates computed for all lives, including those past an agent's end
 
 
 @dataclass(frozen=True)
 class Population:
     """Runs lifetimes on every device of a mesh.
 
-    Lives are sorted by length and dealt to the devices in turn; each device runs its share in
-    chunks, and a chunk is only as long as its longest life. The chunk also bounds the memory.
+    Lives are sorted by length and dealt to the devices in turn. Each device runs its share in
+    chunks, and a chunk runs only as long as its longest life. The chunk size also bounds the memory.
 
     Attributes:
         learner: trains one agent.
-        mesh: one-axis mesh of the devices, axis "lives".
-        chunk_size: lives side by side on a device, ≥ 1; None leaves it to `default_chunk`.
+        mesh: mesh of the devices with one axis, "lives".
+        chunk_size: number of lives side by side on a device, ≥ 1; None leaves it to `default_chunk`.
         value_probe: measures the value losses of agents at the end of their lives.
-        num_points: points K of a life at which its agent is evaluated, evenly spaced, the end among them, ≥ 1.
+        num_points: number K of evenly spaced points of a life at which its agent is evaluated, the end included, ≥ 1.
     """
 
     learner: Learner
@@ -96,17 +96,17 @@ class Population:
         """Train every agent for its lifetime and evaluate it.
 
         Args:
-            meta_params: [P, …] meta-parameters (means of low-rank matrices without the axis); without an axis where
-                one rule governs all lives.
+            meta_params: [P, …] meta-parameters (means of low-rank matrices have no axis P); no axis P at all where
+                all lives have one rule.
             lives: N lives.
 
         Returns:
-            Outcomes in the order of `lives`.
+            The outcomes in the order of `lives`.
         """
         num_lives, num_devices = lives.lengths.shape[0], self.mesh.size
         dealt_to_each = -(-num_lives // num_devices)
         num_chunks = -(-dealt_to_each // (self.chunk_size or self._default_chunk(meta_params, lives)))
-        # Even chunks: one that is half empty would cost as much as a full one.
+        # Chunks of equal size, because one that is half empty would cost as much as a full one.
         chunk = -(-dealt_to_each // num_chunks)
         order = jnp.argsort(-lives.lengths, stable=True)
         # Places beyond the last life repeat it; they are cut off again below.
@@ -150,13 +150,13 @@ class Population:
 
     def _run_chunk(self, meta_params: PyTree, lives: Lifetimes) -> tuple[dict[str, PyTree], Array]:
         longest = jnp.max(lives.lengths)
-        # Each candidate's own for the lives of this chunk alone: for all lives at once they would fill the memory.
+        # Gathered chunk by chunk, because the weights of all lives at once would fill the memory.
         weights, axes = meta_params, None
         if lives.candidates is not None:
             weights, axes = rows(meta_params, lives.candidates), row_axes(meta_params)
 
         def sound(agent: Agent) -> Array:
-            # Rewards are finite whatever the policy: an agent that came to grief would pass for one that stands still.
+            # Rewards are finite whatever the policy, so returns do not show that an agent's parameters are not.
             return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(agent.params)]))
 
         def live(
@@ -173,7 +173,7 @@ class Population:
                 agent = self.learner.train(train_key, weights, agent, level, -(-longest // self.num_points), until)
                 return agent, jnp.where(sound(agent), self.learner.evaluate(point_key, agent, level), jnp.nan)
 
-            # From a key of their own: a key folded with 0 is the first of its split, which evaluation makes of it.
+            # Use a separate stream: `fold_in(key, 0)` equals `split(key)[0]`, and the evaluation splits its key.
             early = jax.random.split(jax.random.fold_in(key, EARLY_STREAM), self.num_points - 1)
             points = (jnp.arange(1, self.num_points + 1), jnp.concatenate([early, evaluation_key[None]]))
             agent, returns = jax.lax.scan(live_on, self.learner.init(init_key, level, hyper, length), points)

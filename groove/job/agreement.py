@@ -1,4 +1,4 @@
-"""What the processes of a job tell each other while they run: collectives over the mesh of lives."""
+"""What the processes of a job exchange while they run: collectives over the mesh of lives."""
 
 import os
 import sys
@@ -12,10 +12,10 @@ from jaxtyping import Array, PyTree
 
 
 def meet(mesh: Mesh) -> None:
-    """Open the connections between all devices; the runtime's notes on them are kept from the output.
+    """Open the connections between all devices, suppressing the runtime's messages about them.
 
     Args:
-        mesh: of the lives.
+        mesh: mesh of the lives.
     """
     if jax.process_count() == 1:
         return
@@ -31,27 +31,27 @@ def meet(mesh: Mesh) -> None:
 
 
 def anywhere(mesh: Mesh, flag: bool) -> bool:
-    """Whether a flag is raised on any process.
+    """Return whether a flag is raised on any process.
 
     Args:
-        mesh: of the lives.
-        flag: of this process.
+        mesh: mesh of the lives.
+        flag: flag of this process.
 
     Returns:
-        The same on every process.
+        The same value on every process.
     """
     return flag if jax.process_count() == 1 else bool(_sum_over_processes(mesh, np.array(flag, np.int32)))
 
 
 def from_writer(mesh: Mesh, content: bytes) -> bytes:
-    """The bytes that process 0 has.
+    """Share the bytes of process 0.
 
     Args:
-        mesh: of the lives.
-        content: of process 0; not read on the others.
+        mesh: mesh of the lives.
+        content: bytes of process 0; ignored on the others.
 
     Returns:
-        The same on every process.
+        The same bytes on every process.
     """
     if jax.process_count() == 1:
         return content
@@ -62,14 +62,14 @@ def from_writer(mesh: Mesh, content: bytes) -> bytes:
 
 
 def differs(mesh: Mesh, tree: PyTree) -> bool:
-    """Whether processes hold other bits where all should hold the same, as machines of several kinds might.
+    """Check whether arrays that should be equal differ between processes, as on machines of different kinds.
 
     Args:
-        mesh: of the lives.
-        tree: arrays, whole on every process.
+        mesh: mesh of the lives.
+        tree: pytree of arrays, whole on every process.
 
     Returns:
-        The same on every process.
+        The same value on every process.
     """
     if jax.process_count() == 1:
         return False
@@ -78,7 +78,7 @@ def differs(mesh: Mesh, tree: PyTree) -> bool:
 
 
 def _sum_over_processes(mesh: Mesh, value: np.ndarray) -> np.ndarray:
-    """The first device of each process adds the process's value, its others 0."""
+    """Sum a value over processes: the first device of each contributes its value, the others 0."""
     rows = [
         jax.device_put((value if number == 0 else np.zeros_like(value))[None], device)
         for number, device in enumerate(mesh.local_devices)

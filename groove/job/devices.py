@@ -1,4 +1,4 @@
-"""Devices and compilation cache: settled before anything asks JAX for a backend."""
+"""Devices and compilation cache, configured before anything starts a JAX backend."""
 
 import os
 from pathlib import Path
@@ -14,11 +14,11 @@ def configure(num_devices: int | None) -> None:
     """Set the number of CPU devices and the persistent compilation cache.
 
     One CPU device uses barely more than one core on element-wise work, so by default there is one
-    per core. The cache lies where JAX_COMPILATION_CACHE_DIR says, else under the user's cache folder.
-    Call it before gymnax or evosax is imported: both start JAX's backend.
+    per core. The cache is in JAX_COMPILATION_CACHE_DIR if set, otherwise in the user's cache folder.
+    Call this before importing gymnax or evosax, since both start JAX's backend.
 
     Args:
-        num_devices: CPU devices to make, ≥ 1; one per core if None.
+        num_devices: number of CPU devices, ≥ 1; one per core if None.
     """
     import jax
 
@@ -31,7 +31,7 @@ def configure(num_devices: int | None) -> None:
 
 
 def configure_host() -> None:
-    """Settle for one CPU device: a run that still goes on may hold all memory of an accelerator."""
+    """Configure JAX for one CPU device, since a run in progress may hold all memory of an accelerator."""
     import jax
 
     jax.config.update("jax_platforms", "cpu")
@@ -39,13 +39,13 @@ def configure_host() -> None:
 
 
 def lives_mesh(num_devices: int | None) -> "Mesh":
-    """A mesh with one axis, "lives", over the devices of all processes.
+    """Build a mesh with one axis, "lives", over the devices of all processes.
 
     Args:
-        num_devices: how many of each process, ≥ 1; all if None.
+        num_devices: number of devices of each process, ≥ 1; all if None.
 
     Returns:
-        The mesh, process by process.
+        The mesh, with devices ordered by process.
 
     Raises:
         ValueError: this process has fewer devices.
@@ -62,10 +62,10 @@ def lives_mesh(num_devices: int | None) -> "Mesh":
 
 
 def everywhere(mesh: "Mesh") -> "NamedSharding":
-    """The sharding of arrays that lie whole on every device.
+    """Return the sharding of arrays replicated on every device.
 
     Args:
-        mesh: of the devices.
+        mesh: mesh of the devices.
 
     Returns:
         The sharding.
@@ -76,14 +76,14 @@ def everywhere(mesh: "Mesh") -> "NamedSharding":
 
 
 def replicated(mesh: "Mesh", tree: Tree) -> Tree:
-    """The same arrays on every device of a mesh, as programs over the mesh take them.
+    """Copy arrays to every device of a mesh, as programs over the mesh expect them.
 
     Args:
-        mesh: of the devices.
-        tree: arrays and keys, each whole on this process and equal on all.
+        mesh: mesh of the devices.
+        tree: arrays and keys, each whole on this process and equal on all processes.
 
     Returns:
-        The tree.
+        The replicated tree.
     """
     import jax
 
@@ -92,7 +92,7 @@ def replicated(mesh: "Mesh", tree: Tree) -> Tree:
         return jax.device_put(tree, sharding)
 
     def place(x: Any) -> Any:
-        # device_put would compare the values of all processes, a collective for each array.
+        # device_put would compare values across processes, with a collective for each array.
         copies = [jax.device_put(x, device) for device in mesh.local_devices]
         return jax.make_array_from_single_device_arrays(copies[0].shape, sharding, copies)
 
@@ -100,13 +100,13 @@ def replicated(mesh: "Mesh", tree: Tree) -> Tree:
 
 
 def local(tree: Tree) -> Tree:
-    """This process's copy of replicated arrays.
+    """Return this process's copy of replicated arrays.
 
     Args:
         tree: arrays and keys, as programs over a mesh return them.
 
     Returns:
-        The tree; the same where there is one process.
+        The local tree; the input itself if there is only one process.
     """
     import jax
 

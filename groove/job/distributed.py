@@ -1,4 +1,4 @@
-"""A job: processes, on one machine or many, that run one program on JAX's distributed runtime."""
+"""A job: processes on one or more machines that run one program on JAX's distributed runtime."""
 
 import os
 import re
@@ -14,28 +14,28 @@ from groove.errors import CommandError, UsageError, report
 from groove.job.supervision import supervise
 
 START_SECONDS = 180
-"""Within which all processes of a job must have come together."""
+"""Seconds within which all processes of a job must connect."""
 
 HEARTBEAT_SECONDS = 30
-"""A process that was not heard of for so long is dead."""
+"""Seconds without a heartbeat after which a process counts as dead."""
 
 LOST_PROCESS = re.compile(r"Gloo|NCCL|CoordinationService|coordination service|[Hh]eartbeat")
-"""In what JAX's runtime says where another process is the reason."""
+"""Matches errors of JAX's runtime that another process caused."""
 
 
 @dataclass(frozen=True)
 class JobFlags:
-    """Whether a command is a process of a job, and which; no part of a run's config."""
+    """Whether a command is a process of a job, and which one; not part of a run's config."""
 
     distributed: bool = False
-    """Be one process of a job on several devices or machines, each started with the same command; under Slurm,
-    Open MPI and Kubernetes the three flags below are found by themselves."""
+    """Run as one process of a job on several devices or machines, each started with the same command; under Slurm,
+    Open MPI and Kubernetes the three flags below are detected automatically."""
     coordinator: str | None = None
-    """HOST:PORT at which process 0 can be reached by all others; the port is free."""
+    """HOST:PORT at which all processes can reach process 0; the port must be free."""
     processes: int | None = None
-    """Processes of the job."""
+    """Number of processes in the job."""
     process_id: int | None = None
-    """Number of this process, from 0; process 0 writes the run's folder."""
+    """Index of this process, from 0; process 0 writes the run's folder."""
 
     def __post_init__(self) -> None:
         given = {"--coordinator": self.coordinator, "--processes": self.processes, "--process-id": self.process_id}
@@ -44,7 +44,7 @@ class JobFlags:
             present = next(flag for flag in given if flag not in missing)
             raise ValueError(f"{present} goes with --distributed")
         if 0 < len(missing) < len(given):
-            raise ValueError(f"--coordinator, --processes and --process-id go together, {missing[0]} is missing")
+            raise ValueError(f"--coordinator, --processes and --process-id go together; {missing[0]} is missing")
         if self.coordinator is not None:
             address = re.fullmatch(r".+:(\d{1,5})", self.coordinator)
             if address is None or not 1 <= int(address.group(1)) < 2**16:
@@ -57,11 +57,11 @@ class JobFlags:
 
 @dataclass(frozen=True)
 class Job:
-    """The place of this process among those of its job; a run without one is a job of one process.
+    """The place of this process in its job; a run outside a job is a job of one process.
 
     Attributes:
-        process_id: its number.
-        num_processes: in the job.
+        process_id: index of this process.
+        num_processes: number of processes in the job.
     """
 
     process_id: int = 0
@@ -73,17 +73,17 @@ class Job:
         return self.process_id == 0
 
     def tell(self, mine: str) -> list[str]:
-        """What the processes must agree on; goes once, before the first use of a device.
+        """Share a text on which the processes must agree; call once, before the first use of a device.
 
         Args:
             mine: text of this process.
 
         Returns:
-            On the writing process the texts of all, its own first; on another one the writer's.
+            On the writing process, the texts of all processes, its own first; on the others, the writer's text.
         """
         if self.num_processes == 1:
             return [mine]
-        # The coordination service's own store: collectives need devices, whose number the texts may decide.
+        # Uses the coordination service's key-value store: collectives need devices, whose number the texts may decide.
         from jax._src.distributed import global_state
 
         client: Any = global_state.client
@@ -94,37 +94,34 @@ class Job:
 
 @contextmanager
 def job(flags: JobFlags, run: Path | None) -> Iterator[Job]:
-    """Be a process of a job; goes before anything that starts JAX's backend, and is the last that a command does.
+    """Join a job. Enter before anything starts JAX's backend, and do nothing after the body.
 
-    At the end of the body all processes wait for each other. A process whose body raises ends at once,
-    and so that the others do, too: each tells in one line that another has ended.
+    All processes wait for each other at the end of the body. A process whose body raises exits at once,
+    and makes the others exit too; each of those reports in one line that another process has ended.
 
     Args:
-        flags: whether there is a job, and which process this is.
-        run: folder of the run, for messages; None where only the writing process knows it.
+        flags: flags that say whether there is a job, and which process this is.
+        run: folder of the run, for messages; None if only the writing process knows it.
 
     Yields:
-        The place of this process.
-
-    Raises:
-        SystemExit: never returns from a body that raised in a job.
+        The place of this process in the job.
     """
     if not flags.distributed:
         yield Job()
         return
 
     def lost(reason: str) -> str:
-        """One line."""
+        """Return the line that reports a lost process."""
         return (
             f"groove: another process of the job has ended or cannot be reached ({reason}); "
-            f"the run can go on from its last checkpoint with: groove resume {run or 'RUN'}"
+            f"resume the run from its last checkpoint with: groove resume {run or 'RUN'}"
         )
 
     supervise(lost, _not_met(flags))
     try:
         place = _connect(flags)
         if not place.writes:
-            # Its progress is that of the writing process.
+            # Only the writing process reports progress.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         yield place
         _leave_together()
@@ -132,7 +129,7 @@ def job(flags: JobFlags, run: Path | None) -> Iterator[Job]:
         _leave_alone(report(error))
     except BaseException as error:
         if LOST_PROCESS.search(str(error)):
-            # At once: print writes the end of the line by itself, and the runtime may end the process in between.
+            # One write: print writes the newline separately, and the runtime may end the process in between.
             os.write(2, f"{lost(str(error).splitlines()[0])}\n".encode())
         else:
             traceback.print_exc()
@@ -144,10 +141,10 @@ def _connect(flags: JobFlags) -> Job:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import jax
 
-    # Its public functions would start the backend, before the number of CPU devices is known.
+    # JAX's public functions would start the backend before the number of CPU devices is known.
     from jax._src.distributed import global_state
 
-    # It would swallow the first SIGTERM, which is a run's request to stop.
+    # This service would swallow the first SIGTERM, which asks a run to stop.
     if "jax_enable_preemption_service" in jax.config.values:
         jax.config.update("jax_enable_preemption_service", False)
     options: dict[str, Any] = {"initialization_timeout": START_SECONDS, "heartbeat_timeout_seconds": HEARTBEAT_SECONDS}
@@ -156,7 +153,7 @@ def _connect(flags: JobFlags) -> Job:
             "coordinator_address": flags.coordinator,
             "num_processes": flags.processes,
             "process_id": flags.process_id,
-            # Under Slurm it would still leave each process a single device.
+            # Otherwise JAX would still leave each process a single device under Slurm.
             "cluster_detection_method": "deactivate",
         }
     try:
@@ -180,8 +177,8 @@ def _connect(flags: JobFlags) -> Job:
 def _not_met(flags: JobFlags) -> str:
     where = "" if flags.coordinator is None else f" at --coordinator {flags.coordinator}"
     return (
-        f"groove: the processes of the job did not meet{where} within {START_SECONDS} seconds; process 0 must be "
-        "reachable there and all be started"
+        f"groove: the processes of the job did not connect{where} within {START_SECONDS} seconds; start all of "
+        "them, and make sure that they can reach process 0"
     )
 
 
@@ -192,7 +189,7 @@ def _leave_together() -> None:
 
 
 def _leave_alone(status: int) -> NoReturn:
-    # JAX would wait at exit for processes that wait for this one.
+    # At exit, JAX would wait for processes that are waiting for this one.
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()

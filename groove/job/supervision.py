@@ -1,4 +1,4 @@
-"""A process that watches over a process of a job and says in one line what ended it."""
+"""A process that watches a process of a job and reports in one line why it ended."""
 
 import ctypes
 import os
@@ -11,25 +11,25 @@ from contextlib import suppress
 from typing import NoReturn
 
 RUNTIME_LOG = re.compile(rb"[EF]\d{4} ")
-"""Begins an error in the log of JAX's runtime."""
+"""Start of an error in the log of JAX's runtime."""
 
 FATAL = b"Terminating process because the JAX distributed service"
 NOT_MET = b"CoordinationService/RegisterTask"
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 HELD_SECONDS = 5.0
-"""Seconds after which an error of the runtime is reported although it was not the last line printed."""
+"""Seconds after which an error of the runtime is printed although the process has not ended."""
 
 
 def supervise(lost: Callable[[str], str], not_met: str) -> None:
-    """Go on as a child of this process; returns in the child alone.
+    """Launch a child process and return only there; this process watches the child.
 
-    JAX's coordination service ends a process from one of its own threads, with pages of log, no exception
-    and no exit handler: only another process can say in one line what that means. It passes signals on and
-    ends as the child does; where it is killed itself, the kernel kills the child.
+    JAX's coordination service ends a process from one of its own threads, with pages of log but no exception
+    and no exit handler, so only another process can report in one line what that means. The watcher passes
+    signals on and exits with the child's status. If the watcher is killed, the kernel kills the child.
 
     Args:
-        lost: line for another process that has ended, from the runtime's reason.
-        not_met: line for processes that never came together.
+        lost: function from the runtime's reason to the line that reports another process's end.
+        not_met: line that reports that the processes never connected.
     """
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -42,7 +42,7 @@ def supervise(lost: Callable[[str], str], not_met: str) -> None:
     os.close(reading)
     os.dup2(writing, 2)
     os.close(writing)
-    # Ctrl-C reaches all processes of a terminal's session: this one is to get it once, from the watcher.
+    # Ctrl-C reaches all processes of a terminal's session; the child must get it only once, from the watcher.
     os.setsid()
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
@@ -61,7 +61,7 @@ def _watch(child: int, reading: int, lost: Callable[[str], str], not_met: str) -
             held = b""
         received = os.read(reading, 2**16)
         *lines, pending = (pending + received).split(b"\n")
-        # At the end what is left has no end of line.
+        # At the end of the stream, the rest is a line without a newline.
         for line in lines if received else filter(None, [pending]):
             if held or RUNTIME_LOG.match(line):
                 held += line + b"\n"
@@ -75,7 +75,7 @@ def _watch(child: int, reading: int, lost: Callable[[str], str], not_met: str) -
 
 
 def _tell_the_end(status: int, held: bytes, said: bool, lost: Callable[[str], str], not_met: str) -> int:
-    """Tell what the last words of a process mean, and choose its exit status."""
+    """Report what the last output of a process means, and return its exit status."""
     if FATAL in held:
         if NOT_MET in held:
             _write(f"{not_met}\n".encode())
@@ -84,7 +84,7 @@ def _tell_the_end(status: int, held: bytes, said: bool, lost: Callable[[str], st
             reason = b" ".join(held.split(b"absl::Status: ")[-1].split()).split(b". ")[0].split(b" The tasks")[0]
             _write(f"{lost(reason.decode(errors='replace'))}\n".encode())
         return 1
-    # Beside its own reason for an end, which is reported in one line, the runtime's is noise.
+    # If the process has reported its own reason in one line, the runtime's is noise.
     ours = b"".join(line for line in held.splitlines(keepends=True) if line.startswith(b"groove: "))
     _write(ours if said or ours else held)
     if status < 0:
@@ -94,6 +94,6 @@ def _tell_the_end(status: int, held: bytes, said: bool, lost: Callable[[str], st
 
 
 def _write(content: bytes) -> None:
-    # Nobody may be reading any more; the run goes on all the same.
+    # The reader may be gone; the run continues all the same.
     with suppress(OSError):
         os.write(2, content)

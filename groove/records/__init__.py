@@ -1,1 +1,1 @@
-"""What a run keeps: its folder, checkpoints and logs."""
+"""The records of a run: its folder, checkpoints and logs."""

@@ -1,9 +1,9 @@
 """Resumable state of a run: the last few generations on disk, one file each.
 
-Differs from the usual choice, orbax: it refuses arrays without elements, does not save (and does not
-say so) a generation before its newest, as a run must that went back past a corrupt one, and waits for
-all processes of a distributed job although one of them writes. One file that is renamed into place
-needs none of this.
+Differs from the usual choice, orbax, which rejects empty arrays, silently skips saving a generation
+before its newest (a run that went back past a corrupt checkpoint must save one), and waits for all
+processes of a distributed job although only one writes. A single file that is renamed into place
+avoids all this.
 """
 
 import re
@@ -21,24 +21,24 @@ from lpg.tensor_file import TensorFileError, TensorFormat, named_leaves
 
 CHECKPOINT_FORMAT = TensorFormat(kind="groove checkpoint", version=1, max_bytes=2**37)
 KEY_KINDS = {"key<fry>": "threefry2x32", "key<rbg>": "rbg", "key<urbg>": "unsafe_rbg"}
-"""JAX's name of a kind of key by its dtype, which is all that an example without values has."""
+"""JAX's name of each kind of key by its dtype, since an example without values has only the dtype."""
 
 FILE_NAME = re.compile(r"generation_(\d{8,})\.safetensors")
 
 
 class CheckpointError(ValueError):
-    """One line that names the folder of the checkpoints and what is wrong with it."""
+    """One line that names the folder of the checkpoints and says what is wrong."""
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A checkpoint that was read.
+    """A restored checkpoint.
 
     Attributes:
-        generation: the first generation to be done.
-        state: tree like the example: NumPy arrays, and keys where it has keys.
-        extra: the JSON object saved with it.
-        skipped: for each newer checkpoint that could not be used, one line that says why.
+        generation: the next generation to run.
+        state: tree like the example, of NumPy arrays, and of keys where the example has keys.
+        extra: the JSON object saved with the state.
+        skipped: one line for each newer checkpoint that could not be used, saying why.
     """
 
     generation: int
@@ -49,11 +49,11 @@ class Restored:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of one run. One process at a time may save.
+    """The checkpoints of one run. Only one process at a time may save.
 
     Attributes:
-        folder: made by the first save.
-        keep: how many checkpoints are kept, ≥ 1.
+        folder: folder of the checkpoints, created by the first save.
+        keep: number of checkpoints kept, ≥ 1.
     """
 
     folder: Path
@@ -64,19 +64,19 @@ class Checkpoints:
             raise ValueError(f"Checkpoints.keep must be >= 1, got {self.keep}")
 
     def save(self, generation: int, state: PyTree, extra: dict[str, Any]) -> None:
-        """Write a checkpoint; on return it is on disk and older ones than the last `keep` are gone.
+        """Save a checkpoint. On return it is on disk, and all but the last `keep` are removed.
 
-        Checkpoints of later generations are removed too: they could not be used by the run that now
-        saves an earlier one, and must not win over it when it is resumed.
+        Checkpoints of later generations are removed too: the run that now saves an earlier one could
+        not use them, and they must not take precedence when it is resumed.
 
         Args:
-            generation: the first generation that is still to be done, ≥ 0.
+            generation: the next generation to run, ≥ 0.
             state: pytree of arrays and keys, each whole on this process.
-            extra: JSON object.
+            extra: JSON object saved with the state.
 
         Raises:
-            CheckpointError: a leaf is no array, or the disk is full or not writable; all earlier
-                checkpoints are intact.
+            CheckpointError: a leaf is not an array, or the disk is full or not writable; all earlier
+                checkpoints stay intact.
         """
         tensors = {
             name: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
@@ -92,13 +92,13 @@ class Checkpoints:
         self._prune(generation)
 
     def restore(self, example: PyTree) -> Restored:
-        """Read the newest checkpoint that is whole and has the arrays of the example.
+        """Restore the newest checkpoint that is intact and has the arrays of the example.
 
         Args:
             example: pytree of arrays, keys or `jax.ShapeDtypeStruct` as given to `save`; its values are not read.
 
         Raises:
-            CheckpointError: there is none, or a leaf of the example is no array.
+            CheckpointError: there is no such checkpoint, or a leaf of the example is not an array.
         """
         stored = _stored_leaves(example)
         template = {name: _template(leaf) for name, leaf in stored.items()}
@@ -112,7 +112,7 @@ class Checkpoints:
                 skipped.append(str(error))
                 continue
             if content.get("generation") != generation:
-                skipped.append(f"{path}: holds generation {content.get('generation')}, its name says otherwise")
+                skipped.append(f"{path}: holds generation {content.get('generation')}, but its name says otherwise")
                 continue
             leaves = [_like(leaf, tensor) for leaf, tensor in zip(stored.values(), tensors.values(), strict=True)]
             state = jax.tree.unflatten(jax.tree.structure(example), leaves)
@@ -122,10 +122,10 @@ class Checkpoints:
         raise CheckpointError(f"{self.folder}: no checkpoint")
 
     def content(self, generation: int) -> bytes:
-        """A checkpoint as it lies on disk, for another process to `receive`.
+        """Read a checkpoint's bytes from disk, for another process to `receive`.
 
         Args:
-            generation: of a checkpoint.
+            generation: generation of the checkpoint.
 
         Raises:
             CheckpointError: it cannot be read.
@@ -136,10 +136,10 @@ class Checkpoints:
             raise CheckpointError(f"{self._path(generation)}: cannot be read: {error.strerror}") from error
 
     def receive(self, content: bytes) -> None:
-        """Put a checkpoint of another process into this folder.
+        """Write a checkpoint of another process into this folder.
 
         Args:
-            content: as `content` gave it.
+            content: result of `content` on the other process.
         """
         generation, file = content.split(b"\n", 1)
         self._path(int(generation)).write_bytes(file)
@@ -148,7 +148,7 @@ class Checkpoints:
         return self.folder / f"generation_{generation:08d}.safetensors"
 
     def generations(self) -> list[int]:
-        """Generations of the checkpoints on disk, whole or not, in no order."""
+        """List the generations of the checkpoints on disk, intact or not, in no particular order."""
         if not self.folder.is_dir():
             return []
         matches = [FILE_NAME.fullmatch(entry.name) for entry in self.folder.iterdir()]
@@ -165,7 +165,7 @@ class Checkpoints:
 
 
 def _stored_leaves(tree: PyTree) -> dict[str, Any]:
-    """Leaves by the name of their tensor; a key's name ends in its kind, so that kinds are not confused."""
+    """Return leaves by tensor name; a key's name ends in its dtype, so that kinds are not confused."""
     leaves = named_leaves(tree)
     for name, leaf in leaves.items():
         if not hasattr(leaf, "dtype"):
@@ -178,7 +178,7 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _template(leaf: Any) -> jax.ShapeDtypeStruct:
-    # Only keys go through JAX, which would take a float64 of NumPy for a float32.
+    # Only keys go through JAX, which would turn NumPy's float64 into float32.
     return jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
 
 

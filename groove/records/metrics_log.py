@@ -1,4 +1,4 @@
-"""What a run reports while it goes: JSON lines, the source of truth, and TensorBoard events beside them."""
+"""What a run logs as it goes: JSON lines, which are the source of truth, and TensorBoard events."""
 
 import json
 import os
@@ -15,22 +15,22 @@ from lpg.atomic_file import replacing
 
 
 class MetricsLog:
-    """One JSON object a line, one line a generation, on disk when `append` returns.
+    """One JSON object per line, one line per generation, on disk when `append` returns.
 
-    Equal values give equal bytes. JSON knows no NaN and no infinity: both are written as null.
+    Equal values give equal bytes. JSON has no NaN or infinity, so both are written as null.
 
     Attributes:
-        path: the file; it need not exist.
+        path: the file, which need not exist.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add a row.
+        """Append a row.
 
         Args:
-            row: numbers, strings, arrays and mappings of such; `generation` is an integer.
+            row: numbers, strings, arrays, and mappings of these; `generation` must be an integer.
 
         Raises:
             RunFolderError: the file cannot be written.
@@ -47,21 +47,21 @@ class MetricsLog:
             raise RunFolderError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def rows(self) -> list[dict[str, Any]]:
-        """All whole rows, oldest first; a line without its end, cut off by a kill, is left out.
+        """Read all complete rows, oldest first; a last line cut off by a kill is left out.
 
         Raises:
-            RunFolderError: the file cannot be read, or a whole line is not a row.
+            RunFolderError: the file cannot be read, or a complete line is not a row.
         """
         return [row for row, _ in self._rows_and_lines()]
 
     def truncate_after(self, generation: int) -> None:
-        """Drop what a resumed run will write again: rows from `generation` on, and a cut-off last line.
+        """Drop what a resumed run will rewrite: rows from `generation` on, and a last line that was cut off.
 
         Args:
-            generation: the first generation that the resumed run does.
+            generation: the first generation that the resumed run executes.
 
         Raises:
-            RunFolderError: the file cannot be read or written, or a whole line is not a row.
+            RunFolderError: the file cannot be read or written, or a complete line is not a row.
         """
         kept = b"".join(line for row, line in self._rows_and_lines() if row["generation"] < generation)
         try:
@@ -92,12 +92,12 @@ class MetricsLog:
 class TensorBoardLog:
     """The numbers of each row as TensorBoard events, on disk when `append` returns.
 
-    A SummaryWriter hands events to a thread; when the disk is full that thread dies and the queue to
-    it blocks the run for ever. Its event writer is used without the thread, and raises.
+    A SummaryWriter passes events to a thread. When the disk is full, that thread dies and its queue
+    blocks the run forever. This uses the event writer without the thread, so errors are raised.
 
     Args:
-        folder: folder of the events; each process adds a file of its own to it.
-        first_generation: of this process; TensorBoard hides what earlier ones wrote from there on.
+        folder: folder of the events, to which each process adds its own file.
+        first_generation: first generation of this process; TensorBoard hides earlier events from there on.
 
     Raises:
         RunFolderError: the folder cannot be written.
@@ -110,14 +110,14 @@ class TensorBoardLog:
         self._folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # The writer names its file by the second and overwrites the file of a log started within the same one.
+            # The writer names its file by the second, so a log started in the same second would overwrite it.
             self._writer = EventsWriter(str(folder / "events"), f".{time.time_ns()}")
         except OSError as error:
             raise RunFolderError(f"{folder}: cannot be written: {error.strerror}") from error
         self._write(Event(step=first_generation, session_log=SessionLog(status=SessionLog.START)))
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add the row's finite numbers as scalars at its generation; everything else is left out.
+        """Append a row's finite numbers as scalars at its generation, leaving out everything else.
 
         Args:
             row: as for `MetricsLog.append`.

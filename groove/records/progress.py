@@ -1,4 +1,4 @@
-"""What a person sees of a run while it goes."""
+"""What a user sees of a run as it goes."""
 
 from types import TracebackType
 from typing import Any, Self
@@ -8,15 +8,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class RunProgress:
-    """A progress bar on a terminal; elsewhere, a line at each held-out score."""
+    """A progress bar on a terminal, and a line for each held-out score everywhere."""
 
     def __init__(self, console: Console, num_generations: int, first_generation: int) -> None:
-        """Prepare the bar; it shows from `with` on.
+        """Prepare the bar, which appears on entering `with`.
 
         Args:
-            console: where it goes.
-            num_generations: of the whole run.
-            first_generation: where this process begins.
+            console: console that shows the progress.
+            num_generations: number of generations of the whole run.
+            first_generation: first generation of this process.
         """
         self._console = console
         self._heldout: float | None = None
@@ -40,11 +40,11 @@ class RunProgress:
         self._bar.stop()
 
     def advance(self, row: dict[str, Any], timing: dict[str, Any]) -> None:
-        """Show a generation that is done.
+        """Show a completed generation.
 
         Args:
-            row: its metrics.
-            timing: its `env_steps_per_second`.
+            row: metrics of the generation.
+            timing: timing of the generation, with its `env_steps_per_second`.
         """
         scored = "heldout_score" in row
         if scored:

@@ -1,4 +1,4 @@
-"""The folder of one run: where its files lie, and that only one process works in it."""
+"""The folder of one run: the paths of its files, and a lock that lets only one process work in it."""
 
 import fcntl
 import json
@@ -14,19 +14,19 @@ LOCK_NAME = "lock"
 
 
 class RunFolderError(ValueError):
-    """One line that names the folder or file of a run and what is wrong with it."""
+    """One line that names the folder or file of a run and says what is wrong with it."""
 
 
 class RunFolder:
     """`runs/NAME/` of one run.
 
     `RunFolder(path)` only names the files, for a reader. `create` and `open` also hold the folder's
-    lock until `close`. The lock is the kernel's (flock): it goes when the process ends, however it ends.
+    lock until `close`. The kernel releases the lock (flock) when the process ends, however it ends.
 
     Attributes:
         path: the folder.
         config_path: resolved configuration, versions, seed, devices (JSON).
-        metrics_path: a row per generation, without wall-clock values (JSON lines).
+        metrics_path: metrics of each generation, without wall-clock values (JSON lines).
         timing_path: seconds and steps per second of each generation (JSON lines).
         checkpoints_path: folder of the resumable states.
         rule_path: the rule to share.
@@ -51,10 +51,10 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path | str) -> Self:
-        """Make a new run folder and lock it.
+        """Create a new run folder and lock it.
 
         Raises:
-            RunFolderError: the folder holds something already, is in use, or cannot be made.
+            RunFolderError: the folder is not empty, is in use, or cannot be created.
         """
         folder = cls(path)
         try:
@@ -62,7 +62,7 @@ class RunFolder:
         except OSError as error:
             raise RunFolderError(f"{folder.path}: cannot be made: {error.strerror}") from error
         folder._acquire()
-        # Looked at under the lock, so that of two processes at once one finds the folder empty and the other refused.
+        # Checked under the lock, so that of two processes started at once one gets the empty folder and one an error.
         if any(entry.name != LOCK_NAME for entry in folder.path.iterdir()):
             folder.close()
             raise RunFolderError(f"{folder.path}: exists and is not empty; resume it or name another folder")
@@ -80,7 +80,7 @@ class RunFolder:
         return folder
 
     def check(self) -> Self:
-        """Refuse a folder that is not a run's; for a reader, who needs no lock.
+        """Refuse a folder that is not a run's. Readers need no lock.
 
         Returns:
             The folder itself.
@@ -95,7 +95,7 @@ class RunFolder:
         return self
 
     def close(self) -> None:
-        """Give the lock back; a second call does nothing."""
+        """Release the lock; a second call does nothing."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -121,7 +121,7 @@ class RunFolder:
         """Write `results.json` atomically.
 
         Args:
-            rows: of the closing table; a number that is not finite is written as null, JSON knows none.
+            rows: rows of the closing table; numbers that are not finite are written as null, as JSON has none.
 
         Raises:
             RunFolderError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""Everything a run says of a generation: metrics, timing, TensorBoard events, progress."""
+"""Everything a run logs about a generation: metrics, timing, TensorBoard events, progress."""
 
 from types import TracebackType
 from typing import Any, Self
@@ -11,20 +11,20 @@ from groove.records.run_folder import RunFolder
 
 
 class RunLogs:
-    """The logs of one process of a run, cut back to where it begins.
+    """The logs of one process of a run, truncated to its first generation.
 
-    Wall-clock values go to the timing log, so that the metrics of a resumed run equal those of one
+    Wall-clock values go to the timing log, so that the metrics of a resumed run equal those of a run
     that never stopped.
     """
 
     def __init__(self, folder: RunFolder, console: Console, first_generation: int, num_generations: int) -> None:
-        """Drop what an earlier process wrote from the first generation on.
+        """Open the logs, dropping what an earlier process wrote from the first generation on.
 
         Args:
-            folder: of the run, locked.
-            console: where progress goes.
-            first_generation: the first to be done.
-            num_generations: of the whole run.
+            folder: the run's folder, locked.
+            console: console that shows the progress.
+            first_generation: first generation of this process.
+            num_generations: number of generations of the whole run.
 
         Raises:
             RunFolderError: a log cannot be read or written.
@@ -47,9 +47,9 @@ class RunLogs:
         """Log a generation.
 
         Args:
-            row: its metrics, without wall-clock values.
-            seconds: it took.
-            env_steps: taken in it.
+            row: metrics of the generation, without wall-clock values.
+            seconds: wall-clock seconds that the generation took.
+            env_steps: environment steps taken in it.
 
         Raises:
             RunFolderError: a log cannot be written.

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 @struct.dataclass
 class LowRank:
-    """The matrix mean + left·right, whose mean is the same for all candidates of a generation.
+    """The matrix mean + left·right, where all candidates of a generation share the mean.
 
     Multiplying by the mean is one product for all candidates; each candidate's own part costs r(m + n) instead of mn.
     """

@@ -1,4 +1,4 @@
-"""Recurrent cells that run over a rollout from its end to its start."""
+"""Recurrent cells that run backwards over a rollout."""
 
 from typing import Literal
 

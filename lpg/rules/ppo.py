@@ -1,4 +1,4 @@
-"""Hand-written rules that reuse a rollout: PPO and DPO."""
+"""Hand-written rules that reuse rollouts: PPO and DPO."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

@@ -13,10 +13,10 @@ def reading(
     unit: str = "s",
     **settings: int,
 ) -> Reading:
-    """A reading of some values."""
+    """Return a reading of some values."""
     return Subject(section, name, settings).reading(metric, unit, values)
 
 
 def bench(*readings: Reading, **facts: object) -> Bench:
-    """Readings of one machine, of which some facts differ from MACHINE."""
+    """Return readings of a machine, some of whose facts differ from MACHINE."""
     return Bench(MACHINE | facts, list(readings))

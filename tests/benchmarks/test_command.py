@@ -1,4 +1,4 @@
-"""The command: its errors, what it writes, and that every section asks for what there is."""
+"""The command: its errors, what it writes, and that every section calls existing functions."""
 
 import importlib
 import inspect
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture
 def stubbed(monkeypatch):
-    """Sections that take no time, and no processes."""
+    """Stub sections that need neither time nor processes."""
     monkeypatch.setattr(command, "in_own_process", lambda function, cache: MACHINE)
     for name in SECTIONS:
         monkeypatch.setitem(SECTIONS, name, lambda machine, cache, name=name: [[reading(name, [2.0], section=name)]])
@@ -54,7 +54,7 @@ def test_only_the_sections_asked_for_are_measured_and_compared(tmp_path, stubbed
     assert "section only in old: worlds" in lines
 
 
-def test_mistakes_are_told_in_one_line_before_anything_is_measured(tmp_path, monkeypatch):
+def test_mistakes_are_reported_in_one_line_before_anything_is_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "measure", lambda names, folder: pytest.fail("measured"))
     known = ", ".join(SECTIONS)
     assert _error(["--only", "worlds", "speed"]) == f"unknown section 'speed'; known: {known}"
@@ -64,19 +64,19 @@ def test_mistakes_are_told_in_one_line_before_anything_is_measured(tmp_path, mon
     assert _error(["--compare", str(foreign)]).startswith(f"{foreign}: not a file of this benchmark")
 
 
-def test_folder_that_cannot_be_made_is_told_in_one_line(tmp_path, stubbed):
+def test_folder_that_cannot_be_made_is_reported_in_one_line(tmp_path, stubbed):
     (tmp_path / "file").write_text("")
     assert _error(["--out", str(tmp_path / "file")]).startswith(f"{tmp_path / 'file'}: ")
 
 
-def test_failed_process_is_told_in_one_line(tmp_path, stubbed, monkeypatch):
+def test_failed_process_is_reported_in_one_line(tmp_path, stubbed, monkeypatch):
     def failing(machine, cache):
         raise MeasurementFailed("benchmarks.solver:measure ended with status 1: {}")
         yield
 
     monkeypatch.setitem(SECTIONS, "solver", failing)
     assert _error(["--out", str(tmp_path)]) == "benchmarks.solver:measure ended with status 1: {}"
-    # What was measured before is there.
+    # Earlier measurements are kept.
     assert [row.section for row in read_bench(tmp_path / "bench.json").readings] == list(SECTIONS)[:3]
 
 
@@ -92,7 +92,7 @@ def test_own_process_returns_what_a_function_returns(tmp_path):
     assert found["backend"] == "cpu"
 
 
-def test_own_process_tells_a_failure(tmp_path, capfd):
+def test_own_process_reports_a_failure(tmp_path, capfd):
     with pytest.raises(MeasurementFailed, match="benchmarks.own_process:missing ended with status 1"):
         in_own_process("benchmarks.own_process:missing", str(tmp_path))
     assert "missing" in capfd.readouterr().err

@@ -36,7 +36,7 @@ def test_readings_of_other_settings_or_units_have_no_ratio():
     assert "other settings, not compared: generation / B / generation" in text.splitlines()
 
 
-def test_other_machines_are_told_but_not_other_dates():
+def test_other_machines_are_reported_but_not_other_dates():
     old = bench(reading("A", [1.0]))
     assert "different machines" not in compared(old, bench(reading("A", [1.0]), date="2027-01-01"))
     text = compared(old, bench(reading("A", [1.0]), backend="gpu", device="H200"))

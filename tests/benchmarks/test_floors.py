@@ -1,4 +1,4 @@
-"""Counts of recurrent work by hand, and that what is timed does that work."""
+"""Recurrent work counted by hand, and checks that the timed programs do that work."""
 
 from dataclasses import replace
 
@@ -21,9 +21,9 @@ def test_flops_of_a_small_generation():
 
 
 def test_traffic_of_a_small_generation():
-    # A kernel is 12 floats, 48 bytes; 24 states of 8 bytes are read and written. Own: 4 kernels a step.
+    # A kernel is 12 floats, 48 bytes; 24 states of 8 bytes are read and written. Separate: 4 kernels per step.
     assert WORK.traffic == 5 * (4 * 48 + 2 * 24 * 8)
-    # Shared: two chunks on each of two devices read the one kernel for themselves.
+    # Shared: two chunks on each of two devices each read the one kernel.
     assert WORK.num_chunks == 2
     assert SHARED.traffic == 5 * (2 * 2 * 48 + 2 * 24 * 8)
 

@@ -1,4 +1,4 @@
-"""What is measured, at the smallest sizes: which readings come, and that ratios are made of them; never how long."""
+"""Measurements at the smallest sizes: which readings appear and how their ratios are formed, never their times."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_generation_is_set_beside_its_floors(stubbed, monkeypatch):
 
 def test_mixed_lifetimes_are_set_beside_their_share(stubbed):
     found = _medians(lifetimes.measure("mixed", SMALLEST.to_json(), turns=1))
-    # Four lives of 2 or 3 updates, of at most 12 in all.
+    # Four lives of 2 or 3 updates, at most 12 in total.
     assert 8 / 12 <= found["updates lived / of the longest"] <= 1
     assert found["updates run / lived"] == 1
 

@@ -1,4 +1,4 @@
-"""Pictures appear where there is something to draw, and go where there is not."""
+"""Pictures are drawn where there are readings, and deleted where there are none."""
 
 from benchmarks.pictures import PICTURES, draw_all
 from tests.benchmarks.handmade import bench, reading

@@ -261,7 +261,7 @@ def test_init_makes_a_newborn_agent():
 @every_rule
 def test_update_reads_the_learning_rates_and_the_costs_that_the_rule_names(name):
     agent = tiny.agent(name)
-    # A second update, whose rollout ends no differently: costs act on the parameters alone.
+    # Only parameters are compared, because costs do not change the rollout of their own update.
     plain = updated(name, agent)[0].params
     for field in (field.name for field in dataclasses.fields(Hyperparameters)):
         changed = agent.replace(hyper=agent.hyper.replace(**{field: 3 * getattr(agent.hyper, field)}))

@@ -185,9 +185,9 @@ def test_write_rule_refuses_dtypes_and_headers_that_cannot_be_stored(path):
 
 def test_size_limit_holds_for_writing_and_reading(path):
     small = TensorFormat(kind="groove rule", version=1, max_bytes=100)
-    with pytest.raises(ValueError, match="would be .* bytes, a groove rule has at most 100"):
+    with pytest.raises(ValueError, match="would be .* bytes; a groove rule has at most 100"):
         small.write(path, {}, {"weight": np.zeros(100)})
-    with pytest.raises(ValueError, match="bytes, a groove rule has at most 100"):
+    with pytest.raises(ValueError, match="bytes; a groove rule has at most 100"):
         small.read_header(path)
 
 

@@ -1,4 +1,4 @@
-"""Default chunks: of a core's cache on CPU, of an accelerator's memory elsewhere."""
+"""Default chunks: bounded by a core's cache on CPU, by an accelerator's memory elsewhere."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from lpg.learner import Learner
 
 @dataclass(frozen=True)
 class Life:
-    """What one life is made of."""
+    """The learner, rule and level of one life."""
 
     learner: Learner
     meta_params: object

@@ -1,4 +1,4 @@
-"""Curricula from the config: those that make sense are built, the others refused with one line that says why."""
+"""Curricula from the config: valid ones are built, the others refused with one line that says why."""
 
 import dataclasses
 import itertools
@@ -32,7 +32,7 @@ PAIRS = [*itertools.product(REPLAY, SCORES), ("sfl", "learnability"), *((name, N
 
 
 def training_of(curriculum, score, tmp_path, **fields):
-    """What a config builds; its lives cost nothing."""
+    """Build the meta-training of a config, with lives that cost nothing."""
     if curriculum == "fixed":
         save_level(tmp_path / "level.toml", generator("small").sample(jax.random.key(0)))
         fields["level_folder"] = str(tmp_path)
@@ -98,17 +98,17 @@ REFUSED = [
     ({"curriculum": "plr", "score": "exact_regret", "levels": "chain_short"}, "--score exact_regret needs an exact "),
     ({"curriculum": "plr", "score": "exact_regret", "levels": "random_small"}, "--score exact_regret needs an exact "),
     ({"curriculum": "plr", "antagonist": "expert", "levels": "chain_short"}, "--antagonist expert needs an exact "),
-    ({"curriculum": "accel", "levels": "chain_short"}, "--curriculum accel edits grid levels, chain_short are none"),
+    ({"curriculum": "accel", "levels": "chain_short"}, "--curriculum accel edits grid levels; chain_short is not "),
     ({"curriculum": "plr", "priorities": "proportional"}, "--priorities proportional needs a score that is never "),
-    ({"curriculum": "robust_plr", "es": "PGPE"}, "--es PGPE learns its deviations from every pair"),
+    ({"curriculum": "robust_plr", "es": "PGPE"}, "--es PGPE adapts its standard deviations to every pair"),
     ({"curriculum": "robust_plr", "replay_fraction": 0.0}, "--curriculum robust_plr replays levels"),
-    # A tenth of four levels is none.
+    # A tenth of four levels rounds to none.
     ({"curriculum": "accel", "replay_fraction": 0.1}, "--curriculum accel replays levels"),
     ({"curriculum": "plr", "replay_fraction": 0.0}, "--curriculum plr replays levels"),
     ({"curriculum": "plr", "es": "SNES"}, "--curriculum plr replays levels, but --replay-fraction 0.5 of the 1 in a"),
     ({"curriculum": "robust_plr", "es": "SNES"}, "--curriculum robust_plr replays levels"),
     ({"curriculum": "sfl", "replay_fraction": 0.0}, "--curriculum sfl replays levels"),
-    # 2 new levels a generation: 24 fill half of a buffer of 48 after 12, and the run is over after 6.
+    # With 2 new levels per generation, half of a buffer of 48 is full after 12 generations; the run ends after 6.
     ({"curriculum": "robust_plr", "buffer": 48}, "--curriculum robust_plr trains on replayed levels alone"),
     (
         {"curriculum": "sfl", "sfl_period": 4},

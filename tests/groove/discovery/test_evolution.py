@@ -1,4 +1,4 @@
-"""Evolution strategies: fair pairs, ties that move nothing, hand-worked step sizes, quadratics climbed."""
+"""Evolution strategies: fair pairs, ties that move nothing, hand-worked learning rates, and climbing quadratics."""
 
 import functools
 
@@ -31,13 +31,13 @@ def evolution(strategy="Open_ES", population=16, **numbers):
 
 
 def asked(search, key=1):
-    """Candidates [P, D] of the first generation, their tree, and the state."""
+    """Return the candidates [P, D] of the first generation, their tree, and the state."""
     population, state = search.ask(jax.random.key(key), search.init(jax.random.key(0), MEAN))
     return flat(population), population, state
 
 
 def told(search, returns):
-    """Mean [D] before and after the candidates got these returns."""
+    """Return the mean [D] before and after an update with these returns."""
     _, population, state = asked(search)
     after = search.tell(jax.random.key(2), population, jnp.asarray(returns, jnp.float32), state)
     return mean_of(search, state), mean_of(search, after)
@@ -142,7 +142,7 @@ def test_learning_rate_decays_to_its_floor_by_hand():
     _, population, state = asked(search)
     positions = [mean_of(search, state)]
     for _ in range(4):
-        # The same winners at the same offsets: the gradient is constant, so that Adam's step is its rate.
+        # The same winners at the same offsets: the gradient is constant, so Adam's step equals its learning rate.
         state = search.tell(jax.random.key(2), population, jnp.repeat(jnp.array([1.0, 0.0]), 4), state)
         positions.append(mean_of(search, state))
     steps = np.abs(np.diff(positions, axis=0))
@@ -155,7 +155,7 @@ def test_sigma_is_the_deviation_of_the_first_candidates(strategy):
     narrow, wide = (search_of(strategy, population=128, sigma=sigma) for sigma in (0.1, 0.3))
     offsets = [asked(search)[0] - mean_of(search, search.init(jax.random.key(0), MEAN)) for search in (narrow, wide)]
     np.testing.assert_allclose(offsets[1], 3 * offsets[0], rtol=1e-3, atol=1e-5)
-    # 512 normal draws: the standard error of their deviation is 3%.
+    # For 512 normal draws, the standard error of the standard deviation is 3%.
     assert abs(np.std(offsets[0]) - 0.1) < 0.012
 
 
@@ -201,19 +201,19 @@ def low_rank_search(rank, population):
 def test_low_rank_candidates_differ_from_the_mean_by_products_of_that_rank(rank):
     search = low_rank_search(rank, 512)
     population, _ = search.ask(jax.random.key(1), search.init(jax.random.key(0), MATRICES))
-    # 4 + 1 numbers of factors would be more than the 4 of the thin matrix.
+    # Factors of 4 + 1 numbers would be larger than the thin matrix of 4.
     assert isinstance(population["wide"], LowRank) and not isinstance(population["thin"], LowRank)
     offsets = jax.tree.map(lambda x, mean: np.asarray(x - mean), whole(population), MATRICES)
     assert set(np.linalg.matrix_rank(offsets["wide"], tol=1e-4)) == {rank}
     for name, offset in offsets.items():
         np.testing.assert_allclose(offset[:256], -offset[256:], atol=1e-6, err_msg=name)
-        # Of 256 draws each; products of two normal draws have heavy tails.
+        # 256 draws each; products of two normal draws have heavy tails.
         np.testing.assert_allclose(np.std(offset), 0.5, rtol=0.1, err_msg=name)
         np.testing.assert_allclose(np.mean(offset[:256]), 0, atol=0.1, err_msg=name)
 
 
 def test_low_rank_search_moves_along_the_weighted_noise_by_hand():
-    # One pair: the gradient is half its noise by sigma, of which Adam's first step keeps the sign.
+    # One pair: the gradient is half its noise over sigma, and Adam's first step keeps only the sign.
     search = low_rank_search(1, 2)
     state = search.init(jax.random.key(0), MATRICES)
     population, state = search.ask(jax.random.key(1), state)
@@ -230,7 +230,7 @@ def test_low_rank_search_moves_as_evosax_moves_by_whole_candidates():
     population, _ = search.ask(jax.random.key(1), states[search])
     returns = jax.random.normal(jax.random.key(3), (16,)).at[jnp.array([2, 7])].set(jnp.nan).at[11].set(jnp.inf)
     for one, asked in ((search, population), (everything, whole(population))):
-        # Twice, for the second step of Adam depends on the size of the first gradient.
+        # Twice, because Adam's second step depends on the size of the first gradient.
         for _ in range(2):
             states[one] = one.tell(jax.random.key(2), asked, returns, states[one])
     for name, mean in search.mean(states[search]).items():

@@ -1,4 +1,4 @@
-"""Generations as programs: what the pure function says, whole on every device."""
+"""Generations as programs: the same as the pure function, replicated on every device."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""Level statistics: means over the new and the replayed levels, apart, and of numbers that exist."""
+"""Level statistics: separate means over new and replayed levels, of the numbers that exist."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Measurements of levels: who is measured, once, and how seeds add up."""
+"""Measurements of levels: which are measured, only once, and how seeds add up."""
 
 import functools
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ NUM_WORKERS = 512
 
 
 class ToldPopulation:
-    """Keeps the lives it is given; the n-th of them returns n."""
+    """Keeps the lives that it is given; the n-th returns n."""
 
     def __init__(self, world):
         self.learner, self.calls = SimpleNamespace(world=world, num_workers=NUM_WORKERS), []
@@ -51,7 +51,7 @@ def batch(num_places=4):
 
 
 def coins(chances):
-    """A batch of one-armed bandits that pay these rewards for one of two actions."""
+    """Return a batch of one-armed bandits that pay these rewards for one of two actions."""
     levels = [probe([(0, 0, None, 0.0), (0, 1, None, reward)]) for reward in chances]
     return new_batch(jax.tree.map(lambda *leaves: jnp.stack(leaves), *levels), len(levels))
 
@@ -86,7 +86,7 @@ def test_replayed_levels_below_the_cap_get_one_more_seed():
         antagonist_variance=jnp.asarray([jnp.nan, 2.0, 2.0, 2.0]),
         antagonist_count=jnp.asarray([0, 2, 3, 2]),
     )
-    # The level in the last place is a new one that nobody measures.
+    # The level in the last place is new and is not measured.
     known = known.replace(extras=extras, slots=jnp.asarray([-1, 9, 8, -1], jnp.int32))
     measured = measurement("antagonist", num_seeds=2, max_seeds=3)
     found, updates = measured.measure(jax.random.key(0), known, 1)
@@ -117,7 +117,7 @@ def test_random_antagonists_and_random_returns_are_means_of_episodes():
     measured = measurement("antagonist", "random", world=world, antagonist="random", num_seeds=2)
     extras, updates = jax.jit(lambda key: measured.measure(key, bandits, 2))(jax.random.key(1))
     assert updates == 0 and not measured.population.calls
-    # Half of the mean of 512 coins a seed, within five standard deviations, with the seed fixed.
+    # Half the mean of 512 coins per seed, within five standard deviations, with the seed fixed.
     margin = 5 * 0.5 / np.sqrt(NUM_WORKERS)
     for found in (extras.random_return, extras.antagonist_mean):
         assert np.all(np.abs(found[:2] / np.asarray([1, -2]) - 0.5) < margin) and np.isnan(found[2])
@@ -128,7 +128,7 @@ def test_random_antagonists_and_random_returns_are_means_of_episodes():
 def test_expert_and_optimum_are_the_solvers():
     measured = measurement("antagonist", "optimum", antagonist="expert")
     extras, updates = measured.measure(jax.random.key(0), batch(), 3)
-    # The object is worth 1 and in reach, or worth −1 and left alone.
+    # The object is worth 1 and within reach, or worth −1 and left alone.
     np.testing.assert_allclose(extras.optimal_return, [1, 0, 1, np.nan], atol=1e-6)
     np.testing.assert_allclose(extras.antagonist_mean, [1, 0, 1, np.nan], atol=1e-6)
     np.testing.assert_array_equal(extras.antagonist_count, [1, 1, 1, 0])

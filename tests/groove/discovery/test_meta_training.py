@@ -1,4 +1,4 @@
-"""Meta-training: fair comparisons, honest metrics, generations that depend on their number alone."""
+"""Meta-training: fair comparisons, honest metrics, and generations that depend only on state and number."""
 
 import dataclasses
 
@@ -37,14 +37,14 @@ def training_with(returns=None, population=8, **fields):
 
 
 def generation_of(training, number=0):
-    """State before and after one generation, and its metrics."""
+    """Return the state before and after one generation, and its metrics."""
     state = training.init(jax.random.key(0)).replace(generation=jnp.int32(number))
     after, metrics = training.generation(jax.random.key(1), state)
     return state, after, metrics
 
 
 def distinct(keys_or_levels):
-    """How many different rows a pytree has."""
+    """Count the different rows of a pytree."""
     leaves = [jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x for x in keys_or_levels]
     return len(np.unique(np.concatenate([np.asarray(x).reshape(x.shape[0], -1) for x in leaves], axis=1), axis=0))
 
@@ -88,7 +88,7 @@ def test_candidates_without_pairs_all_meet_the_same_levels():
         np.testing.assert_array_equal(by_candidate, np.broadcast_to(by_candidate[0], by_candidate.shape))
 
 
-def test_every_life_gets_the_runs_step_sizes():
+def test_every_life_gets_the_runs_learning_rates():
     training = training_with(agent_learning_rate=7.0, kl_cost=0.25)
     generation_of(training)
     hyper = training.population.lives.hyper

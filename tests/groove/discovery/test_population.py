@@ -23,14 +23,14 @@ LEARNER = build_learner(CONFIG, LEVELS.world, build_rule(CONFIG))
 
 @functools.cache
 def candidates():
-    """[P, …] rules far enough apart for their agents to differ."""
+    """Return [P, …] rules far enough apart for their agents to differ."""
     params = jax.vmap(LEARNER.rule.init)(jax.random.split(jax.random.key(1), NUM_CANDIDATES))
     return jax.tree.map(lambda x: 3 * x, params)
 
 
 @functools.cache
 def lives():
-    """Lives of log-uniform length, 2 to 50 updates, each with a level, a candidate and a step size of its own."""
+    """Return lives of log-uniform length, 2 to 50 updates, each with its own level, candidate and learning rate."""
     level_key, length_key, life_key, candidate_key = jax.random.split(jax.random.key(0), 4)
     spread = jnp.log(LONGEST / 2) * jax.random.uniform(length_key, (NUM_LIVES,))
     hyper = build_hyperparameters(CONFIG, LEVELS.world)
@@ -56,7 +56,7 @@ def eighths():
 
 
 def assert_same(returns, expected):
-    """Equal to float tolerance: a chunk of another size rounds in its own way, which may turn one action in a life."""
+    """Check equality to float tolerance: chunks of other sizes round differently, which may change an action."""
     agree = np.isclose(returns, expected, atol=1e-5)
     assert np.mean(agree) >= 0.9, (np.asarray(returns)[~agree], np.asarray(expected)[~agree])
 
@@ -128,7 +128,7 @@ def test_low_rank_candidates_live_as_the_rules_they_stand_for():
 
 
 def test_agents_whose_parameters_are_not_finite_have_no_return():
-    # Their actions and rewards are finite all the same.
+    # Their actions and rewards are finite nevertheless.
     broken = jax.tree.map(lambda x: x.at[5].set(jnp.inf), candidates())
     returns = population(1, NUM_LIVES // 8)(broken, lives()).returns
     ruled_by_it = np.asarray(lives().candidates == 5)
@@ -171,7 +171,7 @@ def test_points_of_a_life_are_returns_of_agents_that_young():
 
 
 def test_chunks_are_even():
-    # 64 lives in chunks of at most 40 are two of 32: two of 40 would run a quarter more.
+    # 64 lives in chunks of at most 40 make two chunks of 32; two of 40 would run a quarter more.
     outcomes = population(1, 40)(candidates(), lives().replace(lengths=jnp.full(NUM_LIVES, 2)))
     assert outcomes.updates_run == 2 * NUM_LIVES
 

@@ -1,4 +1,4 @@
-"""What processes tell each other: sums over the mesh, and nothing at all in a process alone."""
+"""What processes exchange: sums over the mesh, and nothing if there is only one process."""
 
 import jax
 import numpy as np
@@ -17,7 +17,7 @@ def test_process_alone_agrees_with_itself():
 
 @pytest.mark.parametrize("content", [b"", b"\x00\xff\x80 bytes of every kind \x01"])
 def test_writers_bytes_arrive_whole(monkeypatch, content):
-    # This process for both: its second device stands for the other, which has nothing to add.
+    # This process stands for both: its second device plays the other, which has nothing to add.
     mesh = lives_mesh(2)
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     assert agreement.from_writer(mesh, content) == content

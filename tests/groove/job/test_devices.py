@@ -21,8 +21,8 @@ def test_lives_mesh_refuses_more_devices_than_there_are():
         lives_mesh(count + 1)
 
 
-def test_configure_host_settles_for_one_cpu_device():
-    # In a process of its own, where JAX has no devices yet.
+def test_configure_host_uses_one_cpu_device():
+    # In a separate process, where JAX has no devices yet.
     program = "from groove.job.devices import configure_host; configure_host(); import jax; print(jax.devices())"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout == "[CpuDevice(id=0)]\n"

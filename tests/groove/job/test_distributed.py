@@ -17,8 +17,8 @@ ALL = ["--distributed", "--coordinator", "127.0.0.1:1234", "--processes", "2", "
     ("flags", "reason"),
     [
         (["--processes", "2"], "--processes goes with --distributed"),
-        (["--distributed", "--processes", "2"], "go together, --coordinator is missing"),
-        (ALL[:-2], "go together, --process-id is missing"),
+        (["--distributed", "--processes", "2"], "go together; --coordinator is missing"),
+        (ALL[:-2], "go together; --process-id is missing"),
         ([*ALL[:2], "localhost", *ALL[3:]], "--coordinator must be HOST:PORT with a port in 1..65535, got localhost"),
         ([*ALL[:2], "host:65536", *ALL[3:]], "--coordinator must be HOST:PORT with a port in 1..65535, got host:65536"),
         ([*ALL[:-1], "2"], "--process-id must be in 0..1, got 2"),
@@ -39,8 +39,8 @@ def test_run_without_the_flag_is_a_job_of_one_process():
         assert place == Job(0, 1) and place.writes and place.tell("mine") == ["mine"]
 
 
-def test_no_cluster_is_told_in_one_line(tmp_path):
-    # In a process of its own: one that joins a job ends with it.
+def test_no_cluster_is_reported_in_one_line(tmp_path):
+    # In a separate process, because one that joins a job ends with it.
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "OMPI", "KUBER"))}
     command = [sys.executable, "-m", "groove", "train", "tiny", "--distributed", "--run", str(tmp_path / "run")]
     ended = subprocess.run(command, capture_output=True, text=True, env=outside, timeout=100, check=False)
@@ -101,7 +101,7 @@ def test_signals_reach_the_supervised_process(number, told, status):
         try:
             assert watcher.stdout.readline() == "ready\n"
             watcher.send_signal(number)
-            # The output ends when both processes have: none is left behind.
+            # The output ends only when both processes have ended.
             _, errors = watcher.communicate(timeout=20)
         finally:
             watcher.kill()

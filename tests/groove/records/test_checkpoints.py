@@ -1,4 +1,4 @@
-"""Checkpoints: what is restored is what was saved, or the one before it, and the reason is said."""
+"""Checkpoints: what was saved is restored, or else the checkpoint before it, with the reason."""
 
 import subprocess
 import sys
@@ -82,7 +82,7 @@ def test_save_keeps_the_last_and_only_them(checkpoints):
     assert names(checkpoints) == [f"generation_0000000{generation}.safetensors" for generation in (3, 4, 5)]
 
 
-def test_save_removes_checkpoints_of_a_future_that_is_done_again(checkpoints):
+def test_save_removes_checkpoints_of_a_future_that_is_run_again(checkpoints):
     for generation in (1, 2, 9):
         checkpoints.save(generation, state_of(generation), {})
     checkpoints.save(3, state_of(3), {})
@@ -138,7 +138,7 @@ def test_restore_skips_a_renamed_checkpoint(checkpoints):
     (checkpoints.folder / "generation_00000001.safetensors").rename(
         checkpoints.folder / "generation_00000007.safetensors"
     )
-    with pytest.raises(CheckpointError, match="holds generation 1, its name says otherwise"):
+    with pytest.raises(CheckpointError, match="holds generation 1, but its name says otherwise"):
         checkpoints.restore(state_of(0))
 
 

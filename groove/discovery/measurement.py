@@ -80,7 +80,7 @@ class Measurement:
     def antagonist_returns(
         self, key: Key[Array, ""], levels: PyTree, optimum: Float[Array, "m"]
     ) -> tuple[Float[Array, "m seeds"], Int[Array, ""]]:
-        """Returns of the antagonists on each level at the end of their lives.
+        """Return the returns of the antagonists on each level at the end of their lives.
 
         Args:
             key: consumed.

@@ -26,7 +26,7 @@ def test_end_of_a_process_ends_the_job_and_one_process_can_go_on(actions, status
         assert errors.startswith("groove: ") and errors.count("\n") == 1
         if not action:
             assert "another process of the job has ended or cannot be reached (" in errors
-            assert errors.endswith("go on from its last checkpoint with: groove resume run\n")
+            assert errors.endswith("resume the run from its last checkpoint with: groove resume run\n")
     if told:
         assert told in ended[0][2]
     assert sorted(path.name for path in Path("run/checkpoints").iterdir()) == ["generation_00000002.safetensors"]

@@ -93,7 +93,7 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
     robust, edit, world = chosen.curriculum != "plr", None, generator.world
     if chosen.curriculum == "accel":
         if not isinstance(world, TabularGrid | RandomGrid):
-            raise ValueError(f"--curriculum accel edits grid levels, {config.world.levels} are none")
+            raise ValueError(f"--curriculum accel edits grid levels; {config.world.levels} is not a grid")
         edit = _edits(config, world)
     num_new = num_levels - num_replayed_places(num_levels, replay.replay_fraction)
     first_replay = math.ceil(replay.min_filled * replay.buffer / num_new)
@@ -105,8 +105,8 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
         )
     if robust and config.evolution.es == "PGPE":
         raise ValueError(
-            f"--es PGPE learns its deviations from every pair, --curriculum {chosen.curriculum} leaves some without a "
-            "level that trains; use Open_ES or a strategy without pairs"
+            f"--es PGPE adapts its standard deviations to every pair, but --curriculum {chosen.curriculum} leaves some "
+            "without a level that trains; use Open_ES or a strategy without pairs"
         )
     return ChosenCurriculum(PrioritizedLevelReplay(score, replay, robust, edit), score.needs)
 

@@ -61,7 +61,7 @@ def test_suites_and_help_need_no_jax():
     # In a separate process, where no other test has imported it.
     ended = subprocess.run([sys.executable, "-c", STARTS_WITHOUT_JAX], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stderr.count("unknown suite 'atari'; known: grid-heldout, ") == 3
+    assert ended.stderr.count("unknown suite 'atari'; perhaps minatar; known: grid-heldout, ") == 3
     assert "--suite" in ended.stdout and "--tune" in ended.stdout
 
 

@@ -138,11 +138,7 @@ class Run:
         files = self._files(folder)
         with one_line(CheckpointError, kind=CommandError):
             restored = files.newest(jax.eval_shape(self._initial_state), partial(from_writer, self._mesh))
-        if restored is None:
-            self.console.print("no checkpoint yet: starting from the first generation")
-            self._run(files, self._initial_state(), NO_STEPS)
-            return
-        if restored.generation > self.config.run.generations:
+        if restored is not None and restored.generation > self.config.run.generations:
             raise UsageError(
                 f"--generations must be >= {restored.generation}, the generations that are done, "
                 f"got {self.config.run.generations}"
@@ -152,6 +148,10 @@ class Run:
             if written["config"]["generations"] != self.config.run.generations:
                 written["config"]["generations"] = self.config.run.generations
                 folder.write_config(written)
+        if restored is None:
+            self.console.print("no checkpoint yet: starting from the first generation")
+            self._run(files, self._initial_state(), NO_STEPS)
+            return
         for reason in restored.skipped:
             self.console.print(f"skipped {reason}", soft_wrap=True, highlight=False, markup=False)
         self.console.print(f"resuming at generation {restored.generation} of {self.config.run.generations}")

@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 import re
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from sphinx.util import logging
@@ -34,8 +35,8 @@ def catalogue(package: str) -> dict[str, str]:
 
 def page(package: str) -> str:
     """Return a package's page in Markdown: what it is, how it is used, its catalogue, its modules."""
-    opening, _, use = (importlib.import_module(package).__doc__ or "").partition("\n\n")
-    lines = [f"# {package}", "", opening, "", "```python", use.strip(), "```", "", "## Catalogue", ""]
+    opening, _, use = (importlib.import_module(package).__doc__ or "").partition("::\n\n")
+    lines = [f"# {package}", "", f"{opening}:", "", "```python", dedent(use).strip(), "```", "", "## Catalogue", ""]
     lines += ["| name | what it is | defined in |", "|---|---|---|"]
     for name, module in catalogue(package).items():
         found = getattr(importlib.import_module(package), name)

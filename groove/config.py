@@ -63,9 +63,9 @@ class TrainConfig:
         Raises:
             ValueError: a field is unknown or out of range.
         """
-        unknown = set(fields) - set(GROUP_OF)
+        unknown = set(fields) - set(FIELDS)
         if unknown:
-            raise ValueError(f"config has no field {', '.join(sorted(unknown))}; fields: {', '.join(GROUP_OF)}")
+            raise ValueError(f"config has no field {', '.join(sorted(unknown))}; fields: {', '.join(FIELDS)}")
         try:
             groups = {
                 group: dataclasses.replace(
@@ -109,8 +109,8 @@ class TrainConfig:
         if not isinstance(fields, dict):
             raise ValueError(f"config must be a JSON object, got a {type(fields).__name__}")
         fields = _ADDED | {_RENAMED.get(name, name): value for name, value in fields.items()}
-        if set(fields) != set(GROUP_OF):
-            raise ValueError(f"config: fields missing or unknown: {', '.join(sorted(set(fields) ^ set(GROUP_OF)))}")
+        if set(fields) != set(FIELDS):
+            raise ValueError(f"config: fields missing or unknown: {', '.join(sorted(set(fields) ^ set(FIELDS)))}")
         for settings in vars(TrainConfig()).values():
             for name, kind in get_type_hints(type(settings)).items():
                 if not _fits(fields[name], kind):
@@ -120,8 +120,8 @@ class TrainConfig:
         return TrainConfig.of(**fields | {"lifetime": None if lifetime is None else tuple(lifetime)})
 
 
-GROUP_OF = {field: group for group, settings in vars(TrainConfig()).items() for field in vars(settings)}
-"""Field -> the group of settings that has it, in the order of the groups."""
+FIELDS = tuple(TrainConfig().flat())
+"""Names of the fields of all groups, in their order."""
 
 _ADDED: dict[str, Any] = {"perturbation": "full", "precision": None, "sfl_fraction": 0.25}
 """Fields that older files lack, with what there was before them."""

@@ -1,10 +1,11 @@
 """Errors that end a command with one line on stderr and an exit status."""
 
-import difflib
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+from levels.near_names import perhaps
 
 
 class CommandError(Exception):
@@ -32,20 +33,6 @@ def choose(kind: str, name: str, known: Iterable[str]) -> None:
     """
     if name not in known:
         raise UsageError(f"unknown {kind} {name!r}{perhaps(name, known)}; known: {', '.join(known)}")
-
-
-def perhaps(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the known name that is nearest to one that is not known.
-
-    Args:
-        name: as given.
-        known: the names there are.
-
-    Returns:
-        Such as "; perhaps tiny", or nothing where no name is near.
-    """
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; perhaps {near[0]}" if near else ""
 
 
 @contextmanager

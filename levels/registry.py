@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
+
+from levels.near_names import perhaps
 
 if TYPE_CHECKING:
     from levels.level_generator import LevelGenerator
@@ -67,7 +68,7 @@ def generator(name: str) -> LevelGenerator:
         ValueError: the name is unknown.
     """
     if name not in GENERATORS:
-        near = difflib.get_close_matches(name, GENERATORS, n=1)
-        hint = f"; perhaps {near[0]}" if near else ""
-        raise ValueError(f"unknown level distribution {name!r}{hint}; known: {', '.join(GENERATORS)}")
+        raise ValueError(
+            f"unknown level distribution {name!r}{perhaps(name, GENERATORS)}; known: {', '.join(GENERATORS)}"
+        )
     return GENERATORS[name]()

@@ -36,6 +36,20 @@ class RuleHeader:
     sha256: str
 
 
+def describe(architecture: dict[str, Any]) -> str:
+    """Describe a rule in a few words, for tables and messages.
+
+    Args:
+        architecture: JSON object of a rule file.
+
+    Returns:
+        Such as "lpg gru 32, Y = 8".
+    """
+    name = "ta-lpg" if architecture.get("lifetime_inputs") else "lpg"
+    cell, size, num_classes = (architecture.get(field) for field in ("cell", "hidden_size", "prediction_size"))
+    return f"{name} {cell} {size}, Y = {num_classes}"
+
+
 def write_rule(path: Path, architecture: dict[str, Any], meta_params: PyTree, provenance: dict[str, Any]) -> None:
     """Write a rule atomically. Equal inputs give equal bytes; no time or host name is added.
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 import tyro
 
 from groove.config import flag_of, with_flags
-from groove.errors import UsageError, perhaps
+from groove.errors import UsageError
+from levels.near_names import perhaps
 
 Flags = TypeVar("Flags")
 

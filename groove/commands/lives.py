@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from groove.commands.flags import read_flags
+from groove.commands.flags import Flags, read_flags
 from groove.config import flag_of
 from groove.errors import UsageError, one_line
 from lpg.settings import AgentSettings
@@ -16,8 +16,6 @@ from lpg.shipped_rules import SHIPPED, rule_path
 if TYPE_CHECKING:
     from groove.transfer.contestants import Contestant
     from groove.transfer.runner import Setting
-
-Flags = TypeVar("Flags")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,21 @@ def measure(
     num_tuned: int = 0,
     tuned: tuple[Path, ...] = (),
 ) -> int:
+    """Measure all rules, and write and print the results.
+
+    Args:
+        flags: flags of the command.
+        command: its name, for the folder of the results.
+        against: hand-written rules to compare with.
+        num_tuned: configurations in a random search for every rule, 0 for none.
+        tuned: files of tuned settings.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        UsageError: something cannot be compared, measured or written.
+    """
     for suite in flags.suite:
         if ":" not in suite:
             choose("suite", suite, SUITES)

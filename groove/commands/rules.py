@@ -10,6 +10,7 @@ from rich.table import Table
 
 from groove.commands.flags import read_flags
 from groove.errors import UsageError, one_line
+from groove.records.run_folder import RunFolder
 from lpg.shipped_rules import SHIPPED, rule_path
 
 if TYPE_CHECKING:
@@ -52,23 +53,21 @@ def rules(arguments: list[str]) -> int:
             rule_files = {name: rule_path(name) for name in flags.files}
     else:
         found = sorted(Path("runs").rglob("*.safetensors"))
-        rule_files = SHIPPED | {
-            str(path): path for path in found if path.parent.name != "checkpoints" and path.name != "start.safetensors"
-        }
+        rule_files = SHIPPED | {str(path): path for path in found if _is_result(path)}
     console.print(_table(rule_files, refuse=bool(flags.files)))
     return 0
 
 
 def _is_result(path: Path) -> bool:
     """Whether a tensor file under runs/ is a rule that a run found: no checkpoint, and not the rule it started from."""
-    return path.parent.name != "checkpoints" and path.name != "start.safetensors"
+    return path.parent.name != "checkpoints" and path != RunFolder(path.parent).start_path
 
 
 def _table(files: dict[str, Path], refuse: bool) -> Table:
     """A row for each file by its name; one that cannot be read is refused, or reported in its row."""
     from rich.markup import escape
 
-    from lpg.rule_file import RuleFileError, read_rule_header
+    from lpg.rule_file import RuleFileError, describe, read_rule_header
 
     table = Table()
     for column in ("file", "rule", "discovered on", "generations"):
@@ -81,14 +80,8 @@ def _table(files: dict[str, Path], refuse: bool) -> Table:
                 raise UsageError(str(error)) from error
             table.add_row(escape(name), escape(str(error)))
             continue
-        table.add_row(*map(escape, (name, _architecture(header), *_provenance(header))))
+        table.add_row(*map(escape, (name, describe(header.architecture), *_provenance(header))))
     return table
-
-
-def _architecture(header: "RuleHeader") -> str:
-    fields = header.architecture
-    name = "ta-lpg" if fields.get("lifetime_inputs") else "lpg"
-    return f"{name} {fields.get('cell')} {fields.get('hidden_size')}, Y = {fields.get('prediction_size')}"
 
 
 def _provenance(header: "RuleHeader") -> tuple[str, str]:

@@ -58,9 +58,9 @@ def agreed(place: Job, command: str, flags: dict[str, Any], config: Any = None) 
         UsageError: a process differs.
     """
     mine = {"process": place.process_id, "command": command, "flags": flags, "config": config}
-    told = [json.loads(text) for text in place.tell(json.dumps(mine))]
-    first = told[0]
-    for other in (*told, mine):
+    answers = [json.loads(text) for text in place.tell(json.dumps(mine))]
+    first = answers[0]
+    for other in (*answers, mine):
         if other["command"] != first["command"]:
             theirs = f"groove {other['command']} in process {other['process']} of a job"
             raise UsageError(f"{theirs}, groove {first['command']} in process 0")

@@ -61,7 +61,7 @@ def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels:
     replays = chosen.curriculum not in ("dr", "fixed")
     if replays and chosen.curriculum != "sfl" and replay.buffer < num_levels:
         raise ValueError(f"--buffer must be >= {num_levels}, the levels in use in a generation, got {replay.buffer}")
-    if chosen.curriculum not in ("dr", "fixed") and num_replayed_places(num_levels, replay.replay_fraction) == 0:
+    if replays and num_replayed_places(num_levels, replay.replay_fraction) == 0:
         raise ValueError(
             f"--curriculum {chosen.curriculum} replays levels, but --replay-fraction {replay.replay_fraction} of the "
             f"{num_levels} in a generation is none; raise it or --levels-per-candidate, or use --curriculum dr"

@@ -110,17 +110,13 @@ class Population:
         chunk = -(-dealt_to_each // num_chunks)
         order = jnp.argsort(-lives.lengths, stable=True)
         # Places beyond the last life repeat it; they are cut off again below.
-        places = jnp.arange(num_chunks * chunk * num_devices)
-
-        def deal(x: Array) -> Array:
-            return x.reshape(num_chunks * chunk, num_devices).T.reshape(-1)
-
-        dealt = deal(order[jnp.minimum(places, num_lives - 1)])
+        places = jnp.arange(num_chunks * chunk * num_devices).reshape(num_chunks * chunk, num_devices).T.reshape(-1)
+        dealt = order[jnp.minimum(places, num_lives - 1)]
         dealt_lives = jax.tree.map(lambda x: x[dealt], lives)
         if places.size > num_lives:
             # A repeated life has a key of its own: two of one key would play one episode of a host's environment.
-            keys = jax.vmap(jax.random.fold_in)(dealt_lives.keys, deal(places))
-            keys = jnp.where(deal(places) < num_lives, dealt_lives.keys, keys)
+            keys = jax.vmap(jax.random.fold_in)(dealt_lives.keys, places)
+            keys = jnp.where(places < num_lives, dealt_lives.keys, keys)
             dealt_lives = replace(dealt_lives, keys=keys)
 
         def on_device(meta_params: PyTree, lives: Lifetimes) -> tuple[dict[str, PyTree], Array]:

@@ -4,8 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 
 def to_json(value: Any) -> Any:
     """Return a value as JSON values: arrays as lists, and null for a number that is not finite.
@@ -23,5 +21,7 @@ def to_json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [to_json(part) for part in value]
     if not isinstance(value, (bool, int, float)):
+        import numpy as np  # not above: the command line, which reads run folders, starts without it
+
         return to_json(np.asarray(value).tolist())
     return value if math.isfinite(value) else None

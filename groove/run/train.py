@@ -40,7 +40,7 @@ from groove.scoring.heldout import (
     stream_key,
 )
 from groove.versions import recorded_versions
-from lpg.rule_file import read_rule_header
+from lpg.rule_file import describe, read_rule_header
 from lpg.rules.actor_critic import A2C
 from lpg.saved_rules import load_rule, save_rule
 from lpg.shipped_rules import rule_path
@@ -172,7 +172,8 @@ class Run:
         wanted = build_rule(self.config)
         if rule.architecture != wanted.architecture:
             raise ValueError(
-                f"--from {start_from}: its rule is {rule.description}, but the run's is {wanted.description}"
+                f"--from {start_from}: its rule is {describe(rule.architecture)}, "
+                f"but the run's is {describe(wanted.architecture)}"
             )
         return _Start(meta_params, provenance, read_rule_header(rule_path(start_from)).sha256)
 

@@ -84,12 +84,9 @@ def tuned_on(
     Returns:
         The best one.
     """
-
-    def worths(configurations: list[Hyperparameters]) -> Float[np.ndarray, "n"]:
-        returns = (mean_returns(evaluation, (), validation, hyper, TUNING_SEEDS) for hyper in configurations)
-        return np.array([np.mean(validation.normalised(own)) for own in returns])
-
-    return best_of(search_space(evaluation.rule, default, num_configurations), worths)
+    configurations = search_space(evaluation.rule, default, num_configurations)
+    returns = (mean_returns(evaluation, (), validation, hyper, TUNING_SEEDS) for hyper in configurations)
+    return best_of(configurations, np.array([np.mean(validation.normalised(own)) for own in returns]))
 
 
 def closing_scores(

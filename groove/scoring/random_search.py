@@ -1,6 +1,5 @@
 """The one random search, for learning rates and costs that suit a rule on validation levels or environments."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -37,18 +36,14 @@ def search_space(rule: UpdateRule, default: Hyperparameters, num_configurations:
     return [default] + [around() for _ in range(num_configurations - 1)]
 
 
-def best_of(
-    configurations: list[Hyperparameters], worths: Callable[[list[Hyperparameters]], Float[np.ndarray, "n"]]
-) -> Hyperparameters:
+def best_of(configurations: list[Hyperparameters], worths: Float[np.ndarray, "n"]) -> Hyperparameters:
     """Return the configuration with the highest worth, the first one on ties.
 
     Args:
         configurations: n configurations.
-        worths: function from the configurations to their worths [n]; one whose worth is not finite is never chosen
-            unless none is finite.
+        worths: [n] their worths; one whose worth is not finite is never chosen unless none is finite.
 
     Returns:
         The best one.
     """
-    found = worths(configurations)
-    return configurations[int(np.argmax(np.where(np.isfinite(found), found, -np.inf)))]
+    return configurations[int(np.argmax(np.where(np.isfinite(worths), worths, -np.inf)))]

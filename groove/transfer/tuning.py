@@ -66,22 +66,19 @@ def tune(
         The best learning rates and costs.
     """
     assert contestant.rule is not None
+    configurations = search_space(contestant.rule, contestant.hyper(environments[0]), num_configurations)
     kind = tuning_keys(environments[0])[1]
-
-    def worths(configurations: list[Hyperparameters]) -> Float[np.ndarray, "n"]:
-        variants = [
-            replace(contestant, name=str(number), tuned={kind: configuration})
-            for number, configuration in enumerate(configurations)
-        ]
-        rows: list[Row] = []
-        for group in groups(environments, setting):
-            for batch in runner.run(group, variants, set()):
-                rows += batch.rows
-                tell(len(batch.rows))
-        return np.mean([_worth(rows, environment, num_configurations) for environment in environments], axis=0)
-
-    default = contestant.hyper(environments[0])
-    return best_of(search_space(contestant.rule, default, num_configurations), worths)
+    variants = [
+        replace(contestant, name=str(number), tuned={kind: configuration})
+        for number, configuration in enumerate(configurations)
+    ]
+    rows: list[Row] = []
+    for group in groups(environments, setting):
+        for batch in runner.run(group, variants, set()):
+            rows += batch.rows
+            tell(len(batch.rows))
+    worths = np.mean([_worth(rows, environment, num_configurations) for environment in environments], axis=0)
+    return best_of(configurations, worths)
 
 
 def by_kind(environments: list[Environment]) -> dict[str, list[Environment]]:

@@ -109,12 +109,6 @@ class LPG:
     def _network(self) -> _RuleNetwork:
         return _RuleNetwork(self.settings, self.precision)
 
-    @property
-    def description(self) -> str:
-        """A short description for tables and messages."""
-        settings = self.settings
-        return f"{settings.rule} {settings.cell} {settings.hidden_size}, Y = {settings.prediction_size}"
-
     def init(self, key: Key[Array, ""]) -> PyTree:
         """Draw meta-parameters from the network's default initialisation.
 

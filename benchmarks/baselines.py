@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from groove.discovery.population import Lifetimes, Population
+from groove.discovery.population import Lives, Population
 from groove.job.devices import configure, lives_mesh
 from levels.world import GymnaxWorld
 from lpg.baselines import BASELINES
@@ -96,7 +96,7 @@ def live(environment: str, rule: str, seeds: range, settings: list[Setting]) -> 
     def of_each(field: str) -> Any:
         return jnp.repeat(jnp.asarray([getattr(setting, field) for setting in settings], jnp.float32), len(seeds))
 
-    lives = Lifetimes(
+    lives = Lives(
         keys=jnp.tile(keys, len(settings)),
         candidates=None,
         levels=jax.tree.map(lambda x: jnp.broadcast_to(x, (num_lives,)), level),

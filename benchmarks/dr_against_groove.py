@@ -15,6 +15,8 @@ import numpy as np
 
 from benchmarks.meta_runs import Arm, meta_train, run_path, score_arms
 from groove.job.devices import configure
+from groove.records.json_lines import JsonLines
+from groove.records.run_folder import RunFolder
 from groove.scoring.bootstrap import crossed_bootstrap
 from groove.scoring.statistics import cvar, iqm
 
@@ -61,8 +63,7 @@ def suites() -> dict[str, Any]:
 
 def env_steps(folder: Path, arm: str) -> tuple[int, int]:
     """Read the steps of agents and of antagonists in the first run of an arm."""
-    last = (run_path(folder, arm, 0) / "metrics.jsonl").read_text().splitlines()[-1]
-    row = json.loads(last)
+    row = JsonLines(RunFolder(run_path(folder, arm, 0)).metrics_path).rows()[-1]
     return row["env_steps"], row["antagonist_env_steps"]
 
 

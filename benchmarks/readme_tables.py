@@ -13,6 +13,8 @@ from benchmarks.readings import read_bench
 from benchmarks.settings import PAPER, SETTINGS
 from benchmarks.tables import cell
 from benchmarks.tables import markdown as pivot_table
+from groove.records.json_lines import JsonLines
+from groove.records.run_folder import RunFolder
 from groove.scoring.closing_table import markdown, read_scores
 from groove.transfer.summary import CVAR_SHARES, rule_rows
 
@@ -120,8 +122,7 @@ def durations_table() -> str:
     """
     rows = [("run", "generations", "minutes", "seconds per generation, median")]
     for name in ("tiny", "laptop", "laptop-again"):
-        lines = (PUBLISHED / name / "timing.jsonl").read_text(encoding="utf-8").splitlines()
-        seconds = [json.loads(line)["seconds"] for line in lines]
+        seconds = [row["seconds"] for row in JsonLines(RunFolder(PUBLISHED / name).timing_path).rows()]
         rows.append((name, str(len(seconds)), f"{sum(seconds) / 60:.1f}", f"{median(seconds):.2f}"))
     return pivot_table(rows)
 

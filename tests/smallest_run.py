@@ -13,7 +13,7 @@ import groove.commands.levels
 import groove.commands.running
 import groove.run.train
 from groove.config import TrainConfig
-from groove.discovery.population import Lifetimes, Outcomes
+from groove.discovery.population import LifeResults, Lives
 from lpg.cores.low_rank import rows, whole
 from lpg.value_losses import ValueLosses
 
@@ -45,7 +45,7 @@ class StubPopulation:
     chunk_size: int
     value_probe: Any = None
 
-    def live(self, meta_params: Any, lives: Lifetimes) -> Outcomes:
+    def live(self, meta_params: Any, lives: Lives) -> LifeResults:
         """Return outcomes with returns in about -1..1, without a single step."""
         rules = meta_params
         if lives.candidates is None:
@@ -56,7 +56,7 @@ class StubPopulation:
         luck = 0.1 * jax.vmap(jax.random.uniform)(lives.keys)
         returns = worth + luck
         losses = None if self.value_probe is None else ValueLosses(luck, 2 * luck, returns)
-        return Outcomes(
+        return LifeResults(
             returns=returns,
             episode_returns=jnp.stack([returns - 0.05, returns + 0.05], axis=1),
             curve=returns[:, None],

@@ -18,7 +18,7 @@ from groove.building import build_training
 from groove.commands.main import main
 from groove.config import TrainConfig
 from groove.job.devices import lives_mesh
-from groove.records.metrics_log import MetricsLog
+from groove.records.json_lines import JsonLines
 from groove.records.run_folder import RunFolder
 from groove.run.train import Run
 from groove.scoring.closing_table import CLOSING_SEEDS, mean_returns
@@ -36,11 +36,11 @@ FLAGS = """
 KILLED = """
 import os, signal, sys
 from groove.commands.main import main
-from groove.records.metrics_log import MetricsLog
+from groove.records.json_lines import JsonLines
 
 name, number = sys.argv[1].split(":")
 countdown = int(number)
-append, replace = MetricsLog.append, os.replace
+append, replace = JsonLines.append, os.replace
 
 def killed_in_append(log, row):
     if log.path.name == name and row["generation"] == countdown:
@@ -57,7 +57,7 @@ def killed_in_replace(source, target):
             os.kill(os.getpid(), signal.SIGKILL)
     replace(source, target)
 
-MetricsLog.append, os.replace = killed_in_append, killed_in_replace
+JsonLines.append, os.replace = killed_in_append, killed_in_replace
 sys.exit(main(sys.argv[2:]))
 """
 """A command that dies by kill -9 while it writes the row of a generation, or before it puts a file in place.
@@ -162,14 +162,14 @@ def stubbed(in_this_process, monkeypatch):
 
 def at_row(monkeypatch, generation, action):
     """Call a function when the row of a generation has been written."""
-    append = MetricsLog.append
+    append = JsonLines.append
 
     def append_and_act(log, row):
         append(log, row)
         if log.path.name == "timing.jsonl" and row["generation"] == generation:
             action()
 
-    monkeypatch.setattr(MetricsLog, "append", append_and_act)
+    monkeypatch.setattr(JsonLines, "append", append_and_act)
 
 
 def test_interrupted_run_saves_its_state_and_says_how_to_go_on(stubbed, monkeypatch, capsys):

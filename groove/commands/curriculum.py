@@ -91,12 +91,12 @@ def _config(folder: RunFolder) -> TrainConfig:
 
 
 def _show(snapshot: "Snapshot", folder: RunFolder, flags: CurriculumFlags) -> None:
-    from groove.records.metrics_log import MetricsLog
+    from groove.records.json_lines import JsonLines
     from groove.report.curriculum_figures import compared_rows
     from groove.report.curriculum_report import groups, summary, table
 
     with one_line(RunFolderError):
-        metrics = MetricsLog(folder.metrics_path).rows()
+        metrics = JsonLines(folder.metrics_path, numbered="generation").rows()
     shown = [row for rows in groups(len(snapshot), flags.rows).values() for row in rows]
     snapshot = snapshot.solved([*shown, *compared_rows(snapshot)])
     # Wider than the table ever is: rich would cut numbers short rather than let a line run on.

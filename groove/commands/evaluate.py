@@ -5,12 +5,12 @@ from pathlib import Path
 
 import tyro
 
-from groove.commands.lives import Lives, read_lives
+from groove.commands.lives import LivesFlags, read_lives
 from groove.commands.measure import measure
 
 
 @dataclass(frozen=True)
-class EvaluateFlags(Lives):
+class EvaluateFlags(LivesFlags):
     """Measure what rules are worth in environments they never saw, as they are (zero-shot)."""
 
     rules: tyro.conf.Positional[tuple[str, ...]] = ()

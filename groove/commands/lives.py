@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Lives:
+class LivesFlags:
     """What every agent's life is like, whatever its rule."""
 
     workers: int | None = None
@@ -80,7 +80,7 @@ def contestant_of(name: str, hand_written_names: tuple[str, ...]) -> "Contestant
     return learned(name)
 
 
-def setting_of(flags: Lives, contestants: "list[Contestant]", num_seeds: int, num_points: int) -> "Setting":
+def setting_of(flags: LivesFlags, contestants: "list[Contestant]", num_seeds: int, num_points: int) -> "Setting":
     """Return the setting of an experiment.
 
     Args:

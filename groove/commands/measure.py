@@ -100,10 +100,10 @@ def _search(
     console: Console,
 ) -> "Tuned":
     """Every rule tuned on validation environments of every suite that has some; PPO on each environment, too."""
-    from groove.transfer.search import Search
+    from groove.transfer.search import TuningSearch
 
     with progress_bar(console, "lives") as advance:
-        search = Search(path, setting, lives_mesh(flags.devices), flags.chunk, num_configurations, advance)
+        search = TuningSearch(path, setting, lives_mesh(flags.devices), flags.chunk, num_configurations, advance)
         for suite, environments in suites.items():
             for contestant in own:
                 if contestant.rule is None or suite not in SUITES:

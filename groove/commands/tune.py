@@ -7,14 +7,14 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from groove.commands.lives import Lives, contestant_of, progress_bar, read_lives, setting_of
+from groove.commands.lives import LivesFlags, contestant_of, progress_bar, read_lives, setting_of
 from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure, lives_mesh
 from groove.transfer.suites import SUITES
 
 
 @dataclass(frozen=True)
-class TuneFlags(Lives):
+class TuneFlags(LivesFlags):
     """Random search over learning rates and costs on a suite's validation environments: three agents in each, or one on
     each level where it has many."""
 
@@ -43,7 +43,7 @@ def tune(arguments: list[str]) -> int:
     if flags.configurations < 1:
         raise UsageError(f"--configurations must be >= 1, got {flags.configurations}")
     configure(flags.devices)
-    from groove.transfer.search import Search
+    from groove.transfer.search import TuningSearch
     from lpg.baselines import BASELINES
 
     with one_line(ValueError, OSError):
@@ -51,7 +51,7 @@ def tune(arguments: list[str]) -> int:
         path = flags.out or Path("runs/tuned") / f"{contestant.name}-{flags.configurations}.json"
         setting = setting_of(flags, [contestant], num_seeds=1, num_points=1)
         with progress_bar(Console(), "lives") as advance:
-            search = Search(path, setting, lives_mesh(flags.devices), flags.chunk, flags.configurations, advance)
+            search = TuningSearch(path, setting, lives_mesh(flags.devices), flags.chunk, flags.configurations, advance)
             for suite in flags.suite:
                 search.on_validation(contestant, suite)
     for key, hyper in search.found[contestant.name].items():

@@ -133,7 +133,7 @@ class Evolution:
         """Groups of candidates that are compared on the same levels: pairs, or all of them."""
         return self.settings.population // 2 if self.antithetic else 1
 
-    def search(self, solution: PyTree) -> "Search":
+    def search(self, solution: PyTree) -> "RuleSearch":
         """Build the search for solutions shaped like `solution`; do so once per run.
 
         Args:
@@ -148,10 +148,10 @@ class Evolution:
         known = strategies()
         if self.settings.es not in known:
             raise ValueError(f"unknown evolution strategy {self.settings.es!r}; known: {', '.join(known)}")
-        return Search(self, solution)
+        return RuleSearch(self, solution)
 
 
-class Search:
+class RuleSearch:
     """An evolution strategy on meta-parameters of one shape."""
 
     def __init__(self, evolution: Evolution, solution: PyTree) -> None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from groove.discovery.population import Outcomes
+from groove.discovery.population import LifeResults
 from ued.curriculum import Extras, Outcome
 
 
-def level_outcome(outcomes: Outcomes, level: Int[Array, "N"], num_levels: int, extras: Extras) -> Outcome:
+def level_outcome(outcomes: LifeResults, level: Int[Array, "N"], num_levels: int, extras: Extras) -> Outcome:
     """Compute the outcome of n levels from lives, the same number on each level.
 
     Means are over agents whose parameters stayed finite, since a broken candidate says nothing about the level.

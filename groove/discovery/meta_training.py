@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from groove.discovery.evolution import Search
+from groove.discovery.evolution import RuleSearch
 from groove.discovery.level_outcome import level_outcome
 from groove.discovery.level_statistics import batch_statistics
 from groove.discovery.measurement import Measurement
-from groove.discovery.population import Lifetimes, Outcomes, Population
+from groove.discovery.population import LifeResults, Lives, Population
 from levels.level_generator import LevelGenerator
 from lpg.update_rule import Hyperparameters
 from ued.curriculum import Batch, Curriculum, Extras
@@ -60,7 +60,7 @@ class MetaTraining:
     """
 
     population: Population
-    search: Search
+    search: RuleSearch
     curriculum: Curriculum
     measurement: Measurement
     generator: LevelGenerator
@@ -134,7 +134,7 @@ class MetaTraining:
             update_key=update_key,
         )
 
-    def live(self, proposal: Proposal) -> Outcomes:
+    def live(self, proposal: Proposal) -> LifeResults:
         """Live all lives of every candidate.
 
         Args:
@@ -147,7 +147,7 @@ class MetaTraining:
         levels = proposal.batch.levels
         return self.population.live(
             proposal.candidates,
-            Lifetimes(
+            Lives(
                 keys=jax.random.split(proposal.life_key, self.num_levels)[level],
                 candidates=life,
                 levels=jax.tree.map(lambda x: x[level], levels),
@@ -170,7 +170,7 @@ class MetaTraining:
         return self.measurement.measure(proposal.measurement_key, proposal.batch, self._num_measured)
 
     def learn(
-        self, proposal: Proposal, outcomes: Outcomes, extras: Extras, antagonist_updates: Int[Array, ""]
+        self, proposal: Proposal, outcomes: LifeResults, extras: Extras, antagonist_updates: Int[Array, ""]
     ) -> tuple[RunState, dict[str, Array]]:
         """Update the search and the curriculum with the outcomes of the lives.
 
@@ -214,7 +214,7 @@ class MetaTraining:
         return jnp.repeat(candidate, self.levels_per_candidate), level.reshape(-1)
 
     def _fitness(
-        self, outcomes: Outcomes, batch: Batch, level: Int[Array, "N"]
+        self, outcomes: LifeResults, batch: Batch, level: Int[Array, "N"]
     ) -> tuple[Float[Array, "P"], Float[Array, "P"]]:
         """Return each candidate's mean return on all its levels and on those that train (0, a tie, if none do)."""
         returns = outcomes.returns.reshape(-1, self.levels_per_candidate)
@@ -224,7 +224,7 @@ class MetaTraining:
         return jnp.mean(returns, axis=1), fitness / jnp.maximum(jnp.sum(trains, axis=1), 1)
 
     def _metrics(
-        self, returns: Float[Array, "P"], outcomes: Outcomes, proposal: Proposal, search: Any
+        self, returns: Float[Array, "P"], outcomes: LifeResults, proposal: Proposal, search: Any
     ) -> dict[str, Array]:
         finite = jnp.isfinite(returns)
         before, after = self.search.mean(proposal.search), self.search.mean(search)

@@ -20,7 +20,7 @@ EARLY_STREAM = 2**31
 
 
 @struct.dataclass
-class Lifetimes:
+class Lives:
     """N lives to run. Lives with the same key see the same random numbers."""
 
     keys: Key[Array, "N"]  # [N] typed keys
@@ -30,9 +30,7 @@ class Lifetimes:
     hyper: Hyperparameters  # [N] float32 each
 
 
-def lives_of_one_rule(
-    keys: Key[Array, "N"], levels: PyTree, lengths: Int[Array, "N"], hyper: Hyperparameters
-) -> Lifetimes:
+def lives_of_one_rule(keys: Key[Array, "N"], levels: PyTree, lengths: Int[Array, "N"], hyper: Hyperparameters) -> Lives:
     """Build lives under one rule, with the same learning rates and costs.
 
     Args:
@@ -44,7 +42,7 @@ def lives_of_one_rule(
     Returns:
         N lives.
     """
-    return Lifetimes(
+    return Lives(
         keys=keys,
         candidates=None,
         levels=levels,
@@ -54,7 +52,7 @@ def lives_of_one_rule(
 
 
 @struct.dataclass
-class Outcomes:
+class LifeResults:
     """The outcomes of N lives."""
 
     returns: Float[Array, "N"]  # [N] float32, mean return of B first episodes at end of life, NaN for a broken agent
@@ -92,7 +90,7 @@ class Population:
             if value is not None and value < 1:
                 raise ValueError(f"Population.{name} must be >= 1, got {value}")
 
-    def live(self, meta_params: PyTree, lives: Lifetimes) -> Outcomes:
+    def live(self, meta_params: PyTree, lives: Lives) -> LifeResults:
         """Train every agent for its lifetime and evaluate it.
 
         Args:
@@ -119,7 +117,7 @@ class Population:
             keys = jnp.where(places < num_lives, dealt_lives.keys, keys)
             dealt_lives = replace(dealt_lives, keys=keys)
 
-        def on_device(meta_params: PyTree, lives: Lifetimes) -> tuple[dict[str, PyTree], Array]:
+        def on_device(meta_params: PyTree, lives: Lives) -> tuple[dict[str, PyTree], Array]:
             chunks = jax.tree.map(lambda x: x.reshape(num_chunks, chunk, *x.shape[1:]), lives)
             ends, updates_run = jax.lax.map(partial(self._run_chunk, meta_params), chunks)
             return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), ends), updates_run.sum()[None]
@@ -135,16 +133,16 @@ class Population:
             return jnp.zeros_like(in_turn).at[order].set(in_turn)
 
         ends = jax.tree.map(in_order, ends)
-        return Outcomes(returns=ends["curve"][:, -1], updates_run=jnp.sum(updates_run), **ends)
+        return LifeResults(returns=ends["curve"][:, -1], updates_run=jnp.sum(updates_run), **ends)
 
-    def _default_chunk(self, meta_params: PyTree, lives: Lifetimes) -> int:
+    def _default_chunk(self, meta_params: PyTree, lives: Lives) -> int:
         def first(tree: PyTree) -> PyTree:
             return jax.eval_shape(lambda tree: jax.tree.map(lambda x: x[0], whole(tree)), tree)
 
         one_rule = meta_params if lives.candidates is None else first(meta_params)
         return default_chunk(self.learner, one_rule, first(lives.levels))
 
-    def _run_chunk(self, meta_params: PyTree, lives: Lifetimes) -> tuple[dict[str, PyTree], Array]:
+    def _run_chunk(self, meta_params: PyTree, lives: Lives) -> tuple[dict[str, PyTree], Array]:
         longest = jnp.max(lives.lengths)
         # Gathered chunk by chunk, because the weights of all lives at once would fill the memory.
         weights, axes = meta_params, None

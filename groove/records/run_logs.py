@@ -5,9 +5,10 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from groove.records.metrics_log import MetricsLog, TensorBoardLog
+from groove.records.json_lines import JsonLines
 from groove.records.progress import RunProgress
 from groove.records.run_folder import RunFolder
+from groove.records.tensorboard_log import TensorBoardLog
 
 
 class RunLogs:
@@ -29,9 +30,10 @@ class RunLogs:
         Raises:
             RunFolderError: a log cannot be read or written.
         """
-        self._metrics, self._timing = MetricsLog(folder.metrics_path), MetricsLog(folder.timing_path)
-        self._metrics.truncate_after(first_generation)
-        self._timing.truncate_after(first_generation)
+        self._metrics = JsonLines(folder.metrics_path, numbered="generation")
+        self._timing = JsonLines(folder.timing_path, numbered="generation")
+        for log in (self._metrics, self._timing):
+            log.keep(lambda row: row["generation"] < first_generation)
         self._events = TensorBoardLog(folder.events_path, first_generation)
         self._progress = RunProgress(console, num_generations, first_generation)
 

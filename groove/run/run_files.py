@@ -16,7 +16,7 @@ from groove.discovery.meta_training import RunState
 from groove.records.checkpoints import Checkpoints, Restored
 from groove.records.run_folder import RunFolder
 from groove.records.run_logs import RunLogs
-from groove.scoring.closing_table import Score
+from groove.scoring.closing_table import ClosingScore
 from lpg.saved_rules import save_rule
 
 Log = Callable[[dict[str, Any], float, int], None]
@@ -91,7 +91,7 @@ class RunFiles:
         save_rule(self.folder.rule_path, build_rule(self._config), mean, provenance)
         self.checkpoints.save(generation, state, {"steps": steps})
 
-    def close(self, scores: list[Score]) -> None:
+    def close(self, scores: list[ClosingScore]) -> None:
         """Write the closing table.
 
         Args:
@@ -129,6 +129,6 @@ class NoFiles:
         """Save nothing."""
         del state, mean, steps
 
-    def close(self, scores: list[Score]) -> None:
+    def close(self, scores: list[ClosingScore]) -> None:
         """Write nothing."""
         del scores

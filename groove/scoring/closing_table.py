@@ -20,7 +20,7 @@ CLOSING_SEEDS = 5
 
 
 @dataclass(frozen=True)
-class Score:
+class ClosingScore:
     """How well a rule or policy does on a set of levels.
 
     Attributes:
@@ -36,7 +36,7 @@ class Score:
     mean_return: float
 
 
-def score(name: str, level_set: LevelSet, returns: Float[np.ndarray, "n"]) -> Score:
+def score(name: str, level_set: LevelSet, returns: Float[np.ndarray, "n"]) -> ClosingScore:
     """Summarise returns on a set of levels.
 
     Args:
@@ -49,7 +49,7 @@ def score(name: str, level_set: LevelSet, returns: Float[np.ndarray, "n"]) -> Sc
     """
     scores = level_set.normalised(returns)
     error = np.std(scores, ddof=1) / np.sqrt(scores.size) if scores.size > 1 else np.nan
-    return Score(name, float(np.mean(scores)), float(error), float(np.mean(returns)))
+    return ClosingScore(name, float(np.mean(scores)), float(error), float(np.mean(returns)))
 
 
 def mean_returns(
@@ -98,7 +98,7 @@ def closing_scores(
     heldout: LevelSet,
     validation: LevelSet,
     num_configurations: int,
-) -> list[Score]:
+) -> list[ClosingScore]:
     """Score a learned rule and A2C on held-out levels, between a random policy and the optimum.
 
     Args:
@@ -117,7 +117,7 @@ def closing_scores(
     """
     tuned = tuned_on(baseline, validation, baseline_hyper, num_configurations)
 
-    def row(name: str, evaluation: Evaluation, params: PyTree, hyper: Hyperparameters) -> Score:
+    def row(name: str, evaluation: Evaluation, params: PyTree, hyper: Hyperparameters) -> ClosingScore:
         return score(name, heldout, mean_returns(evaluation, params, heldout, hyper, CLOSING_SEEDS))
 
     rows = [row(name, learned, params, hyper) for name, params in rules.items()]
@@ -129,7 +129,7 @@ def closing_scores(
     return rows
 
 
-def render(scores: list[Score], title: str) -> "Table":
+def render(scores: list[ClosingScore], title: str) -> "Table":
     """Format the table for a terminal.
 
     Args:
@@ -153,7 +153,7 @@ def render(scores: list[Score], title: str) -> "Table":
     return table
 
 
-def markdown(scores: list[Score]) -> str:
+def markdown(scores: list[ClosingScore]) -> str:
     """Format the table for a README.
 
     Args:
@@ -167,7 +167,7 @@ def markdown(scores: list[Score]) -> str:
     return "\n".join(lines)
 
 
-def read_scores(path: Path) -> list[Score]:
+def read_scores(path: Path) -> list[ClosingScore]:
     """Read the closing table of a finished run.
 
     Args:
@@ -176,4 +176,4 @@ def read_scores(path: Path) -> list[Score]:
     Returns:
         Rows of the table.
     """
-    return [Score(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
+    return [ClosingScore(**row) for row in json.loads(path.read_text(encoding="utf-8"))]

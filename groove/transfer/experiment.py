@@ -13,10 +13,11 @@ from typing import Any
 
 import jax
 
+from groove.records.json_lines import JsonLines
 from groove.transfer.contestants import RANDOM, Contestant, hand_written
 from groove.transfer.environments import Environment
 from groove.transfer.results import Row, RunKey, append_results, read_results
-from groove.transfer.runner import Batch, Runner, Setting, groups
+from groove.transfer.runner import Runner, RunnerBatch, Setting, groups
 from groove.transfer.scores import ANCHOR, SuiteScores, suite_scores
 from groove.transfer.suites import SUITES
 from groove.transfer.summary import summarise
@@ -29,7 +30,7 @@ class ExperimentError(ValueError):
 
 
 @dataclass(frozen=True)
-class Progress:
+class ExperimentProgress:
     """How far an experiment has come.
 
     Attributes:
@@ -139,14 +140,14 @@ class Experiment:
         if differing:
             raise ExperimentError(f"{self.folder} holds another experiment, with different {', '.join(differing)}")
 
-    def run(self, runner: Runner, tell: Callable[[Progress], None]) -> None:
+    def run(self, runner: Runner, tell: Callable[[ExperimentProgress], None]) -> None:
         """Run all lives that are not yet in results.csv.
 
         Args:
             runner: runs the lives.
             tell: called with the progress after every batch.
         """
-        rows, timing = self._whole_runs(), self._timing_rows()
+        rows, timing = self._whole_runs(), self._timing.keep()
         done = {row.run for row in rows}
         jobs = [
             (suite, group, contestant)
@@ -159,11 +160,11 @@ class Experiment:
             for environments, use in _split(group, partial(self._cached, contestant=contestant, done=done)):
                 for new_rows, new_timing in self._outcomes(runner, environments, contestant, done, use):
                     append_results(self._results, new_rows)
-                    self._append_timing(new_timing)
+                    self._timing.append(*new_timing)
                     rows += new_rows
                     timing += new_timing
                     done |= {row.run for row in new_rows}
-                    tell(Progress(suite, contestant.name, len(done), num_lives))
+                    tell(ExperimentProgress(suite, contestant.name, len(done), num_lives))
             for environment in group:
                 self._keep(environment, contestant, rows, timing)
 
@@ -180,7 +181,7 @@ class Experiment:
             yield rows, [row | {"rule": contestant.name, "cached": True} for row in use["timing"]]
             return
         for batch in runner.run(environments, [contestant], done):
-            yield batch.rows, _timing(batch)
+            yield batch.rows, _costs(batch)
 
     def scores(self) -> dict[str, SuiteScores]:
         """Compute the scores of a finished experiment.
@@ -204,7 +205,7 @@ class Experiment:
             The summary by suite, as in the file.
         """
         learned = [contestant.name for contestant in self._contestants if contestant.is_learned]
-        timing = self._timing_rows()
+        timing = self._timing.rows()
         summary = {
             suite: summarise(
                 own,
@@ -231,16 +232,9 @@ class Experiment:
             append_results(new, rows[: -len(last)])
         return rows[: -len(last)]
 
-    def _timing_rows(self) -> list[dict[str, Any]]:
-        path = self.folder / "timing.jsonl"
-        if not path.exists():
-            return []
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-
-    def _append_timing(self, timing: list[dict[str, Any]]) -> None:
-        with (self.folder / "timing.jsonl").open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(row) + "\n" for row in timing)
+    @property
+    def _timing(self) -> JsonLines:
+        return JsonLines(self.folder / "timing.jsonl")
 
     def _cache_path(self, environment: Environment, contestant: Contestant) -> Path | None:
         # Only frozen suites are cached: elsewhere the dynamics may have changed, which no fingerprint covers.
@@ -294,7 +288,7 @@ def _fingerprint(environments: list[Environment]) -> str:
     return hashlib.sha256("".join(environment.fingerprint() for environment in environments).encode()).hexdigest()
 
 
-def _timing(batch: Batch) -> list[dict[str, Any]]:
+def _costs(batch: RunnerBatch) -> list[dict[str, Any]]:
     """Return the cost of a batch, split between its environments in proportion to their lives."""
     lives: dict[tuple[str, str, float, str], list[Row]] = {}
     last = {row.run: row for row in batch.rows}

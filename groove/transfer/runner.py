@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PyTree
 
 from groove.building import build_learner
 from groove.config import TrainConfig
-from groove.discovery.population import Lifetimes, Population
+from groove.discovery.population import Lives, Population
 from groove.transfer.contestants import Contestant
 from groove.transfer.environments import Environment
 from groove.transfer.results import Row, RunKey
@@ -58,7 +58,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Batch:
+class RunnerBatch:
     """Results of lives that ran side by side.
 
     Attributes:
@@ -107,7 +107,9 @@ class Runner:
         self._chunk = chunk
         self._compiled: dict[object, jax.stages.Compiled] = {}
 
-    def run(self, environments: list[Environment], contestants: list[Contestant], done: set[RunKey]) -> Iterator[Batch]:
+    def run(
+        self, environments: list[Environment], contestants: list[Contestant], done: set[RunKey]
+    ) -> Iterator[RunnerBatch]:
         """Run the lives of contestants in environments with equal worlds, torsos and budgets, except those done.
 
         Args:
@@ -145,7 +147,7 @@ class Runner:
         """
         return sum(len(environment.lives(self._setting.num_seeds)) for environment in environments)
 
-    def _live(self, batch: list[_Life], places: list[_Life]) -> Batch:
+    def _live(self, batch: list[_Life], places: list[_Life]) -> RunnerBatch:
         contestant, first = batch[0].contestant, batch[0].environment
         # Lives of one contestant in one environment are adjacent, so their inputs are made at once, not life by life.
         parts = [list(part) for _, part in groupby(places, key=lambda life: (life.contestant, life.environment))]
@@ -171,7 +173,7 @@ class Runner:
                 jax.tree.map(partial(jnp.full, len(part)), part[0].contestant.hyper(part[0].environment))
                 for part in parts
             ]
-            lives = Lifetimes(
+            lives = Lives(
                 keys=keys,
                 candidates=None,
                 levels=levels,
@@ -186,7 +188,7 @@ class Runner:
             compiled = self._compiled[identity] = jax.jit(program).lower(*arguments).compile()
         compiled_at = time.perf_counter()
         curves = np.asarray(compiled(*arguments))
-        return Batch(
+        return RunnerBatch(
             rows=self._rows(batch, curves, num_updates),
             seconds=time.perf_counter() - compiled_at,
             compile_seconds=compiled_at - began,
@@ -241,7 +243,7 @@ def _side_by_side(environment: Environment) -> int:
     return LIVES_ON_CPU["network" if environment.world.num_observations is None else "table"]
 
 
-def _curve(population: Population, meta_params: object, lives: Lifetimes) -> Float[Array, "N K"]:
+def _curve(population: Population, meta_params: object, lives: Lives) -> Float[Array, "N K"]:
     return population.live(meta_params, lives).curve
 
 

@@ -24,7 +24,7 @@ class SearchError(ValueError):
     """One line that says why settings cannot be used."""
 
 
-class Search:
+class TuningSearch:
     """A random search that saves what it finds and does not repeat finished searches."""
 
     def __init__(

@@ -12,7 +12,7 @@ from groove.building import build_training
 from groove.config import TrainConfig
 from groove.job.devices import lives_mesh
 from groove.records.checkpoints import Checkpoints
-from groove.records.metrics_log import MetricsLog
+from groove.records.json_lines import JsonLines
 from groove.records.run_folder import RunFolder
 from levels.level import Level, stack_levels
 from ued.learnability_sampling import LearnabilityState
@@ -126,7 +126,7 @@ def write_run(path: Path, config: TrainConfig = CONFIG, curriculum: Any = None) 
 
 def write_metrics(folder: RunFolder, num_generations: int = 12) -> None:
     """Write rows of metrics in which replay begins in generation 4."""
-    log = MetricsLog(folder.metrics_path)
+    log = JsonLines(folder.metrics_path)
     for generation in range(num_generations):
         row: dict[str, Any] = {"generation": generation}
         for number, name in enumerate(("regret", "score", "side", "walls", "objects", "horizon", "path_length")):

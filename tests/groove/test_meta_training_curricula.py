@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from groove.building import build_training
-from groove.discovery.population import Outcomes
+from groove.discovery.population import LifeResults
 from groove.job.devices import lives_mesh
 from groove.records.checkpoints import Checkpoints
 from tests.smallest_run import SMALLEST
@@ -29,7 +29,7 @@ class ToldPopulation:
     def live(self, meta_params, lives):
         self.meta_params, self.lives = meta_params, lives
         episodes = self.returns[:, None] + jnp.asarray([-0.5, 0.5])
-        return Outcomes(self.returns, episodes, self.returns[:, None], None, lives.lengths, jnp.sum(lives.lengths))
+        return LifeResults(self.returns, episodes, self.returns[:, None], None, lives.lengths, jnp.sum(lives.lengths))
 
 
 @functools.cache
@@ -66,7 +66,7 @@ def program(**fields):
         def live(meta_params, lives):
             antagonists.lives = lives
             told = antagonist_returns[jnp.arange(lives.lengths.size) % num_told]
-            return Outcomes(told, told[:, None], told[:, None], None, lives.lengths, jnp.sum(lives.lengths))
+            return LifeResults(told, told[:, None], told[:, None], None, lives.lengths, jnp.sum(lives.lengths))
 
         antagonists.live = live
         state, metrics = training.generation(RUN_KEY, state)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from groove.discovery.measurement import Measurement, add_seed
-from groove.discovery.population import Outcomes
+from groove.discovery.population import LifeResults
 from groove.settings import AntagonistSettings
 from levels.level import stack_levels
 from levels.world import GymnaxWorld
@@ -31,7 +31,7 @@ class ToldPopulation:
         self.calls.append((meta_params, lives))
         count = lives.lengths.shape[0]
         returns = jnp.arange(count, dtype=jnp.float32)
-        return Outcomes(returns, returns[:, None], returns[:, None], None, lives.lengths, jnp.sum(lives.lengths))
+        return LifeResults(returns, returns[:, None], returns[:, None], None, lives.lengths, jnp.sum(lives.lengths))
 
 
 def measurement(*needs, world=tiny.WORLD, antagonist="a2c", num_seeds=2, max_seeds=2):

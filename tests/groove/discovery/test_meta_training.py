@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from groove.building import build_training
-from groove.discovery.population import Outcomes
+from groove.discovery.population import LifeResults
 from groove.job.devices import lives_mesh
 from tests.smallest_run import SMALLEST
 
@@ -23,7 +23,7 @@ class RecordingPopulation:
 
     def live(self, candidates, lives):
         self.candidates, self.lives = candidates, lives
-        return Outcomes(
+        return LifeResults(
             self.returns, self.returns[:, None], self.returns[:, None], None, lives.lengths, 2 * jnp.sum(lives.lengths)
         )
 

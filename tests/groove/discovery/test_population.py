@@ -10,7 +10,7 @@ import pytest
 from groove.building import build_hyperparameters, build_learner, build_rule
 from groove.config import TrainConfig
 from groove.discovery.evolution import low_rank_candidates
-from groove.discovery.population import EARLY_STREAM, Lifetimes, Population
+from groove.discovery.population import EARLY_STREAM, Lives, Population
 from groove.job.devices import lives_mesh
 from levels.registry import generator
 from lpg.cores.low_rank import LowRank, whole
@@ -35,7 +35,7 @@ def lives():
     spread = jnp.log(LONGEST / 2) * jax.random.uniform(length_key, (NUM_LIVES,))
     hyper = build_hyperparameters(CONFIG, LEVELS.world)
     rates = hyper.learning_rate * jnp.linspace(0.5, 2, NUM_LIVES)
-    return Lifetimes(
+    return Lives(
         keys=jax.random.split(life_key, NUM_LIVES),
         candidates=jax.random.randint(candidate_key, (NUM_LIVES,), 0, NUM_CANDIDATES),
         levels=jax.jit(jax.vmap(LEVELS.sample))(jax.random.split(level_key, NUM_LIVES)),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from groove.figure_style import NothingToDraw
-from groove.records.metrics_log import MetricsLog
+from groove.records.json_lines import JsonLines
 from groove.report.metrics_figures import column, draw_drift, draw_regret_over_time, smoothed
 from tests.groove.kept_levels import CONFIG, write_metrics, write_run
 
@@ -15,7 +15,7 @@ NAN = float("nan")
 def rows(tmp_path):
     folder = write_run(tmp_path / "run")
     write_metrics(folder)
-    return MetricsLog(folder.metrics_path).rows()
+    return JsonLines(folder.metrics_path).rows()
 
 
 def test_column_is_nan_where_there_is_no_number():

@@ -10,7 +10,7 @@ import pytest
 from groove.scoring.random_search import search_space
 from groove.transfer.contestants import hand_written
 from groove.transfer.results import Row
-from groove.transfer.runner import Batch, Setting
+from groove.transfer.runner import RunnerBatch, Setting
 from groove.transfer.tuning import TuningError, read_tuned, tune, tuning_setting, write_tuned
 from tests.groove.transfer import tiny
 
@@ -36,7 +36,7 @@ class KnownRunner:
                     self.asked.append((environment.name, rate, seed))
                     run = (environment.suite, environment.name, environment.lifetime, level, contestant.name, seed)
                     rows.append(Row(*run, 200, 10, 10, self.worth(environment.name, rate, seed)))
-            yield Batch(rows, 0.0, 0.0)
+            yield RunnerBatch(rows, 0.0, 0.0)
 
 
 def found(worth, environments=None, num_configurations=6):

@@ -17,6 +17,7 @@ from levels.generators.solvable import Solvable
 from levels.generators.with_lifetime import WithLifetime
 from levels.level_folder import level_folder
 from levels.level_generator import LevelGenerator
+from levels.plugins import is_plugin
 from levels.registry import generator
 from levels.solver import exact_grid
 from levels.world import World
@@ -26,6 +27,7 @@ from lpg.baselines import BASELINES
 from lpg.cores.recurrent import Precision
 from lpg.learner import Learner
 from lpg.rules.lpg import LPG
+from lpg.rules.plugin_rule import PluginRule
 from lpg.update_rule import Hyperparameters, UpdateRule
 from lpg.value_losses import ValueProbe
 from ued.scores import Need
@@ -44,11 +46,25 @@ def build_generator(config: TrainConfig) -> LevelGenerator:
         ValueError: unknown levels, or a solvable filter on a world whose objects the level does not place.
     """
     levels = generator(config.world.levels)
+    if is_plugin(config.world.levels):
+        _check_levels(config.world.levels, levels)
     if config.world.solvable and exact_grid(levels.world) is None:
         raise ValueError(f"--solvable needs a grid whose objects the level places, {config.world.levels} is not one")
     if config.world.lifetime is not None:
         levels = WithLifetime(levels, *config.world.lifetime)
     return Solvable(levels) if config.world.solvable else levels
+
+
+def _check_levels(name: str, levels: LevelGenerator) -> None:
+    """Refuse levels of a user's own that agents cannot live on."""
+    try:
+        drawn = jax.eval_shape(levels.sample, jax.random.key(0))
+    except Exception as error:
+        message = " ".join(str(error).split())
+        raise ValueError(f"{name}: sample(key) fails: {type(error).__name__}: {message}") from error
+    lifetime = getattr(drawn, "lifetime", None)
+    if lifetime is None or lifetime.shape or not jnp.issubdtype(lifetime.dtype, jnp.integer):
+        raise ValueError(f"{name}: its levels must have a lifetime, an int32 scalar, the updates of an agent's life")
 
 
 def build_fresh(config: TrainConfig, levels: LevelGenerator) -> LevelGenerator:
@@ -73,7 +89,7 @@ def build_fresh(config: TrainConfig, levels: LevelGenerator) -> LevelGenerator:
     return Emptied(levels) if config.curriculum.curriculum == "accel" else levels
 
 
-def build_rule(config: TrainConfig) -> LPG:
+def build_rule(config: TrainConfig) -> LPG | PluginRule:
     """Return the rule to discover.
 
     Args:
@@ -81,8 +97,13 @@ def build_rule(config: TrainConfig) -> LPG:
 
     Returns:
         The rule, without meta-parameters.
+
+    Raises:
+        PluginError: the rule is of a user's own, and its file fails or holds no such rule.
     """
     default: Precision = "float32" if jax.default_backend() == "cpu" else "tf32"
+    if is_plugin(config.rule.rule):
+        return PluginRule(config.rule)
     return LPG(config.rule, config.run.precision or default)
 
 
@@ -188,7 +209,14 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     levels = build_generator(config)
     rule = build_rule(config)
     evolution = Evolution(config.evolution)
+    if isinstance(rule, LPG) and levels.world.continuous_actions:
+        raise ValueError(
+            f"--rule {config.rule.rule} reads probabilities of discrete actions, those of {config.world.levels} are "
+            "continuous"
+        )
     shapes = jax.eval_shape(rule.init, jax.random.key(0))
+    if not jax.tree.leaves(shapes):
+        raise ValueError(f"--rule {config.rule.rule} has no meta-parameters, so there is nothing to meta-train")
     search = evolution.search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
     chosen = build_curriculum(config, levels, evolution.num_groups * config.evolution.levels_per_candidate)
     probe = ValueProbe(config.curriculum.value_steps) if "values" in chosen.needs else None

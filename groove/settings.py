@@ -10,9 +10,11 @@ class CurriculumSettings:
     """Who chooses the levels, and by what score."""
 
     curriculum: str = "dr"
-    """Who chooses the levels: dr (fresh ones), fixed (those of --level-folder), plr, robust_plr, accel or sfl."""
+    """Who chooses the levels: dr (fresh ones), fixed (those of --level-folder), plr, robust_plr, accel or sfl, or
+    FILE.py:NAME of a curriculum of your own."""
     score: str | None = None
-    """What plr, robust_plr and accel rank levels by, algorithmic_regret by default; sfl uses learnability."""
+    """What plr, robust_plr and accel rank levels by, algorithmic_regret by default, or FILE.py:NAME of a score of
+    your own; sfl uses learnability."""
     level_folder: str | None = None
     """Folder of level files, for --curriculum fixed."""
     value_steps: int = 750

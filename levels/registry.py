@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from levels.near_names import perhaps
+from levels.plugins import is_plugin, load_plugin
 
 if TYPE_CHECKING:
     from levels.level_generator import LevelGenerator
@@ -59,14 +60,16 @@ def generator(name: str) -> LevelGenerator:
     """Return the source of levels with the given name.
 
     Args:
-        name: key of GENERATORS.
+        name: key of GENERATORS, or FILE.py:NAME of a generator of your own.
 
     Returns:
         The generator; generators of the same name compare equal.
 
     Raises:
-        ValueError: the name is unknown.
+        ValueError: the name is unknown, or the file does not hold a generator.
     """
+    if is_plugin(name):
+        return load_plugin(name, "a level generator", ("world", "sample"), GENERATORS)
     if name not in GENERATORS:
         raise ValueError(
             f"unknown level distribution {name!r}{perhaps(name, GENERATORS)}; known: {', '.join(GENERATORS)}"

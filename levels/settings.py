@@ -8,7 +8,8 @@ class WorldSettings:
     """The levels that the rule is discovered on."""
 
     levels: str = "small"
-    """Level distribution, named world or maze to discover the rule on (see `groove levels`)."""
+    """Level distribution, named world or maze to discover the rule on (see `groove levels`), or FILE.py:NAME of
+    a generator of your own."""
     solvable: bool = False
     """Redraw training levels in which no object of positive reward is reachable."""
     lifetime: tuple[int, int] | None = None

@@ -6,13 +6,15 @@ from typing import Any
 import jax
 from jaxtyping import PyTree
 
-from lpg.rule_file import read_rule, write_rule
+from levels.plugins import find_again
+from lpg.rule_file import read_rule, read_rule_header, write_rule
 from lpg.rules.lpg import LPG
+from lpg.rules.plugin_rule import PluginRule
 from lpg.settings import RuleSettings
 from lpg.shipped_rules import rule_path
 
 
-def load_rule(rule: Path | str) -> tuple[LPG, PyTree, dict[str, Any]]:
+def load_rule(rule: Path | str) -> tuple[LPG | PluginRule, PyTree, dict[str, Any]]:
     """Load a rule with its meta-parameters.
 
     Args:
@@ -23,17 +25,26 @@ def load_rule(rule: Path | str) -> tuple[LPG, PyTree, dict[str, Any]]:
 
     Raises:
         RuleFileError: the file is corrupt, of another kind, or does not describe a rule.
-        ValueError: there is no such file.
+        ValueError: there is no such file, or the Python file that defines the rule is missing or fails.
     """
+    path = rule_path(rule)
+    header = read_rule_header(path)
+    architecture = header.architecture
+    if isinstance(architecture.get("plugin"), str):
+        # The file that defines the rule may have moved with the rule file.
+        found = find_again(architecture["plugin"], header.provenance.get("plugins", {}), path)
+        architecture = architecture | {"plugin": found}
 
-    def template(architecture: dict[str, Any]) -> PyTree:
+    def template(_: dict[str, Any]) -> PyTree:
         return jax.eval_shape(_built(architecture).init, jax.random.key(0))
 
-    architecture, meta_params, provenance = read_rule(rule_path(rule), template)
+    _, meta_params, provenance = read_rule(path, template)
     return _built(architecture), meta_params, provenance
 
 
-def save_rule(path: Path | str, rule: LPG, meta_params: PyTree, provenance: dict[str, Any] | None = None) -> None:
+def save_rule(
+    path: Path | str, rule: LPG | PluginRule, meta_params: PyTree, provenance: dict[str, Any] | None = None
+) -> None:
     """Write a rule atomically. Equal inputs give equal bytes.
 
     Args:
@@ -48,17 +59,21 @@ def save_rule(path: Path | str, rule: LPG, meta_params: PyTree, provenance: dict
     write_rule(Path(path), rule.architecture, meta_params, provenance or {})
 
 
-def _built(architecture: dict[str, Any]) -> LPG:
+def _built(architecture: dict[str, Any]) -> LPG | PluginRule:
     """Return the rule that an architecture describes; raise ValueError if the description is wrong."""
-    known = LPG().architecture
-    if set(architecture) != set(known):
-        raise ValueError(f"must have the fields {', '.join(known)}, got {', '.join(sorted(architecture)) or 'none'}")
-    for name, value in architecture.items():
+    fields = dict(architecture)
+    mark = "plugin" if "plugin" in fields else "lifetime_inputs"
+    known = [*(name for name in LPG().architecture if name != "lifetime_inputs"), mark]
+    if set(fields) != set(known):
+        raise ValueError(f"must have the fields {', '.join(known)}, got {', '.join(sorted(fields)) or 'none'}")
+    for name, value in fields.items():
         if name.endswith("_size") and (type(value) is not int or value > 2**16):
             raise ValueError(f"{name} must be an integer up to {2**16}, got {value!r}")
-    if type(architecture["cell"]) is not str:
-        raise ValueError(f"cell must be a string, got {architecture['cell']!r}")
-    if type(architecture["lifetime_inputs"]) is not bool:
-        raise ValueError(f"lifetime_inputs must be true or false, got {architecture['lifetime_inputs']!r}")
-    fields = dict(architecture)
-    return LPG(RuleSettings(rule="ta-lpg" if fields.pop("lifetime_inputs") else "lpg", **fields))
+    for name in {"cell", "plugin"} & set(known):
+        if type(fields[name]) is not str:
+            raise ValueError(f"{name} must be a string, got {fields[name]!r}")
+    if mark == "plugin":
+        return PluginRule(RuleSettings(rule=fields.pop(mark), **fields))
+    if type(fields[mark]) is not bool:
+        raise ValueError(f"{mark} must be true or false, got {fields[mark]!r}")
+    return LPG(RuleSettings(rule="ta-lpg" if fields.pop(mark) else "lpg", **fields))

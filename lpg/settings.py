@@ -1,7 +1,13 @@
 """User settings of a learned rule and of the agents it trains. Imports no JAX."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from levels.near_names import perhaps
+from levels.plugins import is_plugin
+
+LEARNED_RULES = ("lpg", "ta-lpg")
+"""Names of the rules that can be meta-trained."""
 
 Cell = Literal["gru", "lstm"]
 
@@ -10,8 +16,8 @@ Cell = Literal["gru", "lstm"]
 class RuleSettings:
     """The learned update rule."""
 
-    rule: Literal["lpg", "ta-lpg"] = "lpg"
-    """Learned rule: lpg, or ta-lpg, which also reads the lifetime."""
+    rule: str = "lpg"
+    """Learned rule: lpg, or ta-lpg, which also reads the lifetime, or FILE.py:NAME of your own."""
     cell: Cell = "gru"
     """Recurrent cell of the rule: gru (GROOVE) or lstm (LPG)."""
     hidden_size: int = 256
@@ -25,9 +31,13 @@ class RuleSettings:
         for name, least in (("prediction_size", 2), ("hidden_size", 1), ("embedding_size", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"RuleSettings.{name} must be >= {least}, got {getattr(self, name)}")
-        for name, known in (("rule", ("lpg", "ta-lpg")), ("cell", ("gru", "lstm"))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"RuleSettings.{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        if self.rule not in LEARNED_RULES and not is_plugin(self.rule):
+            raise ValueError(
+                f"RuleSettings.rule must be one of {', '.join(LEARNED_RULES)} or FILE.py:NAME, "
+                f"got {self.rule!r}{perhaps(self.rule, LEARNED_RULES)}"
+            )
+        if self.cell not in get_args(Cell):
+            raise ValueError(f"RuleSettings.cell must be one of {', '.join(get_args(Cell))}, got {self.cell!r}")
 
 
 @dataclass(frozen=True)

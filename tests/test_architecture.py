@@ -12,6 +12,7 @@ MAY_IMPORT = {"levels": set(), "ued": set(), "lpg": {"levels"}, "groove": {"leve
 FLOORS = [
     {"errors", "figure_style", "settings", "versions"},
     {"config"},
+    {"plugin_fields"},
     {"records"},
     {"job"},
     {"discovery"},

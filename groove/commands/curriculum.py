@@ -14,6 +14,7 @@ from groove.commands.flags import read_flags
 from groove.config import TrainConfig
 from groove.errors import UsageError, one_line
 from groove.job.devices import configure_host
+from groove.plugin_fields import found_plugins
 from groove.records.run_folder import RunFolder, RunFolderError
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ def _config(folder: RunFolder) -> TrainConfig:
     with one_line(RunFolderError):
         content = folder.check().read_config()
     with one_line(ValueError, prefix=f"{folder.config_path}: "):
-        return TrainConfig.from_json(content.get("config"))
+        config = TrainConfig.from_json(content.get("config"))
+    with one_line(ValueError):
+        return found_plugins(config, content.get("plugins", {}), folder.config_path)
 
 
 def _show(snapshot: "Snapshot", folder: RunFolder, flags: CurriculumFlags) -> None:

@@ -14,16 +14,15 @@ class EvaluateFlags(LivesFlags):
     """Measure what rules are worth in environments they never saw, as they are (zero-shot)."""
 
     rules: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Shipped rules such as laptop, rule files, or a2c, ppo, dpo, reinforce; several files are compared, and taken
-    together as meta-seeds."""
+    """Shipped rules such as laptop, rule files, a2c, ppo, dpo, reinforce, or FILE.py:NAME of your own; several files
+    are compared, and taken together as meta-seeds."""
     seeds: int = 8
     """Agents of each rule in each environment; in grid-heldout a quarter of them on each of 128 levels."""
     points: int = 5
     """Points of a life at which its agent is evaluated, the end among them."""
     suite: tuple[str, ...] = ("grid-heldout",)
-    """Suites, or environments of libraries such as gymnax:Pong-misc, gymnasium:CartPole-v1, brax:ant."""
-    environments: Path | None = None
-    """Python file of your own that assigns ENVIRONMENTS, a dict of environments by name; one more suite."""
+    """Suites; environments of libraries such as gymnax:Pong-misc, gymnasium:CartPole-v1, brax:ant; or FILE.py:NAME, a
+    Suite or a dict of environments of your own."""
     out: Path | None = None
     """Folder of the results; the same command goes on where it was stopped. runs/COMMAND-DATE-TIME by default."""
 

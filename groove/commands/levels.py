@@ -12,6 +12,7 @@ import tyro
 from groove.commands.flags import read_flags
 from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure
+from levels.plugins import is_plugin
 from levels.registry import GENERATORS, generator
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _sample(arguments: list[str]) -> int:
     if flags.count < 1:
         raise UsageError(f"--count must be >= 1, got {flags.count}")
     for number in range(flags.count):
-        path = flags.out / f"{flags.distribution}-{flags.seed}-{number}.toml"
+        path = flags.out / f"{flags.distribution.rpartition(':')[2]}-{flags.seed}-{number}.toml"
         level = _draw(flags.distribution, flags.seed, number, flags.solvable)
         with one_line(ValueError, OSError):
             from levels.level_file import save_level
@@ -143,7 +144,7 @@ def _solve(arguments: list[str]) -> int:
     print(f"{'optimum':>9} {'random':>9}  level")
     for name, level in chosen.items():
         height, width = level.walls.shape
-        if name in GENERATORS and exact_grid(generator(name).world) is None:
+        if _is_distribution(name) and exact_grid(generator(name).world) is None:
             raise UsageError(f"{name}: no exact solver, its layout is drawn again in every episode")
         with one_line(ValueError):
             grid = TabularGrid(height, width, num_objects=level.object_types.shape[0])
@@ -199,13 +200,17 @@ def _read(names: tuple[str, ...], seed: int) -> "dict[str, Level]":
     """Levels by the name or file they were asked for."""
     if not names:
         raise UsageError("name a level file or a distribution; known: " + ", ".join(GENERATORS))
-    return {name: _draw(name, seed, 0) if name in GENERATORS else _load(name) for name in _files_of(names)}
+    return {name: _draw(name, seed, 0) if _is_distribution(name) else _load(name) for name in _files_of(names)}
+
+
+def _is_distribution(name: str) -> bool:
+    return name in GENERATORS or is_plugin(name)
 
 
 def _files_of(names: tuple[str, ...]) -> Iterator[str]:
     """Yield names and files, in place of a folder the level files in it."""
     for name in names:
-        if name in GENERATORS or not Path(name).is_dir():
+        if _is_distribution(name) or not Path(name).is_dir():
             yield name
             continue
         files = sorted(map(str, Path(name).glob("*.toml")))
@@ -230,15 +235,18 @@ def _load(name: str) -> "Level":
 
 
 def _draw(name: str, seed: int, number: int, solvable: bool = False) -> "Level":
-    choose("level distribution", name, GENERATORS)
+    if not is_plugin(name):
+        choose("level distribution", name, GENERATORS)
     _check_seed(seed)
     configure(None)
     import jax
 
     from levels.generators.solvable import Solvable
+    from levels.level import Level
 
-    source = Solvable(generator(name)) if solvable else generator(name)
-    if name.startswith("chain_"):
-        raise UsageError(f"{name}: a chain is no grid level")
+    with one_line(ValueError):
+        source = Solvable(generator(name)) if solvable else generator(name)
     level = source.sample(jax.random.fold_in(jax.random.key(seed), number))
+    if not isinstance(level, Level):
+        raise UsageError(f"{name}: its levels are not grid levels")
     return level

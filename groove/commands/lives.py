@@ -10,6 +10,7 @@ from rich.console import Console
 from groove.commands.flags import Flags, read_flags
 from groove.config import flag_of
 from groove.errors import UsageError, one_line
+from levels.plugins import is_plugin
 from lpg.settings import AgentSettings
 from lpg.shipped_rules import SHIPPED, rule_path
 
@@ -62,7 +63,7 @@ def contestant_of(name: str, hand_written_names: tuple[str, ...]) -> "Contestant
     """Return a rule by its file or name.
 
     Args:
-        name: a rule file, a shipped rule, or a hand-written one.
+        name: a rule file, a shipped rule, a hand-written one, or FILE.py:NAME of one of your own.
         hand_written_names: those that are allowed.
 
     Returns:
@@ -71,10 +72,12 @@ def contestant_of(name: str, hand_written_names: tuple[str, ...]) -> "Contestant
     Raises:
         ValueError: there is no such rule, or the file is none.
     """
-    from groove.transfer.contestants import hand_written, learned
+    from groove.transfer.contestants import hand_written, learned, own_rule
 
     if name in hand_written_names:
         return hand_written(name)
+    if is_plugin(name):
+        return own_rule(name)
     with one_line(ValueError, suffix=f"; hand-written rules: {', '.join(hand_written_names)}"):
         rule_path(name)
     return learned(name)

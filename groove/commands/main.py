@@ -1,11 +1,15 @@
 """The command line: `groove COMMAND`. Imports of JAX wait until a command needs them."""
 
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 from groove import __version__
 from groove.errors import CommandError, choose, report
+from levels.plugins import PluginChangedWarning
 
 COMMANDS = {
     "train": ("groove.commands.train", "train", "meta-train a rule: groove train EXPERIMENT [--flags]"),
@@ -59,6 +63,23 @@ def usage() -> str:
     return "\n".join([*lines, "", "groove COMMAND --help says more; groove --version prints the version."])
 
 
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print each warning of a changed plugin once, as a line without its place in our code."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+        if issubclass(category, PluginChangedWarning):
+            print(f"groove: {message}", file=sys.stderr)
+        else:
+            otherwise(message, category, *place, **options)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("once", PluginChangedWarning)
+        otherwise = warnings.showwarning
+        warnings.showwarning = show
+        yield
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
@@ -80,7 +101,8 @@ def main(arguments: list[str] | None = None) -> int:
         choose("command", arguments[0], COMMANDS)
         module, function, _ = COMMANDS[arguments[0]]
         command: Callable[[list[str]], int] = getattr(import_module(module), function)
-        status = command(arguments[1:])
+        with _plain_warnings():
+            status = command(arguments[1:])
         sys.stdout.flush()
         return status
     except (CommandError, KeyboardInterrupt, BrokenPipeError) as error:

@@ -10,12 +10,12 @@ from groove.commands.lives import contestant_of, progress_bar, setting_of
 from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure, lives_mesh
 from groove.records.run_folder import RunFolder
-from groove.transfer.suites import SUITES
+from groove.transfer.suites import SUITES, Suite
+from levels.plugins import is_plugin
 
 if TYPE_CHECKING:
     from groove.commands.evaluate import EvaluateFlags
     from groove.transfer.contestants import Contestant
-    from groove.transfer.environments import Environment
     from groove.transfer.experiment import Experiment
     from groove.transfer.runner import Setting
     from groove.transfer.tuning import Tuned
@@ -43,14 +43,15 @@ def measure(
     Raises:
         UsageError: something cannot be compared, measured or written.
     """
-    for suite in flags.suite:
-        if ":" not in suite:
-            choose("suite", suite, SUITES)
-    if num_tuned and not set(flags.suite) & set(SUITES):
-        raise UsageError(f"--tune needs a suite with validation environments: {', '.join(SUITES)}")
+    for name in flags.suite:
+        if ":" not in name:
+            choose("suite", name, SUITES)
+    if not flags.suite:
+        raise UsageError(f"name a suite; known: {', '.join(SUITES)}")
     configure(flags.devices)
-    from groove.transfer.contestants import HAND_WRITTEN, hand_written, named_apart
+    from groove.transfer.contestants import HAND_WRITTEN, named_apart
     from groove.transfer.experiment import Experiment, ExperimentError
+    from groove.transfer.own_environments import named_suites
     from groove.transfer.runner import Runner
     from groove.transfer.search import with_settings
     from groove.transfer.tuning import Tuned, read_tuned
@@ -58,12 +59,16 @@ def measure(
     console, mesh = Console(), lives_mesh(flags.devices)
     with one_line(ValueError, OSError):
         for name in against:
-            choose("rule to compare with", name, HAND_WRITTEN)
+            if not is_plugin(name):
+                choose("rule to compare with", name, HAND_WRITTEN)
         given = [contestant_of(name, HAND_WRITTEN) for name in flags.rules]
         more = [name for name in dict.fromkeys(against) if name not in flags.rules]
-        own = named_apart([*given, *map(hand_written, more)])
+        own = named_apart([*given, *(contestant_of(name, HAND_WRITTEN) for name in more)])
         setting = setting_of(flags, own, flags.seeds, flags.points)
-        suites = _suites(flags)
+        named = named_suites(flags.suite)
+        if num_tuned and not any(suite.build_validation for suite in named.values()):
+            raise UsageError(f"--tune needs a suite with validation environments: {', '.join(SUITES)}")
+        suites = {name: suite.build(name) for name, suite in named.items()}
         folder = flags.out or Path("runs") / f"{command}-{datetime.now():%Y%m%d-%H%M%S}"
         settings: Tuned = {}
         for path in tuned:
@@ -75,7 +80,7 @@ def measure(
             searched = folder / f"tuned-{num_tuned}.json"
             if (folder / "config.json").exists() and not searched.exists():
                 raise ExperimentError(f"{folder} holds another experiment, without --tune {num_tuned}")
-            _add(settings, _search(searched, flags, setting, suites, own, num_tuned, console))
+            _add(settings, _search(searched, flags, setting, named, own, num_tuned, console))
         contestants = own + with_settings(own, settings)
         experiment = Experiment(folder, suites, contestants, setting, Path("runs/baselines"))
         experiment.open()
@@ -94,7 +99,7 @@ def _search(
     path: Path,
     flags: "EvaluateFlags",
     setting: "Setting",
-    suites: "dict[str, list[Environment]]",
+    suites: "dict[str, Suite]",
     own: "list[Contestant]",
     num_configurations: int,
     console: Console,
@@ -104,13 +109,16 @@ def _search(
 
     with progress_bar(console, "lives") as advance:
         search = TuningSearch(path, setting, lives_mesh(flags.devices), flags.chunk, num_configurations, advance)
-        for suite, environments in suites.items():
+        for name, suite in suites.items():
+            if suite.build_validation is None:
+                continue
+            validation = suite.build_validation(name)
             for contestant in own:
-                if contestant.rule is None or suite not in SUITES:
+                if contestant.rule is None:
                     continue
-                search.on_validation(contestant, suite)
+                search.on_validation(contestant, validation)
                 if contestant.name == "ppo":
-                    search.on_itself(contestant, environments)
+                    search.on_itself(contestant, suite.build(name))
     return search.found
 
 
@@ -130,16 +138,3 @@ def _report(experiment: "Experiment", console: Console) -> None:
     draw_all(experiment.folder / "figures", scores, summary)
     for name in ("results.csv", "summary.json", "figures"):
         print(experiment.folder / name)
-
-
-def _suites(flags: "EvaluateFlags") -> "dict[str, list[Environment]]":
-    from groove.transfer.own_environments import suite_of_file, suite_of_name
-
-    suites = {name: suite_of_name(name) if ":" in name else SUITES[name].build(name) for name in flags.suite}
-    if flags.environments is not None:
-        if flags.environments.stem in SUITES:
-            raise UsageError(f"{flags.environments}: its name is that of a suite; name the file otherwise")
-        suites[flags.environments.stem] = suite_of_file(flags.environments)
-    if not suites:
-        raise UsageError(f"name a suite or --environments FILE; known suites: {', '.join(SUITES)}")
-    return suites

@@ -12,6 +12,7 @@ from groove.commands.running import agreed, build_run, finish, run_folder
 from groove.config import TrainConfig
 from groove.errors import one_line
 from groove.job.distributed import JobFlags, job
+from groove.plugin_fields import found_plugins
 from groove.records.run_folder import RunFolder
 
 
@@ -39,13 +40,15 @@ def resume(arguments: list[str]) -> int:
     """
     chosen = read_flags(ResumeFlags, "groove resume", arguments)
     with job(chosen.job, chosen.run) as place, run_folder(place, partial(RunFolder.open, chosen.run)) as folder:
-        written = folder.read_config().get("config") if folder is not None else None
+        written = None if folder is None else folder.read_config()
         changes = {"devices": chosen.devices, "generations": chosen.generations}
-        config_json = agreed(place, "resume", changes, written)
-        with one_line(ValueError, prefix=f"{RunFolder(chosen.run).config_path}: "):
-            config = TrainConfig.from_json(config_json)
+        record = agreed(place, "resume", changes, written)
+        path = RunFolder(chosen.run).config_path
+        with one_line(ValueError, prefix=f"{path}: "):
+            config = TrainConfig.from_json(record.get("config"))
         with one_line(ValueError):
             config = config.replaced(**{name: value for name, value in changes.items() if value is not None})
+            config = found_plugins(config, record.get("plugins", {}), path)
         start = RunFolder(chosen.run).start_path
         run = build_run(config, place, start if start.exists() else None)
         return finish(partial(run.resume, folder), place)

@@ -11,6 +11,7 @@ from rich.table import Table
 from groove.commands.flags import read_flags
 from groove.errors import UsageError, one_line
 from groove.records.run_folder import RunFolder
+from levels.plugins import PluginError, find_file
 from lpg.shipped_rules import SHIPPED, rule_path
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def _table(files: dict[str, Path], refuse: bool) -> Table:
     for name, path in files.items():
         try:
             header = read_rule_header(path)
-        except RuleFileError as error:
+            for file, sha256 in header.provenance.get("plugins", {}).items():
+                find_file(Path(file), sha256, path)
+        except (RuleFileError, PluginError) as error:
             if refuse:
                 raise UsageError(str(error)) from error
             table.add_row(escape(name), escape(str(error)))

@@ -11,8 +11,9 @@ import tyro
 from groove.commands.flags import read_flags
 from groove.commands.running import agreed, build_run, finish, run_folder
 from groove.config import EXPERIMENTS, TrainConfig
-from groove.errors import UsageError, choose
+from groove.errors import UsageError, choose, one_line
 from groove.job.distributed import JobFlags, job
+from groove.plugin_fields import absolute_plugins, plugin_files
 from groove.records.run_folder import RunFolder
 
 
@@ -48,12 +49,14 @@ def train(arguments: list[str]) -> int:
     choose("experiment", name, EXPERIMENTS)
     chosen = read_flags(TrainFlags, f"groove train {name}", rest, default=TrainFlags(config=EXPERIMENTS[name]))
     path = chosen.run or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
-    config = chosen.config
+    with one_line(ValueError):
+        config = absolute_plugins(chosen.config)
+        files = plugin_files(config)
     if config.curriculum.level_folder is not None:
         # A run may be resumed from elsewhere.
         config = config.replaced(level_folder=str(Path(config.curriculum.level_folder).resolve()))
     with job(chosen.job, chosen.run) as place:
-        agreed(place, "train", config.to_json() | {"from": chosen.start_from})
+        agreed(place, "train", config.to_json() | {"from": chosen.start_from, "plugin_files": files})
         run = build_run(config, place, chosen.start_from)
         with run_folder(place, partial(RunFolder.create, path)) as folder:
             return finish(partial(run.start, folder), place)

@@ -11,6 +11,7 @@ from groove.commands.lives import LivesFlags, contestant_of, progress_bar, read_
 from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure, lives_mesh
 from groove.transfer.suites import SUITES
+from levels.plugins import is_plugin
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class TuneFlags(LivesFlags):
     rule: tyro.conf.Positional[str] = ""
     """A shipped rule such as laptop, a rule file, or a2c, ppo, dpo, reinforce."""
     suite: tuple[str, ...] = ("grid-heldout",)
-    """Suites whose validation environments to tune on."""
+    """Suites whose validation environments to tune on, or FILE.py:NAME of a Suite of your own."""
     configurations: int = 16
     """Configurations tried, the default among them."""
     out: Path | None = None
@@ -38,11 +39,13 @@ def tune(arguments: list[str]) -> int:
         Exit status.
     """
     flags = read_lives(TuneFlags, "tune", arguments, "rule")
-    for suite in flags.suite:
-        choose("suite", suite, SUITES)
+    for name in flags.suite:
+        if not is_plugin(name):
+            choose("suite", name, SUITES)
     if flags.configurations < 1:
         raise UsageError(f"--configurations must be >= 1, got {flags.configurations}")
     configure(flags.devices)
+    from groove.transfer.own_environments import named_suites
     from groove.transfer.search import TuningSearch
     from lpg.baselines import BASELINES
 
@@ -52,8 +55,10 @@ def tune(arguments: list[str]) -> int:
         setting = setting_of(flags, [contestant], num_seeds=1, num_points=1)
         with progress_bar(Console(), "lives") as advance:
             search = TuningSearch(path, setting, lives_mesh(flags.devices), flags.chunk, flags.configurations, advance)
-            for suite in flags.suite:
-                search.on_validation(contestant, suite)
+            for name, suite in named_suites(flags.suite).items():
+                if suite.build_validation is None:
+                    raise UsageError(f"{name} has no validation environments to tune on")
+                search.on_validation(contestant, suite.build_validation(name))
     for key, hyper in search.found[contestant.name].items():
         values = {field.name: f"{float(getattr(hyper, field.name)):.3g}" for field in dataclasses.fields(hyper)}
         print(f"{contestant.name} on {key}: " + ", ".join(f"{name} {value}" for name, value in values.items()))

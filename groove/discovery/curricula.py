@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +16,15 @@ from levels.generators.solvable import is_solvable
 from levels.level import Level
 from levels.level_generator import LevelGenerator
 from levels.mutators import MUTATORS, Edits, Limits
+from levels.near_names import perhaps
+from levels.plugins import is_plugin, load_object, load_plugin
 from levels.solver import exact_grid
 from levels.worlds.random_grid import RandomGrid
 from levels.worlds.tabular_grid import TabularGrid
 from ued.curriculum import Curriculum, DomainRandomization
 from ued.learnability_sampling import LearnabilitySampling
 from ued.replay import Edit, PrioritizedLevelReplay, num_replayed_places
-from ued.scores import SCORES, Need
+from ued.scores import SCORES, Need, Score
 
 DEFAULT_SCORE = "algorithmic_regret"
 
@@ -54,8 +57,11 @@ def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels:
         ValueError: a name is unknown, or the parts do not go together; the message gives the reason.
     """
     chosen, replay = config.curriculum, config.replay
+    if is_plugin(chosen.curriculum):
+        return _of_users(config)
     if chosen.curriculum not in CURRICULA:
-        raise ValueError(f"unknown curriculum {chosen.curriculum!r}; known: {', '.join(CURRICULA)}")
+        near = perhaps(chosen.curriculum, CURRICULA)
+        raise ValueError(f"unknown curriculum {chosen.curriculum!r}{near}; known: {', '.join(CURRICULA)}")
     if (chosen.level_folder is None) == (chosen.curriculum == "fixed"):
         raise ValueError("--level-folder goes with --curriculum fixed, and each needs the other")
     replays = chosen.curriculum not in ("dr", "fixed")
@@ -67,6 +73,41 @@ def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels:
             f"{num_levels} in a generation is none; raise it or --levels-per-candidate, or use --curriculum dr"
         )
     return CURRICULA[chosen.curriculum](config, generator, num_levels)
+
+
+def _of_users(config: TrainConfig) -> ChosenCurriculum:
+    """Load a curriculum of the user's own; it may have `needs`, what its levels must be measured for."""
+    chosen = config.curriculum
+    if chosen.score is not None or chosen.level_folder is not None:
+        raise ValueError(f"--score and --level-folder have no effect on --curriculum {chosen.curriculum}")
+    members = ("num_measured", "init", "sample", "update", "report")
+    curriculum = load_plugin(chosen.curriculum, "a curriculum", members, CURRICULA, config.replay)
+    needs = frozenset(getattr(curriculum, "needs", ()))
+    if not needs <= set(get_args(Need)):
+        raise ValueError(f"{chosen.curriculum}: needs must be among {', '.join(get_args(Need))}, got {sorted(needs)}")
+    return ChosenCurriculum(curriculum, needs)
+
+
+def find_score(name: str) -> Score:
+    """Return the score with the given name.
+
+    Args:
+        name: key of SCORES, or FILE.py:NAME of a `ued.scores.Score` or of a function from an outcome to scores [n].
+
+    Returns:
+        The score.
+
+    Raises:
+        ValueError: the name is unknown, or the file does not hold a score.
+    """
+    if not is_plugin(name):
+        if name not in SCORES:
+            raise ValueError(f"unknown score {name!r}{perhaps(name, SCORES)}; known: {', '.join(SCORES)}")
+        return SCORES[name]
+    own = load_object(name, "a score", SCORES)
+    if not callable(own):
+        raise ValueError(f"{name} must be a Score or a function from an Outcome to scores [n], got {own!r}")
+    return own if isinstance(own, Score) else Score(own)
 
 
 def _unranked(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
@@ -81,9 +122,7 @@ def _unranked(config: TrainConfig, generator: LevelGenerator, num_levels: int) -
 def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:
     chosen, replay = config.curriculum, config.replay
     name = DEFAULT_SCORE if chosen.score is None else chosen.score
-    if name not in SCORES:
-        raise ValueError(f"unknown score {name!r}; known: {', '.join(SCORES)}")
-    score = SCORES[name]
+    score = find_score(name)
     if "optimum" in score.needs and exact_grid(generator.world) is None:
         raise ValueError(
             f"--score {name} needs an exact solver, and {config.world.levels} has none: its levels fix no layout"

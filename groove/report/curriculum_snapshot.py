@@ -15,6 +15,7 @@ from groove.discovery.curricula import DEFAULT_SCORE
 from groove.job.devices import lives_mesh
 from groove.records.checkpoints import CheckpointError, Checkpoints, Restored
 from groove.records.run_folder import RunFolder
+from levels.plugins import is_plugin
 from levels.solver import exact_grid, optimal_return
 from levels.world import World
 from ued.curriculum import Curriculum, Outcome
@@ -59,6 +60,8 @@ class Snapshot:
     @property
     def score_name(self) -> str:
         """Name of the score that the levels are ranked by."""
+        if is_plugin(self.config.curriculum.curriculum):
+            return "its own score"
         return (
             "learnability"
             if self.config.curriculum.curriculum == "sfl"
@@ -149,7 +152,7 @@ def read_snapshot(folder: RunFolder, config: TrainConfig) -> Snapshot:
 
     Raises:
         CheckpointError: there is no usable checkpoint.
-        ValueError: the run's curriculum keeps no levels, or its config cannot be built.
+        ValueError: the run's curriculum keeps no levels that can be shown, or its config cannot be built.
     """
     if config.curriculum.curriculum in ("dr", "fixed"):
         raise ValueError(f"{folder.path}: its curriculum, {config.curriculum.curriculum}, keeps no levels")
@@ -179,12 +182,19 @@ def _snapshot(config: TrainConfig, curriculum: Curriculum, world: World, state: 
         # The set drawn from stays as it was when its period ended.
         buffer = replace(state.active, generation=state.generation)
         chances = {"uniform": curriculum.probabilities(state)}
-    else:
-        assert isinstance(curriculum, PrioritizedLevelReplay)
+    elif isinstance(curriculum, PrioritizedLevelReplay):
         buffer, priorities = state, curriculum.priorities
         shares = priorities.shares(buffer.score, buffer.age, buffer.available)
         chances = dict(zip(("by score", "by staleness"), shares, strict=True))
         replay_from = max(1, int(np.ceil(curriculum.settings.min_filled * curriculum.settings.buffer)))
+    elif isinstance(state, LevelBuffer) and hasattr(curriculum, "probabilities"):
+        buffer = state
+        chances = {"its own": curriculum.probabilities(state)}
+    else:
+        raise ValueError(
+            f"{config.curriculum.curriculum} keeps no levels that can be shown: its state must be a ued.LevelBuffer, "
+            "and probabilities(state) the chance [C] of each slot to be drawn next"
+        )
     filled, score = np.asarray(buffer.filled), np.asarray(buffer.score)
     order = np.lexsort((-score, ~filled))[: filled.sum()]
     return Snapshot(

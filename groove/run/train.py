@@ -25,6 +25,7 @@ from groove.discovery.meta_training import RunState
 from groove.errors import CommandError, UsageError, one_line
 from groove.job.agreement import anywhere, differs, from_writer, meet
 from groove.job.devices import lives_mesh, local, replicated
+from groove.plugin_fields import plugin_files
 from groove.records.checkpoints import CheckpointError
 from groove.records.run_folder import RunFolder
 from groove.run.run_files import NoFiles, RunFiles
@@ -91,6 +92,7 @@ class Run:
         """
         self.config, self.console = config, console or Console()
         self._mesh = lives_mesh(config.run.devices)
+        self._plugins = plugin_files(config)
         self.training = build_training(config, self._mesh)
         self.key = stream_key(TRAINING_STREAM, config.run.seed)
         self._start = None if start_from is None else self._read_start(start_from)
@@ -100,12 +102,17 @@ class Run:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What `config.json` and a rule's provenance say about the run: config, versions, devices."""
-        return {
+        """What `config.json` and a rule's provenance say about the run: config, versions, devices, plugins, start."""
+        record: dict[str, Any] = {
             "config": self.config.to_json(),
             "versions": recorded_versions(*PACKAGES),
             "devices": [device.device_kind for device in self._mesh.devices.flat],
-        } | ({} if self._start is None else {"start_sha256": self._start.sha256})
+        }
+        if self._plugins:
+            record["plugins"] = self._plugins
+        if self._start is not None:
+            record["start_sha256"] = self._start.sha256
+        return record
 
     def start(self, folder: RunFolder | None) -> None:
         """Run from the first generation to the last.

@@ -15,9 +15,13 @@ from groove.building import build_hyperparameters
 from groove.config import TrainConfig
 from groove.rules import read_discovered_rule
 from groove.transfer.environments import Environment
+from levels.plugins import absolute
 from levels.registry import generator
 from levels.world import observation_kind
 from lpg.baselines import BASELINES
+from lpg.rules.lpg import LPG
+from lpg.rules.plugin_rule import PluginRule
+from lpg.settings import RuleSettings
 from lpg.shipped_rules import rule_path
 from lpg.update_rule import Hyperparameters, UpdateRule
 
@@ -99,7 +103,7 @@ class Contestant:
             ValueError: the rule is learned, so it reads probabilities of discrete actions, and the actions are
                 continuous.
         """
-        if self.is_learned and environment.world.continuous_actions:
+        if isinstance(self.rule, LPG) and environment.world.continuous_actions:
             raise ValueError(
                 f"{environment.suite}/{environment.name} has continuous actions, but {self.name} reads probabilities "
                 "of discrete ones; ppo, dpo, a2c and reinforce support both"
@@ -115,6 +119,8 @@ class Contestant:
             The hash as hexadecimal digits.
         """
         words: list[Any] = [repr(self.rule), self.epochs, self.minibatches]
+        if isinstance(self.rule, PluginRule):
+            words.append(self.rule.sha256)
         if self.rule is not None:
             words.append([float(x) for x in jax.tree.leaves(self.hyper(environment))])
         digest = hashlib.sha256(json.dumps(words).encode())
@@ -150,6 +156,24 @@ def hand_written(name: str) -> Contestant:
         return Contestant(RANDOM)
     baseline = BASELINES[name]
     return Contestant(name, baseline.rule, (), baseline.epochs, baseline.minibatches)
+
+
+def own_rule(name: str) -> Contestant:
+    """Build the contestant of a rule of a user's own that has no meta-parameters.
+
+    Args:
+        name: FILE.py:NAME.
+
+    Returns:
+        The contestant, named NAME.
+
+    Raises:
+        ValueError: the file fails or holds no rule, or the rule has meta-parameters, which a rule file must give.
+    """
+    rule = PluginRule(RuleSettings(rule=absolute(name)))
+    if jax.tree.leaves(jax.eval_shape(rule.init, jax.random.key(0))):
+        raise ValueError(f"{name} has meta-parameters: meta-train it and name its rule file")
+    return Contestant(name.rpartition(":")[2], rule)
 
 
 def learned(path: Path | str) -> Contestant:

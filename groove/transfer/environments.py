@@ -38,6 +38,7 @@ class Environment:
         random: [n] expected return of random actions, None if not known exactly.
         optimum: [n] expected return of the best policy, None if not known exactly.
         torso: torso of the agents' networks.
+        source_sha256: digest of the user's file that defines it, "" for our own and those of other libraries.
     """
 
     suite: str
@@ -51,6 +52,7 @@ class Environment:
     random: Float[np.ndarray, "n"] | None = field(default=None, repr=False)
     optimum: Float[np.ndarray, "n"] | None = field(default=None, repr=False)
     torso: Torso = "standard"
+    source_sha256: str = ""
 
     def __post_init__(self) -> None:
         if (self.num_updates is None) == (self.num_steps is None):
@@ -131,7 +133,7 @@ class Environment:
         return jax.vmap(lambda level, seed: jax.random.fold_in(jax.random.fold_in(own, level), seed))(level, seed)
 
     def fingerprint(self) -> str:
-        """Hash everything that a rule's returns in this environment depend on, except its dynamics.
+        """Hash everything that a rule's returns in this environment depend on, except the dynamics of a library's.
 
         Returns:
             The SHA-256 as hexadecimal digits.
@@ -139,6 +141,7 @@ class Environment:
         digest = hashlib.sha256()
         words = (self.suite, self.name, self.lifetime, self.num_updates, self.num_steps, self.torso)
         digest.update(repr((words, self.world.num_actions, self.world.observation_shape)).encode())
+        digest.update(self.source_sha256.encode())
         for leaf in jax.tree.leaves(self.levels):
             digest.update(str(leaf.dtype).encode() + np.asarray(leaf).tobytes())
         return digest.hexdigest()

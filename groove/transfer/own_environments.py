@@ -1,72 +1,102 @@
-"""A user's own environments, from a Python file or by their name in another library."""
+"""Suites by name: ours, a user's own, and single environments of other libraries."""
 
-import importlib.util
-import sys
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from groove.errors import choose
 from groove.transfer.environments import Environment, Torso, of_world
-from groove.transfer.suites import CLASSIC_STEPS
+from groove.transfer.suites import CLASSIC_STEPS, SUITES, Suite
+from levels.plugins import file_sha256, is_plugin, load_object, plugin_module
 from levels.world import GymnaxWorld, World
 from levels.worlds.random_grid import RandomGrid
 
-TABLE, STEPS = "ENVIRONMENTS", "NUM_STEPS"
+STEPS = "NUM_STEPS"
 
 
-def suite_of_file(path: Path) -> list[Environment]:
-    """Run a Python file and return its environments, as a suite named after it.
-
-    The file assigns ENVIRONMENTS, a dict whose keys are names and whose values are gymnax environments (an object or
-    its class), pairs (environment, params), pairs (levels.world.World, level), or names such as
-    "gymnasium:CartPole-v1". It may assign NUM_STEPS, environment steps per life, 500,000 by default.
+def named_suites(names: Iterable[str]) -> dict[str, Suite]:
+    """Return suites by the names that tables show.
 
     Args:
-        path: path of the file.
+        names: as for `find_suite`.
 
     Returns:
-        The file's environments.
+        Name -> suite.
 
     Raises:
-        ValueError: the file is missing, fails, or assigns something else; the message names the file and the entry.
+        ValueError: as for `find_suite`, or two suites have the same name.
     """
-    spec = importlib.util.spec_from_file_location(f"groove_environments_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ValueError(f"{path}: no such Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
-    table, num_steps = getattr(module, TABLE, None), getattr(module, STEPS, CLASSIC_STEPS)
-    if not isinstance(table, dict) or not table:
-        raise ValueError(f"{path}: must assign {TABLE}, a dict of environments by name")
+    suites: dict[str, Suite] = {}
+    for name in dict.fromkeys(names):
+        shown, suite = find_suite(name)
+        if shown in suites:
+            raise ValueError(f"{name}: another suite is called {shown}, too; give one of them another name")
+        suites[shown] = suite
+    return suites
+
+
+def find_suite(name: str) -> tuple[str, Suite]:
+    """Return a suite and the name of it that tables show.
+
+    Args:
+        name: key of SUITES; LIBRARY:ENVIRONMENT, such as gymnax:Pong-misc, gymnasium:CartPole-v1 or brax:ant, for
+            lives of 500,000 steps; or FILE.py:NAME of a `Suite` or of a dict of environments by name. The dict's
+            values are gymnax environments (an object or its class), pairs (environment, params), pairs
+            (levels.world.World, level), or LIBRARY:ENVIRONMENT. The file may assign NUM_STEPS, environment steps per
+            life, 500,000 by default.
+
+    Returns:
+        The name, for a user's own suite NAME, and the suite.
+
+    Raises:
+        ValueError: the name is unknown, the library is not installed, or the file fails or holds something else.
+    """
+    if is_plugin(name):
+        return name.rpartition(":")[2], _own_suite(name)
+    if ":" not in name:
+        choose("suite", name, SUITES)
+        return name, SUITES[name]
+    world, level = _of_library(name)
+    environment = of_world(name, name.partition(":")[2], world, level, CLASSIC_STEPS, _torso(world))
+    return name, Suite(name, lambda _: [environment])
+
+
+def _own_suite(name: str) -> Suite:
+    own, sha256 = load_object(name, "a suite", SUITES), file_sha256(name)
+    if isinstance(own, Suite):
+        validation = own.build_validation
+        return Suite(
+            own.about,
+            partial(_built, name, sha256, own.build),
+            None if validation is None else partial(_built, name, sha256, validation),
+        )
+    if not isinstance(own, dict) or not own:
+        raise ValueError(f"{name} must be a Suite or a dict of environments by name, got {own!r}")
+    num_steps = getattr(plugin_module(name), STEPS, CLASSIC_STEPS)
     if not isinstance(num_steps, int) or num_steps < 1:
-        raise ValueError(f"{path}: {STEPS} must be an integer >= 1, got {num_steps!r}")
+        raise ValueError(f"{name}: {STEPS} must be an integer >= 1, got {num_steps!r}")
+    return Suite(name, partial(_built, name, sha256, partial(_of_table, name, own, num_steps)))
+
+
+def _built(name: str, sha256: str, build: Callable[[str], list[Environment]], suite: str) -> list[Environment]:
+    """Build a user's environments, whose fingerprints include the file that defines them."""
+    try:
+        environments = build(suite)
+        return [replace(environment, source_sha256=sha256) for environment in environments]
+    except Exception as error:
+        raise ValueError(f"{name}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+
+
+def _of_table(name: str, table: dict[Any, Any], num_steps: int, suite: str) -> list[Environment]:
     environments = []
-    for name, value in table.items():
+    for key, value in table.items():
         try:
             world, level = _world(value)
-            environments.append(of_world(path.stem, str(name), world, level, num_steps, _torso(world)))
+            environments.append(of_world(suite, str(key), world, level, num_steps, _torso(world)))
         except Exception as error:
-            raise ValueError(f"{path}: {TABLE}[{name!r}]: {error}") from error
+            raise ValueError(f"[{key!r}] {error}") from error
     return environments
-
-
-def suite_of_name(name: str) -> list[Environment]:
-    """Build a suite of one environment from another library.
-
-    Args:
-        name: LIBRARY:ENVIRONMENT, such as gymnax:Pong-misc, gymnasium:CartPole-v1 or brax:ant.
-
-    Returns:
-        The environment, with lives of 500,000 steps.
-
-    Raises:
-        ValueError: the library or the environment is unknown, or the library is not installed.
-    """
-    world, level = _named(name)
-    return [of_world(name, name.partition(":")[2], world, level, CLASSIC_STEPS, _torso(world))]
 
 
 def _torso(world: World) -> Torso:
@@ -76,7 +106,7 @@ def _torso(world: World) -> Torso:
 
 def _world(value: Any) -> tuple[World, Any]:
     if isinstance(value, str):
-        return _named(value)
+        return _of_library(value)
     paired = isinstance(value, tuple) and len(value) == 2
     first, level = value if paired else (value, None)
     env = first() if isinstance(first, type) else first
@@ -90,7 +120,7 @@ def _world(value: Any) -> tuple[World, Any]:
     )
 
 
-def _named(name: str) -> tuple[World, Any]:
+def _of_library(name: str) -> tuple[World, Any]:
     library, _, environment = name.partition(":")
     if library == "gymnax":
         import gymnax

@@ -9,7 +9,6 @@ from jax.sharding import Mesh
 from groove.transfer.contestants import TUNED, Contestant, tuning_keys
 from groove.transfer.environments import Environment
 from groove.transfer.runner import Runner, Setting
-from groove.transfer.suites import SUITES
 from groove.transfer.tuning import Tuned, by_kind, read_tuned, tune, tuning_setting, write_tuned
 from lpg.update_rule import Hyperparameters
 
@@ -47,15 +46,15 @@ class TuningSearch:
         self._mesh, self._chunk, self._num_configurations = mesh, chunk, num_configurations
         self.found: Tuned = read_tuned(path, setting) if path.exists() else {}
 
-    def on_validation(self, contestant: Contestant, suite: str) -> None:
+    def on_validation(self, contestant: Contestant, environments: list[Environment]) -> None:
         """Tune a rule on a suite's validation environments, separately for each kind of observation.
 
         Args:
             contestant: the rule with its default settings.
-            suite: key of SUITES.
+            environments: validation environments of one suite.
         """
-        for key, environments in by_kind(SUITES[suite].build_validation(suite)).items():
-            self._search(contestant.name, contestant, key, environments)
+        for key, alike in by_kind(environments).items():
+            self._search(contestant.name, contestant, key, alike)
 
     def on_itself(self, contestant: Contestant, environments: list[Environment]) -> None:
         """Tune a rule on each environment at its own lifetime; the settings serve the other lifetimes as well.

@@ -29,12 +29,13 @@ class Suite:
     Attributes:
         about: one line that describes the suite.
         build: function from the suite's name to its environments.
-        build_validation: function from the suite's name to other environments of the same kinds.
+        build_validation: function from the suite's name to other environments of the same kinds, None if there are
+            none.
     """
 
     about: str
     build: "Callable[[str], list[Environment]]"
-    build_validation: "Callable[[str], list[Environment]]"
+    build_validation: "Callable[[str], list[Environment]] | None" = None
 
 
 def _grid_heldout(suite: str) -> "list[Environment]":

@@ -11,64 +11,28 @@ import groove.commands.tune
 from groove.records.run_folder import RunFolder
 from groove.transfer.suites import SUITES, Suite
 from lpg.rule_file import read_rule_header
+from tests.documents import code_blocks
 from tests.groove.transfer import tiny
 from tests.smallest_run import SMALLEST, metrics
 
-MINE = '''
+(SHOWN,) = code_blocks("docs/own-parts.md", "python")
+MINE = (
+    SHOWN
+    + """
 import gymnax  # starts JAX's backend, as users' files do
-import jax
-import jax.numpy as jnp
-from dataclasses import dataclass
-from gymnax.environments.bsuite.catch import Catch
 
-import levels
-import lpg
-import ued
-
-@dataclass(frozen=True)
-class Halls:
-    world = levels.generator("maze_four_rooms").world
-
-    def sample(self, key):
-        return levels.WithLifetime(levels.generator("maze_four_rooms"), 2, 3).sample(key)
-
-class Scaled:
-    """An actor-critic whose advantages are scaled by what evolution finds."""
-
-    prediction_size = 1
-    costs = ("value_cost",)
-
-    def init(self, key):
-        return {"log_scale": jnp.zeros(2)}
-
-    def targets(self, meta_params, outputs, next_prediction, rollout, progress):
-        target = rollout.reward + 0.9 * jnp.where(rollout.terminated, 0.0, next_prediction[..., 0])
-        return jnp.exp(meta_params["log_scale"][0]) * (target - outputs.prediction[..., 0]), target
-
-    def loss(self, outputs, rollout, targets, hyper):
-        advantage, target = targets
-        log_prob = jnp.take_along_axis(jax.nn.log_softmax(outputs.logits), rollout.action[..., None], axis=-1)[..., 0]
-        value_loss = jnp.mean((outputs.prediction[..., 0] - target) ** 2)
-        return hyper.value_cost * value_loss - jnp.mean(log_prob * advantage), {}
-
-class Bare(Scaled):
-    """The same without meta-parameters."""
-
+class Bare(ScaledActorCritic):
     def init(self, key):
         return ()
 
     def targets(self, meta_params, *rest):
-        return super().targets({"log_scale": jnp.zeros(2)}, *rest)
+        return super().targets({"log_scale": 0.0, "offset": 0.0}, *rest)
 
-def spread(outcome):
-    return jnp.std(outcome.episode_returns, axis=1)
-
-def Spread(settings):
-    return ued.PrioritizedLevelReplay(ued.Score(spread, non_negative=True), settings)
-
-own_suite = {"catch": Catch(rows=4, columns=3)}
+tiny_catch = {"catch": Catch(rows=4, columns=3)}
 NUM_STEPS = 200
-'''
+"""
+)
+"""The file that docs/own-parts.md shows, with more in it."""
 START = ("--from", "run/rule.safetensors")
 FLAGS = ("--generations", "2", "--buffer", "4", "--run", "run")
 
@@ -82,6 +46,7 @@ def mine(in_this_process, tmp_path, monkeypatch):
     for command in (groove.commands.measure, groove.commands.tune):
         monkeypatch.setattr(command, "configure", lambda num_devices: None)
     monkeypatch.setattr(groove.commands.curriculum, "configure_host", lambda: None)
+    monkeypatch.setenv("COLUMNS", "400")  # so that no name in a table is folded
     return in_this_process
 
 
@@ -105,30 +70,30 @@ def evaluate(groove, rule, suite="catch", out="evaluated"):
 
 
 def test_levels(mine, capsys):
-    assert mine("train", "tiny", "--levels", "mine.py:Halls", "--curriculum", "plr", *FLAGS) == 0
-    check_run(mine, "levels", "mine.py:Halls")
+    assert mine("train", "tiny", "--levels", "mine.py:Rooms", "--curriculum", "plr", *FLAGS) == 0
+    check_run(mine, "levels", "mine.py:Rooms")
     assert mine("curriculum", "run") == 0
-    assert mine("levels", "show", "mine.py:Halls") == 0
+    assert mine("levels", "show", "mine.py:Rooms") == 0
     assert capsys.readouterr().out.count("#") > 20
-    assert mine("levels", "solve", "mine.py:Halls") == 0
+    assert mine("levels", "solve", "mine.py:Rooms") == 0
 
 
 def test_rule(mine, capsys):
-    assert mine("train", "tiny", "--rule", "mine.py:Scaled", *FLAGS) == 0
-    check_run(mine, "rule", "mine.py:Scaled")
-    assert "mine.py:Scaled" in "".join(capsys.readouterr().out.split())
-    assert mine("train", "tiny", "--rule", "mine.py:Scaled", *FLAGS[:-1], "again", *START) == 0
+    assert mine("train", "tiny", "--rule", "mine.py:ScaledActorCritic", *FLAGS) == 0
+    check_run(mine, "rule", "mine.py:ScaledActorCritic")
+    assert "mine.py:ScaledActorCritic" in capsys.readouterr().out
+    assert mine("train", "tiny", "--rule", "mine.py:ScaledActorCritic", *FLAGS[:-1], "again", *START) == 0
     assert mine("train", "tiny", *FLAGS[:-1], "other", *START) == 2
-    assert "mine.py:Scaled, but the run's is lpg gru 8, Y = 2" in capsys.readouterr().err
+    assert "mine.py:ScaledActorCritic, but the run's is lpg gru 8, Y = 2" in capsys.readouterr().err
 
 
 def test_rule_without_meta_parameters(mine, capsys):
     assert evaluate(mine, "mine.py:Bare") == 0
     assert mine("train", "tiny", "--rule", "mine.py:Bare", *FLAGS) == 2
-    assert evaluate(mine, "mine.py:Scaled", out="other") == 2
+    assert evaluate(mine, "mine.py:ScaledActorCritic", out="other") == 2
     errors = capsys.readouterr().err.splitlines()
     assert errors[-2].endswith("mine.py:Bare has no meta-parameters, so there is nothing to meta-train")
-    assert errors[-1].endswith("mine.py:Scaled has meta-parameters: meta-train it and name its rule file")
+    assert errors[-1].endswith("mine.py:ScaledActorCritic has meta-parameters: meta-train it and name its rule file")
 
 
 def test_score(mine, capsys):
@@ -139,27 +104,30 @@ def test_score(mine, capsys):
 
 
 def test_curriculum(mine, capsys):
-    assert mine("train", "tiny", "--curriculum", "mine.py:Spread", *FLAGS) == 0
-    check_run(mine, "curriculum", "mine.py:Spread")
+    assert mine("train", "tiny", "--curriculum", "mine.py:replay_by_spread", *FLAGS) == 0
+    check_run(mine, "curriculum", "mine.py:replay_by_spread")
     assert mine("curriculum", "run") == 0
-    assert "mine.py:Spread by its own score, after generation 3" in capsys.readouterr().out
-    assert mine("train", "tiny", "--curriculum", "mine.py:Spread", "--score", "uniform", *FLAGS[:-1], "other") == 2
+    assert "mine.py:replay_by_spread by its own score, after generation 3" in capsys.readouterr().out
+    assert (
+        mine("train", "tiny", "--curriculum", "mine.py:replay_by_spread", "--score", "uniform", *FLAGS[:-1], "other")
+        == 2
+    )
     assert "--score and --level-folder have no effect on --curriculum" in capsys.readouterr().err
 
 
 def test_suite(mine, capsys):
-    assert evaluate(mine, "a2c", "mine.py:own_suite") == 0
-    assert "own_suite" in capsys.readouterr().out
-    assert evaluate(mine, "a2c", "mine.py:own_suite") == 0  # goes on where it was stopped
+    assert evaluate(mine, "a2c", "mine.py:tiny_catch") == 0
+    assert "tiny_catch" in capsys.readouterr().out
+    assert evaluate(mine, "a2c", "mine.py:tiny_catch") == 0  # goes on where it was stopped
     Path("mine.py").write_text(MINE + "# changed\n")
-    assert evaluate(mine, "a2c", "mine.py:own_suite") == 2
+    assert evaluate(mine, "a2c", "mine.py:tiny_catch") == 2
     assert "evaluated holds another experiment, with different suites" in capsys.readouterr().err
-    assert mine("tune", "a2c", "--suite", "mine.py:own_suite") == 2
-    assert "own_suite has no validation environments to tune on" in capsys.readouterr().err
+    assert mine("tune", "a2c", "--suite", "mine.py:tiny_catch") == 2
+    assert "tiny_catch has no validation environments to tune on" in capsys.readouterr().err
 
 
 def test_later_commands_say_that_a_file_has_changed(mine, capsys):
-    assert mine("train", "tiny", "--rule", "mine.py:Scaled", *FLAGS) == 0
+    assert mine("train", "tiny", "--rule", "mine.py:ScaledActorCritic", *FLAGS) == 0
     Path("mine.py").write_text(MINE + "# changed\n")
     for command in (("rules", "run/rule.safetensors"), ("curriculum", "run"), ("resume", "run", "--generations", "3")):
         capsys.readouterr()
@@ -173,15 +141,18 @@ def test_later_commands_say_that_a_file_has_changed(mine, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--levels", "mine.py:Hall"), "mine.py: defines no Hall; perhaps Halls"),
+        (("--levels", "mine.py:Room"), "mine.py: defines no Room; perhaps Rooms"),
         (("--rule", "mine.py:spread"), "mine.py: spread, line "),
         (("--rule", "absent.py:R"), "absent.py: cannot be read: No such file or directory"),
         (
-            ("--curriculum", "mine.py:Scaled"),
-            "mine.py: Scaled must be a curriculum, but it lacks num_measured",
+            ("--curriculum", "mine.py:ScaledActorCritic"),
+            "mine.py: ScaledActorCritic must be a curriculum, but it lacks num_measured",
         ),
         (("--curriculum", "plr", "--score", "mine.py:NUM_STEPS"), "mine.py:NUM_STEPS must be a Score or a function"),
-        (("--levels", "mine.py:Scaled"), "mine.py: Scaled must be a level generator, but it lacks world, sample"),
+        (
+            ("--levels", "mine.py:ScaledActorCritic"),
+            "ScaledActorCritic must be a level generator, but it lacks world",
+        ),
     ],
 )
 def test_a_bad_plugin_ends_a_command_with_one_line(mine, capsys, flags, message):

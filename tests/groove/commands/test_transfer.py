@@ -14,7 +14,7 @@ from groove.transfer.tuning import read_tuned, write_tuned
 from lpg.update_rule import Hyperparameters
 from tests.groove.transfer import tiny
 
-ENVIRONMENTS = """
+OWN = """
 import jax.numpy as jnp
 from gymnax.environments.bsuite.catch import Catch
 
@@ -24,7 +24,7 @@ class Press(Catch):
         observation, state, _, ended, more = super().step_env(key, state, action, params)
         return observation, state, jnp.float32(action == 1), ended, more
 
-ENVIRONMENTS = {"press": Press(rows=12, columns=3)}
+own = {"press": Press(rows=12, columns=3)}
 NUM_STEPS = 2000
 """
 WORKERS_AND_STEPS = (4, 5)
@@ -40,7 +40,7 @@ def apart(tmp_path, monkeypatch):
         monkeypatch.setattr(command, "configure", lambda num_devices: None)
     monkeypatch.chdir(tmp_path)
     tiny.save(tmp_path / "lpg.safetensors")
-    (tmp_path / "own.py").write_text(ENVIRONMENTS)
+    (tmp_path / "own.py").write_text(OWN)
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def refused(capsys, *arguments):
         (["--suite", "classic"], "name a rule first: a shipped one (laptop"),
         (["absent.safetensors", "--suite", "classic"], "no rule file 'absent.safetensors'"),
         (["corrupt.safetensors", "--suite", "classic"], "corrupt.safetensors: "),
-        (["lpg.safetensors", "--suite", "--environments", "absent.py"], "absent.py: no such Python file"),
-        (["lpg.safetensors", "--suite", "--environments", "corrupt.py"], "corrupt.py: NameError: "),
+        (["lpg.safetensors", "--suite", "absent.py:own"], "absent.py: cannot be read: No such file"),
+        (["lpg.safetensors", "--suite", "corrupt.py:own"], "corrupt.py: own, line 1: NameError: "),
         (["lpg.safetensors", "--suite", "gymnax:Pong"], "unknown gymnax environment 'Pong'; known: "),
         (["lpg.safetensors", "--suite", "gymnax:Pendulum-v1", "--out", "out"], "has continuous actions, but lpg reads"),
         (["lpg.safetensors", "--suite", "classic", "--out", "lpg.safetensors"], "lpg.safetensors"),
@@ -125,7 +125,7 @@ def test_mistakes_of_tune_are_told_in_one_line(capsys, arguments, message):
 
 
 def test_benchmark_from_end_to_end(capsys, tmp_path):
-    command = ["benchmark", "lpg.safetensors", "--suite", "--environments", "own.py", "--against", "ppo", *SMALL]
+    command = ["benchmark", "lpg.safetensors", "--suite", "own.py:own", "--against", "ppo", *SMALL]
     command += ["--out", "out"]
     out = tmp_path / "out"
     assert main(command) == 0
@@ -155,7 +155,7 @@ def test_benchmark_from_end_to_end(capsys, tmp_path):
 
 def test_evaluate_takes_several_rules_together(capsys, tmp_path):
     tiny.save(tmp_path / "other" / "lpg.safetensors", seed=1)
-    command = ["evaluate", "lpg.safetensors", "other/lpg.safetensors", "--suite", "--environments", "own.py", *SMALL]
+    command = ["evaluate", "lpg.safetensors", "other/lpg.safetensors", "--suite", "own.py:own", *SMALL]
     assert main(command) == 0
     (out,) = (tmp_path / "runs").glob("evaluate-*")
     assert list(dict.fromkeys(row["rule"] for row in rows(out))) == ["random", "ppo", "lpg", "lpg 2"]

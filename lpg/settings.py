@@ -6,8 +6,11 @@ from typing import Literal, get_args
 from levels.near_names import perhaps
 from levels.plugins import is_plugin
 
-LEARNED_RULES = ("lpg", "ta-lpg")
-"""Names of the rules that can be meta-trained."""
+LEARNED_RULES = {
+    "lpg": "learned policy gradient, LPG (arXiv:2007.08794)",
+    "ta-lpg": "LPG that reads the lifetime, TA-LPG (arXiv:2402.05828)",
+}
+"""The rules that can be meta-trained: name -> what it is."""
 
 Cell = Literal["gru", "lstm"]
 

@@ -17,15 +17,6 @@ from lpg.shipped_rules import SHIPPED, rule_path
 if TYPE_CHECKING:
     from lpg.rule_file import RuleHeader
 
-RULES = {
-    "lpg": "learned policy gradient, LPG (arXiv:2007.08794)",
-    "ta-lpg": "LPG that reads the lifetime, TA-LPG (arXiv:2402.05828)",
-    "a2c": "advantage actor-critic (arXiv:1602.01783), the baseline of every closing table",
-    "ppo": "proximal policy optimisation (arXiv:1707.06347), from Python: lpg.baselines.BASELINES",
-    "dpo": "discovered policy optimisation (arXiv:2210.05639), from Python: lpg.baselines.BASELINES",
-    "reinforce": "REINFORCE with a learned baseline (Williams 1992), from Python: lpg.rules.actor_critic.REINFORCE",
-}
-
 
 @dataclass(frozen=True)
 class RulesFlags:
@@ -47,8 +38,11 @@ def rules(arguments: list[str]) -> int:
     flags = read_flags(RulesFlags, "groove rules", arguments)
     console = Console()
     if not flags.files:
-        for name, text in RULES.items():
-            console.print(f"{name:10s} {text}", highlight=False)
+        from lpg.baselines import BASELINES
+        from lpg.settings import LEARNED_RULES
+
+        for name, about in (LEARNED_RULES | {name: own.about for name, own in BASELINES.items()}).items():
+            console.print(f"{name:10s} {about}", highlight=False)
     if flags.files:
         with one_line(ValueError):
             rule_files = {name: rule_path(name) for name in flags.files}

@@ -9,6 +9,7 @@ from .registry import GENERATORS as GENERATORS
 from .registry import generator as generator
 from .renderer import render_rgb as render_rgb
 from .renderer import render_text as render_text
+from .solver import optimal_policy as optimal_policy
 from .solver import optimal_return as optimal_return
 from .solver import policy_return as policy_return
 from .solver import random_return as random_return

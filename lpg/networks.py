@@ -66,7 +66,7 @@ class Table:
         return {"policy": "policy", "prediction": "prediction"}
 
 
-def _patches(image: Float[Array, "... H W C"], padded: bool) -> Float[Array, "... h w K"]:
+def patches(image: Float[Array, "... H W C"], padded: bool) -> Float[Array, "... h w K"]:
     """Return the 3×3 neighbourhood of every cell; a dense layer on these is a convolution.
 
     Batched over agents with different kernels, `nn.Conv` becomes a grouped convolution in XLA, which CPUs run many
@@ -90,7 +90,7 @@ class _Torso(nn.Module):
         if self.sizes.channels:
             hidden = hidden if self.sizes.channels_last else jnp.moveaxis(hidden, -3, -1)
             for channels in self.sizes.channels:
-                hidden = nn.relu(nn.Dense(channels)(_patches(hidden, self.sizes.padded)))
+                hidden = nn.relu(nn.Dense(channels)(patches(hidden, self.sizes.padded)))
         hidden = hidden.reshape(*leading, -1)
         for width in self.sizes.widths:
             hidden = nn.relu(nn.Dense(width)(hidden))

@@ -109,7 +109,7 @@ def test_saved_rule_is_trained_and_scores_what_the_log_says(undisturbed):
     rule, weights, provenance = load_rule(path / "rule.safetensors")
     config = TrainConfig.from_json(provenance["config"])
     initial = Run(config, Console(quiet=True))
-    initial = initial.training.search.mean(initial._initial_state().search)
+    initial = initial.training.search.mean(initial.initial_state().search)
     moved = jax.tree.map(lambda x, y: float(np.max(np.abs(x - y))), weights, initial)
     assert min(jax.tree.leaves(moved)) > 0.01
 

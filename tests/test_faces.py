@@ -16,7 +16,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("levels", "lpg", "ued", "groove")
 CATALOGUES = {
     "levels": "Level World LevelGenerator GymnaxWorld TabularGrid RandomGrid generator GENERATORS Solvable "
-    "WithLifetime MUTATORS load_level save_level optimal_return random_return policy_return render_text render_rgb",
+    "WithLifetime MUTATORS load_level save_level optimal_policy optimal_return random_return policy_return "
+    "render_text render_rgb",
     "lpg": "Learner Agent Hyperparameters Optimizer UpdateRule Rollout Outputs Progress LPG A2C REINFORCE PPO DPO "
     "BASELINES Table Dense network_for collect episode_returns generalised_advantage load_rule save_rule RuleSettings",
     "ued": "Curriculum Batch Outcome Extras DomainRandomization PrioritizedLevelReplay LearnabilitySampling "

@@ -23,7 +23,7 @@ def meet(mesh: Mesh) -> None:
     output, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     try:
-        _sum_over_processes(mesh, np.zeros((), np.int32))
+        sum_over_processes(mesh, np.zeros((), np.int32))
     finally:
         os.dup2(output, 1)
         os.close(output)
@@ -40,7 +40,7 @@ def anywhere(mesh: Mesh, flag: bool) -> bool:
     Returns:
         The same value on every process.
     """
-    return flag if jax.process_count() == 1 else bool(_sum_over_processes(mesh, np.array(flag, np.int32)))
+    return flag if jax.process_count() == 1 else bool(sum_over_processes(mesh, np.array(flag, np.int32)))
 
 
 def from_writer(mesh: Mesh, content: bytes) -> bytes:
@@ -56,9 +56,9 @@ def from_writer(mesh: Mesh, content: bytes) -> bytes:
     if jax.process_count() == 1:
         return content
     mine = np.frombuffer(content if jax.process_index() == 0 else b"", np.uint8)
-    told = np.zeros(int(_sum_over_processes(mesh, np.array(mine.size, np.int32))), np.uint8)
+    told = np.zeros(int(sum_over_processes(mesh, np.array(mine.size, np.int32))), np.uint8)
     told[: mine.size] = mine
-    return _sum_over_processes(mesh, told).tobytes()
+    return sum_over_processes(mesh, told).tobytes()
 
 
 def differs(mesh: Mesh, tree: PyTree) -> bool:
@@ -77,7 +77,7 @@ def differs(mesh: Mesh, tree: PyTree) -> bool:
     return anywhere(mesh, mine != from_writer(mesh, mine))
 
 
-def _sum_over_processes(mesh: Mesh, value: np.ndarray) -> np.ndarray:
+def sum_over_processes(mesh: Mesh, value: np.ndarray) -> np.ndarray:
     """Sum a value over processes: the first device of each contributes its value, the others 0."""
     rows = [
         jax.device_put((value if number == 0 else np.zeros_like(value))[None], device)

@@ -130,7 +130,7 @@ class Run:
                 save_rule(folder.start_path, build_rule(self.config), self._start.meta_params, self._start.provenance)
             self.console.print(f"run: {folder.path}", soft_wrap=True, highlight=False, markup=False)
         meet(self._mesh)
-        self._run(self._files(folder), self._initial_state(), NO_STEPS)
+        self._run(self._files(folder), self.initial_state(), NO_STEPS)
 
     def resume(self, folder: RunFolder | None) -> None:
         """Resume from the newest complete checkpoint; also raises what `start` raises.
@@ -144,7 +144,7 @@ class Run:
         meet(self._mesh)
         files = self._files(folder)
         with one_line(CheckpointError, kind=CommandError):
-            restored = files.newest(jax.eval_shape(self._initial_state), partial(from_writer, self._mesh))
+            restored = files.newest(jax.eval_shape(self.initial_state), partial(from_writer, self._mesh))
         if restored is not None and restored.generation > self.config.run.generations:
             raise UsageError(
                 f"--generations must be >= {restored.generation}, the generations that are done, "
@@ -157,7 +157,7 @@ class Run:
                 folder.write_config(written)
         if restored is None:
             self.console.print("no checkpoint yet: starting from the first generation")
-            self._run(files, self._initial_state(), NO_STEPS)
+            self._run(files, self.initial_state(), NO_STEPS)
             return
         for reason in restored.skipped:
             self.console.print(f"skipped {reason}", soft_wrap=True, highlight=False, markup=False)
@@ -167,7 +167,8 @@ class Run:
     def _files(self, folder: RunFolder | None) -> RunFiles | NoFiles:
         return NoFiles() if folder is None else RunFiles(folder, self.config, self.record, self.console)
 
-    def _initial_state(self) -> RunState:
+    def initial_state(self) -> RunState:
+        """Return the state before the first generation."""
         # Generation numbers fold into the same key; 2**31 is beyond the last of them.
         key = jax.random.fold_in(self.key, 2**31)
         if self._start is None:
@@ -242,7 +243,7 @@ class Run:
         scores = closing_scores(
             learned=self._evaluation,
             baseline=Evaluation(build_population(self.config, self._mesh, a2c)),
-            rules={start: self._mean(self._initial_state()), "trained rule": trained},
+            rules={start: self._mean(self.initial_state()), "trained rule": trained},
             hyper=self.training.hyper,
             baseline_hyper=build_hyperparameters(TrainConfig(), self._levels.world),
             heldout=heldout,

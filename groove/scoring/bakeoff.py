@@ -108,10 +108,20 @@ class Bakeoff:
         for name, numbers in first.scores.items():
             seconds = solver_seconds if name == "exact_regret" else np.mean([first.seconds[name], second.seconds[name]])
             halves = [(numbers, second.exact_regret), (second.scores[name], first.exact_regret)]
-            verdicts.append(self._verdict(name, halves, float(seconds)))
+            verdicts.append(self.verdict(name, halves, float(seconds)))
         return verdicts
 
-    def _verdict(self, name: str, halves: list[tuple[np.ndarray, np.ndarray]], seconds: float) -> Verdict:
+    def verdict(self, name: str, halves: list[tuple[np.ndarray, np.ndarray]], seconds: float) -> Verdict:
+        """Compare two measurements of a score on n levels, each with the exact regret that the other one found.
+
+        Args:
+            name: name of the score.
+            halves: for each measurement, scores [n] and the exact regret [n] of other agents.
+            seconds: seconds that the score costs.
+
+        Returns:
+            The verdict; standard errors are over levels.
+        """
         num_levels = halves[0][0].size
         draws = np.random.default_rng(0)
         resamples = [draws.integers(num_levels, size=num_levels) for _ in range(NUM_RESAMPLES)]
@@ -123,10 +133,10 @@ class Bakeoff:
             return of_levels(everything), float(np.std(spread, ddof=1)) if spread.size > 1 else np.nan
 
         def correlation(chosen: np.ndarray) -> float:
-            return float(np.mean([_spearman(score[chosen], regret[chosen]) for score, regret in halves]))
+            return float(np.mean([spearman(score[chosen], regret[chosen]) for score, regret in halves]))
 
         def retest(chosen: np.ndarray) -> float:
-            return _spearman(halves[0][0][chosen], halves[1][0][chosen])
+            return spearman(halves[0][0][chosen], halves[1][0][chosen])
 
         visits = [np.asarray(self._replays(jnp.asarray(score, jnp.float32))) for score, _ in halves]
 
@@ -178,7 +188,7 @@ class _Measure:
                     settings=replace(measurement.settings, antagonist_seeds=count, antagonist_max_seeds=count),
                 ).antagonist_returns
             )
-            for count in _antagonist_counts(measurement.settings.antagonist_seeds)
+            for count in antagonist_counts(measurement.settings.antagonist_seeds)
         }
 
     def __call__(self, key: Key[Array, ""]) -> _Measured:
@@ -208,7 +218,7 @@ class _Measure:
         return _Measured(scores, seconds, scores["exact_regret"])
 
 
-def _antagonist_counts(most: int) -> list[int]:
+def antagonist_counts(most: int) -> list[int]:
     """Return 1, 2, 4 … up to the largest number."""
     return [count for count in (2**power for power in range(most.bit_length())) if count <= most]
 
@@ -221,7 +231,7 @@ def _timed(action: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
     return result, time.perf_counter() - begin
 
 
-def _spearman(first: np.ndarray, second: np.ndarray) -> float:
+def spearman(first: np.ndarray, second: np.ndarray) -> float:
     """Return Spearman's correlation, NaN if either input is constant; values that are not finite rank lowest."""
     finite = [np.where(np.isfinite(x), x, -1e30) for x in (first, second)]
     if any(np.ptp(x) == 0 for x in finite):

@@ -236,7 +236,16 @@ class Experiment:
     def _timing(self) -> JsonLines:
         return JsonLines(self.folder / "timing.jsonl")
 
-    def _cache_path(self, environment: Environment, contestant: Contestant) -> Path | None:
+    def cache_path(self, environment: Environment, contestant: Contestant) -> Path | None:
+        """Return the file that caches a contestant's runs in an environment, None where no runs are cached.
+
+        Args:
+            environment: where its agents live.
+            contestant: the contestant.
+
+        Returns:
+            The path, which need not exist.
+        """
         # Only frozen suites are cached: elsewhere the dynamics may have changed, which no fingerprint covers.
         if self._cache is None or contestant.is_learned or environment.suite not in SUITES:
             return None
@@ -246,7 +255,7 @@ class Experiment:
 
     def _cached(self, environment: Environment, contestant: Contestant, done: set[RunKey]) -> dict[str, Any] | None:
         """Return runs cached by an earlier experiment, None if there are none or some of them are done already."""
-        path = self._cache_path(environment, contestant)
+        path = self.cache_path(environment, contestant)
         name = (environment.suite, environment.name, environment.lifetime)
         if path is None or not path.exists() or any(run[:3] == name and run[4] == contestant.name for run in done):
             return None
@@ -260,7 +269,7 @@ class Experiment:
     def _keep(
         self, environment: Environment, contestant: Contestant, rows: list[Row], timing: list[dict[str, Any]]
     ) -> None:
-        path = self._cache_path(environment, contestant)
+        path = self.cache_path(environment, contestant)
         if path is None or path.exists():
             return
         name = (environment.suite, environment.name, environment.lifetime, contestant.name)

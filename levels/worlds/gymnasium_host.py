@@ -53,6 +53,26 @@ class GymnasiumHost:
         self.first_observations = [env.reset(seed=start)[0] for start in range(num_starts)]
         self._idle.append(env)
 
+    @property
+    def num_envs(self) -> int:
+        """Number of environments made so far."""
+        return self._num_envs
+
+    @property
+    def num_idle(self) -> int:
+        """Number of environments that no episode is being played in."""
+        return len(self._idle)
+
+    @property
+    def num_playing(self) -> int:
+        """Number of environments in which an episode is being played."""
+        return len(self._bound)
+
+    @property
+    def num_episodes(self) -> int:
+        """Number of episodes that are remembered."""
+        return len(self._episodes)
+
     def step(
         self,
         ids: Sequence[tuple[int, int]],

@@ -72,7 +72,7 @@ class GymnasiumWorld:
             return gymnasium.make(env_id, max_episode_steps=-1, disable_env_checker=True, **options)
 
         try:
-            self._host = GymnasiumHost(make, num_starts, max_envs)
+            self.host = GymnasiumHost(make, num_starts, max_envs)
             env = make()
         except (gymnasium.error.Error, ImportError) as error:
             raise ValueError(f"gymnasium:{env_id} cannot be made: {' '.join(str(error).split())}") from error
@@ -84,7 +84,7 @@ class GymnasiumWorld:
         bounded = isinstance(self._actions, Box) and self._actions.is_bounded()
         if not bounded and not isinstance(self._actions, Discrete):
             raise ValueError(f"gymnasium:{env_id}: actions must be Discrete or a bounded Box, got {self._actions}")
-        self._first_observations = np.stack([self._seen(first) for first in self._host.first_observations])
+        self._first_observations = np.stack([self._seen(first) for first in self.host.first_observations])
         scalars = [jax.ShapeDtypeStruct((), dtype) for dtype in (jnp.float32, jnp.bool_, jnp.bool_)]
         observation = jax.ShapeDtypeStruct(self.observation_shape, self._first_observations.dtype)
         self._call = host_callback(self._step_on_host, (observation, *scalars))
@@ -154,7 +154,7 @@ class GymnasiumWorld:
             actions = list(np.asarray(action, self._actions.dtype))
         else:
             actions = [int(self._actions.start) + one for one in np.asarray(action).tolist()]
-        steps = self._host.step(names, starts, times, marks, next_marks, actions, lasts)
+        steps = self.host.step(names, starts, times, marks, next_marks, actions, lasts)
         observation, reward, terminated, truncated = zip(*steps, strict=True)
         return (
             np.stack([self._seen(one) for one in observation]),

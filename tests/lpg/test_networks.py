@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from lpg.networks import Dense, Table, _patches, network_for
+from lpg.networks import Dense, Table, network_for, patches
 from tests.lpg import numpy_oracles
 
 IMAGE = Dense(num_logits=3, prediction_size=2, widths=(5,), channels=(4,), observation_rank=3)
@@ -68,7 +68,7 @@ def test_dense_layer_on_patches_is_a_convolution(padded):
     convolution = nn.Conv(6, (3, 3), padding="SAME" if padded else "VALID")
     params = convolution.init(jax.random.key(1), image)["params"]
     kernel = params["kernel"].reshape(27, 6)
-    found = _patches(image, padded) @ kernel + params["bias"]
+    found = patches(image, padded) @ kernel + params["bias"]
     assert found.shape == ((2, 4, 5, 6) if padded else (2, 2, 3, 6))
     np.testing.assert_allclose(found, convolution.apply({"params": params}, image), atol=1e-5)
 

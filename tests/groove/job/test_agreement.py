@@ -36,5 +36,5 @@ def test_other_bits_on_another_process_are_noticed(monkeypatch):
 
 def test_each_process_counts_once_however_many_devices_it_has():
     for num_devices in (1, 2):
-        total = agreement._sum_over_processes(lives_mesh(num_devices), np.array([3, 200], np.uint8))
+        total = agreement.sum_over_processes(lives_mesh(num_devices), np.array([3, 200], np.uint8))
         np.testing.assert_array_equal(total, np.array([3, 200], np.uint8))

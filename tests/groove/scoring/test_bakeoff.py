@@ -11,7 +11,7 @@ from groove.building import build_hyperparameters, build_learner, build_measurem
 from groove.commands.main import main
 from groove.config import TrainConfig
 from groove.job.devices import lives_mesh
-from groove.scoring.bakeoff import Bakeoff, Verdict, _antagonist_counts, _spearman
+from groove.scoring.bakeoff import Bakeoff, Verdict, antagonist_counts, spearman
 from levels.generators.distributions import DISTRIBUTIONS
 from levels.generators.with_lifetime import WithLifetime
 from levels.registry import generator
@@ -35,7 +35,7 @@ def regrets():
 
 def test_verdict_on_a_perfect_score(regrets):
     truth, first, second = regrets
-    verdict = NO_LEVELS._verdict("perfect", halves_of(truth, truth, first, second), 1.5)
+    verdict = NO_LEVELS.verdict("perfect", halves_of(truth, truth, first, second), 1.5)
     assert verdict.retest_correlation == pytest.approx(1.0)
     assert verdict.regret_correlation > 0.95
     assert verdict.regret_gain > 1.0 and verdict.regret_gain > 3 * verdict.regret_gain_error
@@ -46,7 +46,7 @@ def test_verdict_on_noise(regrets):
     _, first, second = regrets
     draws = np.random.default_rng(1)
     noise = draws.normal(size=(2, 64))
-    verdict = NO_LEVELS._verdict("noise", halves_of(noise[0], noise[1], first, second), 0.0)
+    verdict = NO_LEVELS.verdict("noise", halves_of(noise[0], noise[1], first, second), 0.0)
     for name in ("regret_correlation", "retest_correlation", "regret_gain"):
         value, error = getattr(verdict, name), getattr(verdict, f"{name}_error")
         assert abs(value) < 3 * error
@@ -54,7 +54,7 @@ def test_verdict_on_noise(regrets):
 
 def test_verdict_on_the_opposite_of_regret_is_negative(regrets):
     truth, first, second = regrets
-    verdict = NO_LEVELS._verdict("opposite", halves_of(-truth, -truth, first, second), 0.0)
+    verdict = NO_LEVELS.verdict("opposite", halves_of(-truth, -truth, first, second), 0.0)
     assert verdict.regret_correlation < -0.95 and verdict.regret_gain < -1.0
 
 
@@ -62,23 +62,23 @@ def test_verdict_compares_a_score_with_the_regret_of_other_agents():
     # Score and regret share their noise within a measurement, but the two measurements have nothing in common.
     draws = np.random.default_rng(2)
     noise = draws.normal(size=(2, 64))
-    verdict = NO_LEVELS._verdict("shared", halves_of(noise[0], noise[1], noise[0], noise[1]), 0.0)
+    verdict = NO_LEVELS.verdict("shared", halves_of(noise[0], noise[1], noise[0], noise[1]), 0.0)
     assert abs(verdict.regret_correlation) < 0.3
 
 
 def test_verdict_on_a_constant_score_has_no_correlation(regrets):
     _, first, second = regrets
-    verdict = NO_LEVELS._verdict("uniform", halves_of(np.zeros(64), np.zeros(64), first, second), 0.0)
+    verdict = NO_LEVELS.verdict("uniform", halves_of(np.zeros(64), np.zeros(64), first, second), 0.0)
     assert np.isnan(verdict.regret_correlation) and np.isnan(verdict.retest_correlation)
     assert abs(verdict.regret_gain) < 3 * verdict.regret_gain_error
 
 
 def test_levels_without_a_score_rank_lowest():
-    assert _spearman(np.array([-np.inf, 1.0, 2.0]), np.array([0.0, 1.0, 2.0])) == pytest.approx(1.0)
+    assert spearman(np.array([-np.inf, 1.0, 2.0]), np.array([0.0, 1.0, 2.0])) == pytest.approx(1.0)
 
 
 def test_antagonist_counts_double_up_to_the_maximum():
-    assert [_antagonist_counts(most) for most in (1, 2, 3, 4, 7, 8)] == [
+    assert [antagonist_counts(most) for most in (1, 2, 3, 4, 7, 8)] == [
         [1],
         [1, 2],
         [1, 2],

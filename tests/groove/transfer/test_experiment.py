@@ -151,7 +151,7 @@ def test_hand_written_rules_run_once_for_all_experiments(make, rule, tmp_path):
     # Other settings have their own runs.
     third = make("third", setting=replace(SETTING, num_points=1), cache="cache", suite="bsuite")
     arguments = (tiny.catch(suite="bsuite"), hand_written("a2c"))
-    assert third._cache_path(*arguments) != first._cache_path(*arguments) in kept
+    assert third.cache_path(*arguments) != first.cache_path(*arguments) in kept
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"rows": [{}], "timing": [1]}', '{"rows": [], "timing": []}'])

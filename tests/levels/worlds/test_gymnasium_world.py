@@ -130,25 +130,25 @@ def test_gymnasium_world_refuses_the_state_of_another_process(cart_pole):
 def test_gymnasium_world_keeps_a_bounded_number_of_environments():
     world = GymnasiumWorld("CartPole-v1", num_starts=2, max_envs=2)
     jax.block_until_ready(rolled(world, time_limit(7), 70, 5)(jax.random.key(0)))
-    assert world._host._num_envs == 2 == len(world._host._bound) + len(world._host._idle)
-    assert len(world._host._episodes) == 50
+    assert world.host.num_envs == 2 == world.host.num_playing + world.host.num_idle
+    assert world.host.num_episodes == 50
 
 
 def test_gymnasium_world_reuses_environments():
     world = GymnasiumWorld("CartPole-v1", num_starts=2)
     run = rolled(world, time_limit(7), 10, 5)
     jax.block_until_ready(run(jax.random.key(0)))
-    assert world._host._num_envs == 5 == len(world._host._bound)
+    assert world.host.num_envs == 5 == world.host.num_playing
     # Five were abandoned mid-episode; new ones are made until the abandoned ones may be reused.
     for seed in range(1, 300):
         jax.block_until_ready(run(jax.random.key(seed)))
-    assert world._host._num_envs == 5 * (ABANDONED_AFTER // 10 + 1)
+    assert world.host.num_envs == 5 * (ABANDONED_AFTER // 10 + 1)
 
 
 def test_gymnasium_world_forgets_the_oldest_episodes():
     world = GymnasiumWorld("CartPole-v1", num_starts=2, max_envs=1)
     jax.block_until_ready(rolled(world, time_limit(1), 50, 1)(jax.random.key(0)))
-    assert len(world._host._episodes) == 32
+    assert world.host.num_episodes == 32
 
 
 def test_gymnasium_world_plays_batches_of_agents_to_the_end_of_each_episode(cart_pole):

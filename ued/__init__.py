@@ -11,7 +11,7 @@ For example::
     returns = jnp.zeros((4, 1))                             # of agents trained on batch.levels
     outcome = ued.Outcome(everywhere, returns.mean(axis=1), returns, batch.extras)
     state = curriculum.update(jax.random.key(1), state, batch, outcome)
-    print(curriculum.probabilities(state))
+    print(curriculum.inclusion(state, num_places=4))
 """
 
 import lazy_loader

@@ -57,6 +57,8 @@ class Batch:
     trains: Bool[Array, "n"]  # [n] bool, whether the rule may learn from this level; otherwise it is only scored
     parents: Int[Array, "n"]  # [n] int32, identity of the level that this one is an edit of, -1 = none
     extras: Extras  # [n], as the buffer holds them, unknown for new levels
+    by_score: Bool[Array, "n"]  # [n] bool, whether a replayed level was drawn by its score rather than by staleness
+    percentile: Float[Array, "n"]  # [n] float32 in 0..1, of its score when it was drawn, NaN for new levels
 
 
 @struct.dataclass
@@ -119,6 +121,8 @@ def new_batch(levels: PyTree, num_places: int) -> Batch:
         trains=jnp.ones(num_places, bool),
         parents=nowhere,
         extras=unknown_extras(num_places),
+        by_score=jnp.zeros(num_places, bool),
+        percentile=jnp.full(num_places, jnp.nan, jnp.float32),
     )
 
 

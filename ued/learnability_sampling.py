@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from ued.curriculum import NOT_KEPT, Batch, Outcome, new_batch
 from ued.level_buffer import LevelBuffer, draw_slots, empty_buffer, keep_best, kept_or_fresh
+from ued.priorities import inclusion_probabilities
 from ued.replay import num_replayed_places
 from ued.scores import SCORES, Score
 from ued.settings import ReplaySettings
@@ -59,17 +60,19 @@ class LearnabilitySampling:
         empty = empty_buffer(example_level, self.capacity)
         return LearnabilityState(active=empty, found=empty, generation=jnp.int32(0))
 
-    def probabilities(self, state: LearnabilityState) -> Float[Array, "K"]:
-        """Return each active slot's probability of being drawn next.
+    def inclusion(self, state: LearnabilityState, num_places: int) -> dict[str, Float[Array, "K"]]:
+        """Return each active slot's probability of being in the next batch.
 
         Args:
             state: state of the curriculum.
+            num_places: number of places of a batch n.
 
         Returns:
-            [K], 0 for empty slots.
+            "uniform", [K], 0 for empty slots.
         """
-        available = state.active.filled
-        return available / jnp.maximum(jnp.sum(available), 1)
+        filled = state.active.filled
+        num_replayed = jnp.asarray(num_places - self.num_measured(num_places))
+        return {"uniform": inclusion_probabilities(jnp.ones(filled.shape), filled, num_replayed)}
 
     def sample(
         self, key: Key[Array, ""], state: LearnabilityState, fresh: PyTree, wanted: Bool[Array, "n"]
@@ -80,7 +83,7 @@ class LearnabilitySampling:
             raise ValueError(
                 f"LearnabilitySampling.capacity must be >= the {num_places} levels in use, got {self.capacity}"
             )
-        slots = draw_slots(key, self.probabilities(state), num_places - num_new)
+        slots = draw_slots(key, state.active.filled, num_places - num_new)
         slots = jnp.where(wanted[num_new:], slots, NOT_KEPT)
         replayed = kept_or_fresh(state.active.levels, slots, jax.tree.map(lambda x: x[num_new:], fresh))
         levels = jax.tree.map(lambda x, y: jnp.concatenate([x[:num_new], y]), fresh, replayed)

@@ -74,20 +74,19 @@ def empty_buffer(example_level: PyTree, capacity: int) -> LevelBuffer:
     )
 
 
-def draw_slots(key: Key[Array, ""], probability: Float[Array, "C"], num_slots: int) -> Int[Array, "k"]:
-    """Draw distinct slots one after another, in proportion to their probabilities (Gumbel top-k).
+def draw_slots(key: Key[Array, ""], available: Bool[Array, "C"], num_slots: int) -> Int[Array, "k"]:
+    """Draw distinct slots uniformly.
 
     Args:
         key: random key, consumed.
-        probability: [C] probability of each slot.
+        available: [C] bool, slots that may be drawn.
         num_slots: number of slots k ≤ C.
 
     Returns:
-        [k] int32; -1 where fewer than k slots have a probability above 0.
+        [k] int32; -1 where fewer than k slots are available.
     """
-    gumbel = jax.random.gumbel(key, probability.shape)
-    value, slot = jax.lax.top_k(jnp.where(probability > 0, jnp.log(probability) + gumbel, -jnp.inf), num_slots)
-    return jnp.where(jnp.isneginf(value), NOT_KEPT, slot).astype(jnp.int32)
+    value, slot = jax.lax.top_k(jnp.where(available, jax.random.uniform(key, available.shape), -1.0), num_slots)
+    return jnp.where(value < 0, NOT_KEPT, slot).astype(jnp.int32)
 
 
 def kept_or_fresh(kept: PyTree, slots: Int[Array, "k"], fresh: PyTree) -> PyTree:
@@ -190,12 +189,13 @@ def is_repeated(buffer: LevelBuffer, levels: PyTree, offered: Bool[Array, "n"]) 
 
 
 def keep_best(buffer: LevelBuffer, batch: Batch, outcome: Outcome, score: Float[Array, "n"]) -> LevelBuffer:
-    """Store new levels as long as they are better than the worst ones kept.
+    """Store new levels as long as they are at least as good as the worst ones kept.
 
     The best new level is compared with the worst slot, the next best with the next worst, and so on,
-    so the C best of the old and new levels are kept. An empty slot is worse than any level; a level in
-    use is never evicted. Levels are drawn by a mixture of score and staleness but evicted by score
-    alone, because the mixture would evict the levels just stored first.
+    so the C best of the old and new levels are kept. Of equal scores the oldest level goes first, so that a score
+    that is the same for all levels keeps the newest ones. An empty slot is worse than any level; a level in
+    use is never evicted. Levels are drawn by score and staleness but evicted by score
+    alone, because staleness would evict the levels just stored first.
 
     Args:
         buffer: buffer to change.
@@ -212,8 +212,8 @@ def keep_best(buffer: LevelBuffer, batch: Batch, outcome: Outcome, score: Float[
     new = jnp.argsort(jnp.where(offered, -score, jnp.inf))[:num_met]
     worth = jnp.where(buffer.in_use, jnp.inf, jnp.where(buffer.filled, buffer.score, -jnp.inf))
     # Empty slots come before kept levels with score -inf, so nothing is evicted while there is room.
-    slot = jnp.lexsort((buffer.filled, worth))[:num_met]
-    enters = offered[new] & (score[new] > worth[slot])
+    slot = jnp.lexsort((buffer.born, buffer.filled, worth))[:num_met]
+    enters = offered[new] & (score[new] >= worth[slot])
     where = jnp.where(enters, slot, buffer.capacity)
 
     def store(kept: Array, value: Array) -> Array:

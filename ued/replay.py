@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key, PyTree
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from ued.curriculum import NOT_KEPT, Batch, Outcome, unknown_extras
 from ued.level_buffer import (
     LevelBuffer,
-    draw_slots,
     empty_buffer,
     first_or_second,
     give_back,
@@ -18,7 +17,7 @@ from ued.level_buffer import (
     kept_or_fresh,
     take,
 )
-from ued.priorities import Priorities, effective_number
+from ued.priorities import Priorities, percentiles
 from ued.scores import Score
 from ued.settings import ReplaySettings
 
@@ -77,16 +76,20 @@ class PrioritizedLevelReplay:
     def init(self, example_level: PyTree) -> LevelBuffer:
         return empty_buffer(example_level, self.settings.buffer)
 
-    def probabilities(self, state: LevelBuffer) -> Float[Array, "C"]:
-        """Return each slot's probability of being drawn next.
+    def inclusion(self, state: LevelBuffer, num_places: int) -> dict[str, Float[Array, "C"]]:
+        """Return each slot's probability of being in the next batch, by what it would be drawn for.
 
         Args:
             state: buffer of the curriculum.
+            num_places: number of places of a batch n.
 
         Returns:
-            [C], 0 for slots that are empty, unscored or in use.
+            "by score" and "by staleness", [C] each, once replay has begun; 0 for slots that are empty, unscored or
+            in use.
         """
-        return self.priorities(state.score, state.age, state.available)
+        num_replayed = num_places - self.num_measured(num_places)
+        parts = self.priorities.inclusion(state.score, state.age, state.available, num_replayed)
+        return dict(zip(("by score", "by staleness"), parts, strict=True))
 
     def sample(
         self, key: Key[Array, ""], state: LevelBuffer, fresh: PyTree, wanted: Bool[Array, "n"]
@@ -99,11 +102,9 @@ class PrioritizedLevelReplay:
                 f"ReplaySettings.buffer must be >= the {num_places} levels in use, got {self.settings.buffer}"
             )
         draw_key, edit_key = jax.random.split(key)
-        slots = draw_slots(draw_key, self.probabilities(state), num_replayed)
-        # The first drawn goes to the first place that wants one, because later draws choose among what is left.
-        slots = slots[jnp.cumsum(wanted[num_new:]) - 1]
-        slots = jnp.where(self._ready(state, num_replayed) & wanted[num_new:], slots, NOT_KEPT)
+        slots, by_score = self._draw(draw_key, state, wanted[num_new:])
         replays = slots != NOT_KEPT
+        percentile = percentiles(state.score, state.available)[slots]
         replayed = kept_or_fresh(state.levels, slots, jax.tree.map(lambda x: x[num_new:], fresh))
         new, parents = jax.tree.map(lambda x: x[:num_new], fresh), jnp.full(num_new, NOT_KEPT, jnp.int32)
         if self.edit is not None and num_replayed:
@@ -115,13 +116,15 @@ class PrioritizedLevelReplay:
             unknown_extras(num_places),
             known,
         )
-        nowhere = jnp.full(num_new, NOT_KEPT, jnp.int32)
+        nowhere, unknown = jnp.full(num_new, NOT_KEPT, jnp.int32), jnp.full(num_new, jnp.nan, jnp.float32)
         batch = Batch(
             levels=jax.tree.map(lambda a, b: jnp.concatenate([a, b]), new, replayed),
             slots=jnp.concatenate([nowhere, slots]),
             trains=jnp.concatenate([jnp.full(num_new, not self.robust), replays | (not self.robust)]),
             parents=jnp.concatenate([parents, jnp.full(num_replayed, NOT_KEPT, jnp.int32)]),
             extras=extras,
+            by_score=jnp.concatenate([jnp.zeros(num_new, bool), by_score]),
+            percentile=jnp.concatenate([unknown, jnp.where(replays, percentile, jnp.nan)]),
         )
         return take(state, slots), batch
 
@@ -138,12 +141,27 @@ class PrioritizedLevelReplay:
             "levels_kept": jnp.sum(state.filled),
             "levels_evicted": state.num_evicted,
             "levels_replayed": jnp.sum(replayed),
-            "effective_levels": effective_number(self.probabilities(state)),
+            "replayed_by_score": jnp.mean(batch.by_score, where=replayed),
+            "replayed_percentile": jnp.mean(batch.percentile, where=replayed),
+            "levels_ever_replayed": jnp.sum(state.filled & (state.visits > 1)),
             "kept_score": jnp.mean(state.score, where=state.available),
         }
         for name, group in (("new", ~replayed), ("replayed", replayed)):
             numbers[f"score_{name}"] = jnp.mean(score, where=group & outcome.ended & jnp.isfinite(score))
         return numbers
+
+    def _draw(
+        self, key: Key[Array, ""], state: LevelBuffer, wanted: Bool[Array, "k"]
+    ) -> tuple[Int[Array, "k"], Bool[Array, "k"]]:
+        """Draw a slot for each place that wants one, and whether it went by score."""
+        num_replayed = wanted.shape[0]
+        if not num_replayed:
+            return jnp.zeros(0, jnp.int32), jnp.zeros(0, bool)
+        num_wanted = jnp.sum(wanted)
+        slots, by_score = self.priorities.draw(key, state.score, state.age, state.available, num_wanted, num_replayed)
+        place = jnp.cumsum(wanted) - 1
+        taken = wanted & self._ready(state, num_replayed)
+        return jnp.where(taken, slots[place], NOT_KEPT), taken & by_score[place]
 
     def _ready(self, state: LevelBuffer, num_replayed: int) -> Bool[Array, ""]:
         filled, available = jnp.sum(state.filled), jnp.sum(state.available)

@@ -14,12 +14,12 @@ class ReplaySettings:
     """Fraction of a generation's levels that is replayed."""
     min_filled: float = 0.5
     """Fraction of the buffer that must be filled before levels are replayed (not sfl)."""
-    priorities: Literal["rank", "proportional"] = "rank"
-    """How scores become probabilities of replay."""
+    priorities: Literal["rank", "proportional", "top"] = "rank"
+    """How the places that go by score are drawn: by rank, in proportion to the score, or the highest scores."""
     temperature: float = 0.3
     """Temperature of the priorities; smaller values prefer the highest scores more."""
     staleness: float = 0.3
-    """Weight of staleness, the generations since the last replay, in a level's probability of replay."""
+    """Fraction of the replayed places that go to levels by staleness, the generations since their last replay."""
     edit_fraction: float = 1.0
     """Fraction of accel's new levels that are edits of the replayed ones."""
     num_edits: int = 5
@@ -37,7 +37,7 @@ class ReplaySettings:
         for name in ("replay_fraction", "min_filled", "staleness", "edit_fraction", "sfl_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"ReplaySettings.{name} must be in 0..1, got {getattr(self, name)}")
-        if self.priorities not in ("rank", "proportional"):
-            raise ValueError(f"ReplaySettings.priorities must be rank or proportional, got {self.priorities!r}")
+        if self.priorities not in ("rank", "proportional", "top"):
+            raise ValueError(f"ReplaySettings.priorities must be rank, proportional or top, got {self.priorities!r}")
         if not self.temperature > 0:
             raise ValueError(f"ReplaySettings.temperature must be > 0, got {self.temperature}")

@@ -95,9 +95,9 @@ def draw_sampling(path: Path, snapshot: Snapshot) -> None:
     # Keeps a sensible scale even if all chances are equal.
     axes.set_ylim(chance.min() / 2, chance.max() * 2)
     axes.set_xlabel(f"score ({snapshot.score_name})")
-    axes.set_ylabel("chance of being drawn next")
+    axes.set_ylabel("probability of being in the next batch")
     axes.legend()
-    axes.set_title(f"effective sample size {snapshot.effective_size:.1f} of {len(score)} levels", fontsize=11)
+    axes.set_title(f"a batch replays {chance.sum():.0f} of {len(score)} levels", fontsize=11)
     figure.savefig(path)
 
 

@@ -26,13 +26,16 @@ def summary(snapshot: Snapshot) -> str:
     name = f"{snapshot.config.curriculum.curriculum} by {snapshot.score_name}"
     lines = [
         f"{name}, after generation {snapshot.generation}: {len(snapshot)} of {snapshot.capacity} levels kept, "
-        f"{snapshot.num_evicted} evicted, effective sample size {snapshot.effective_size:.1f}"
+        f"{snapshot.num_evicted} evicted"
     ]
     if snapshot.config.curriculum.curriculum == "sfl":
         if not len(snapshot):
             lines.append(f"the first period of {snapshot.config.replay.sfl_period} generations is not over")
     elif len(snapshot) < snapshot.replay_from:
         lines.append(f"no level is replayed before {snapshot.replay_from} are kept")
+    if snapshot.replay_from <= len(snapshot):
+        parts = ", ".join(f"{share.sum():.1f} {name}" for name, share in snapshot.chances.items())
+        lines.append(f"a batch replays {_counted(round(snapshot.chance.sum()), 'level')}: {parts}")
     return "\n".join(lines)
 
 
@@ -133,9 +136,10 @@ def why(snapshot: Snapshot, identity: int) -> str:
     place = f"rank {snapshot.rank[row]} of {num_drawable} that may be drawn" if may_be_drawn else "may not be drawn"
     if not may_be_drawn:
         place += ": agents live on it" if kept.in_use[row] else ": it has no score"
+    equal = max(float(snapshot.chance.sum()) / max(num_drawable, 1), 1e-12)
     entries = {
         "score": f"{number(kept.score[row])} ({snapshot.score_name}), {place}",
-        "chance": f"{chance:.3%} of being drawn next, {chance * num_drawable:.3g} times an equal share",
+        "chance": f"{chance:.3%} of being in the next batch, {chance / equal:.3g} times an equal share",
     }
     entries |= {f"  {name}": f"{share[row]:.3%}" for name, share in snapshot.chances.items()}
     if snapshot.counts_visits:

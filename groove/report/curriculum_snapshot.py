@@ -12,16 +12,17 @@ from jaxtyping import Float, Int, PyTree
 from groove.building import build_training
 from groove.config import TrainConfig
 from groove.discovery.curricula import DEFAULT_SCORE
+from groove.discovery.meta_training import MetaTraining
 from groove.job.devices import lives_mesh
 from groove.records.checkpoints import CheckpointError, Checkpoints, Restored
 from groove.records.run_folder import RunFolder
 from levels.plugins import is_plugin
 from levels.solver import exact_grid, optimal_return
 from levels.world import World
-from ued.curriculum import Curriculum, Outcome
+from ued.curriculum import Outcome
 from ued.learnability_sampling import LearnabilitySampling, LearnabilityState
 from ued.level_buffer import LevelBuffer
-from ued.priorities import effective_number, ranks
+from ued.priorities import ranks
 from ued.replay import PrioritizedLevelReplay
 from ued.scores import algorithmic_regret, exact_regret
 
@@ -39,7 +40,7 @@ class Snapshot:
         capacity: slots for levels.
         replay_from: number of levels that must be kept before any is replayed.
         kept: n slots, all filled; `extras.optimal_return` includes what `solved` added.
-        chances: [n] for each component of the draw, by name; their sum is the chance of being drawn next.
+        chances: [n] by what a level would be drawn for; their sum is its probability of being in the next batch.
         num_evicted: number of evicted levels; for sfl, those of the period that the kept levels are from.
         skipped: for each newer checkpoint that could not be used, the reason.
     """
@@ -75,13 +76,8 @@ class Snapshot:
 
     @cached_property
     def chance(self) -> Float[np.ndarray, "n"]:
-        """[n] chance of being drawn next, once replay has begun."""
+        """[n] probability of being in the next batch, once replay has begun."""
         return np.sum(list(self.chances.values()), axis=0)
-
-    @property
-    def effective_size(self) -> float:
-        """Effective number of levels, 1 / Σp²: k equally likely levels count as k; 0 if none can be drawn."""
-        return float(effective_number(jnp.asarray(self.chance)))
 
     @cached_property
     def rank(self) -> Int[np.ndarray, "n"]:
@@ -160,7 +156,7 @@ def read_snapshot(folder: RunFolder, config: TrainConfig) -> Snapshot:
     example = jax.eval_shape(training.init, jax.random.key(0))
     restored = _newest(Checkpoints(folder.checkpoints_path), example)
     state = jax.tree.map(jnp.asarray, restored.state.curriculum)
-    return _snapshot(config, training.curriculum, training.generator.world, state, restored)
+    return _snapshot(config, training, state, restored)
 
 
 def _newest(checkpoints: Checkpoints, example: PyTree) -> Restored:
@@ -174,32 +170,32 @@ def _newest(checkpoints: Checkpoints, example: PyTree) -> Restored:
                 raise
 
 
-def _snapshot(config: TrainConfig, curriculum: Curriculum, world: World, state: Any, restored: Restored) -> Snapshot:
+def _snapshot(config: TrainConfig, training: MetaTraining, state: Any, restored: Restored) -> Snapshot:
+    curriculum, num_places = training.curriculum, training.num_levels
     buffer: LevelBuffer
     replay_from = 1
     if isinstance(state, LearnabilityState):
         assert isinstance(curriculum, LearnabilitySampling)
         # The set drawn from stays as it was when its period ended.
         buffer = replace(state.active, generation=state.generation)
-        chances = {"uniform": curriculum.probabilities(state)}
+        chances = curriculum.inclusion(state, num_places)
     elif isinstance(curriculum, PrioritizedLevelReplay):
-        buffer, priorities = state, curriculum.priorities
-        shares = priorities.shares(buffer.score, buffer.age, buffer.available)
-        chances = dict(zip(("by score", "by staleness"), shares, strict=True))
-        replay_from = max(1, int(np.ceil(curriculum.settings.min_filled * curriculum.settings.buffer)))
-    elif isinstance(state, LevelBuffer) and hasattr(curriculum, "probabilities"):
         buffer = state
-        chances = {"its own": curriculum.probabilities(state)}
+        chances = curriculum.inclusion(state, num_places)
+        replay_from = max(1, int(np.ceil(curriculum.settings.min_filled * curriculum.settings.buffer)))
+    elif isinstance(state, LevelBuffer) and hasattr(curriculum, "inclusion"):
+        buffer = state
+        chances = curriculum.inclusion(state, num_places)
     else:
         raise ValueError(
             f"{config.curriculum.curriculum} keeps no levels that can be shown: its state must be a ued.LevelBuffer, "
-            "and probabilities(state) the chance [C] of each slot to be drawn next"
+            "and inclusion(state, num_places) the probabilities [C] to be in the next batch, by name"
         )
     filled, score = np.asarray(buffer.filled), np.asarray(buffer.score)
     order = np.lexsort((-score, ~filled))[: filled.sum()]
     return Snapshot(
         config=config,
-        world=world,
+        world=training.generator.world,
         generation=restored.generation,
         capacity=buffer.capacity,
         replay_from=replay_from,

@@ -20,7 +20,6 @@ from levels.level_generator import LevelGenerator
 from levels.solver import exact_grid, optimal_return
 from lpg.update_rule import Hyperparameters
 from ued.curriculum import NOT_KEPT, unknown_extras
-from ued.level_buffer import draw_slots
 from ued.priorities import Priorities
 from ued.scores import SCORES
 
@@ -152,12 +151,12 @@ class Bakeoff:
         return Verdict(name, *with_error(correlation), *with_error(retest), *with_error(gain), seconds)
 
     def _replays(self, score: Float[Array, "n"]) -> Int[Array, "n"]:
-        """Count how often each level is drawn over many batches, each an eighth of the pool. Only the better half of
-        the levels is kept, as in a full buffer."""
+        """Count how often each level is drawn over many batches, each an eighth of the pool, as runs draw them. Only
+        the better half of the levels is kept, as in a full buffer; all are equally stale."""
         kept = jnp.isfinite(score) & (score >= jnp.median(score))
-        chance = self.priorities.score_share(score, kept)
         num_levels = score.shape[0]
-        draw = jax.vmap(lambda key: draw_slots(key, chance, num_levels // 8))
+        size, age = num_levels // 8, jnp.zeros(num_levels, jnp.int32)
+        draw = jax.vmap(lambda key: self.priorities.draw(key, score, age, kept, size, size)[0])
         slots = draw(jax.random.split(jax.random.key(0), NUM_BATCHES))
         where = jnp.where(slots == NOT_KEPT, num_levels, slots)
         return jnp.zeros(num_levels, jnp.int32).at[where].add(1, mode="drop")

@@ -17,7 +17,7 @@ from ued.settings import ReplaySettings
         ("sfl_fraction", 1.5, "in 0..1"),
         ("staleness", 1.5, "in 0..1"),
         ("staleness", -0.1, "in 0..1"),
-        ("priorities", "softmax", "rank or proportional"),
+        ("priorities", "softmax", "rank, proportional or top"),
         ("temperature", 0.0, "> 0"),
         ("temperature", -1.0, "> 0"),
         ("temperature", float("nan"), "> 0"),

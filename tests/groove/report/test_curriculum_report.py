@@ -75,9 +75,9 @@ def test_table_fits_a_terminal(snapshot):
 
 
 def test_summary_counts(snapshot, of_sfl):
-    size = f"effective sample size {snapshot.effective_size:.1f}"
     assert summary(snapshot) == (
-        f"plr by algorithmic_regret, after generation 20: 5 of 8 levels kept, 13 evicted, {size}"
+        "plr by algorithmic_regret, after generation 20: 5 of 8 levels kept, 13 evicted\n"
+        "a batch replays 1 level: 0.7 by score, 0.3 by staleness"
     )
     assert summary(of_sfl).startswith("sfl by learnability, after generation 20: 4 of 8 levels kept")
 

@@ -76,7 +76,7 @@ def test_sampling_shows_chances_against_scores(tmp_path, snapshot, drawn):
     np.testing.assert_allclose(points[:, 1], snapshot.chance[:4])
     assert drawn[0].axes[0].collections[0].get_array().tolist() == [5, 2, 5, 10], "coloured by age"
     title = drawn[0].axes[0].get_title()
-    assert title == "a batch replays 2 of 4 levels" and inside(drawn[0])
+    assert title == "a batch replays 1 of 4 levels" and inside(drawn[0])
 
 
 def test_sampling_of_equal_chances_has_a_scale(tmp_path, drawn):

@@ -170,9 +170,8 @@ def test_temperature_and_staleness_change_what_is_drawn():
         drawn = number_of(batch.levels)[:, 2:]
         shares.append([np.mean(np.any(drawn == number, axis=1)) for number in (0, 4)])
     (greedy_worst, greedy_best), (flat_worst, flat_best), (stale_worst, _) = shares
-    assert (
-        greedy_best > 0.99 and greedy_worst < 0.01 and 0.15 < flat_worst + 0.3 < flat_best < 0.75 and stale_worst > 0.9
-    )
+    assert greedy_best > 0.99 and greedy_worst < 0.01 and stale_worst > 0.9
+    assert 0.15 < flat_worst < flat_best - 0.3 < 0.5
 
 
 def test_eviction_goes_by_score_alone():

@@ -96,7 +96,7 @@ def _config(folder: RunFolder) -> TrainConfig:
 def _show(snapshot: "Snapshot", folder: RunFolder, flags: CurriculumFlags) -> None:
     from groove.records.json_lines import JsonLines
     from groove.report.curriculum_figures import compared_rows
-    from groove.report.curriculum_report import groups, summary, table
+    from groove.report.curriculum_report import groups, noise_note, summary, table
 
     with one_line(RunFolderError):
         metrics = JsonLines(folder.metrics_path, numbered="generation").rows()
@@ -107,6 +107,9 @@ def _show(snapshot: "Snapshot", folder: RunFolder, flags: CurriculumFlags) -> No
     console.print(summary(snapshot), soft_wrap=True, highlight=False, markup=False)
     if len(snapshot):
         console.print(table(snapshot, flags.rows), highlight=False)
+        note = noise_note(snapshot, shown)
+        if note is not None:
+            console.print(note, soft_wrap=True, highlight=False, markup=False)
     out = flags.out or folder.curriculum_path
     for name, draw in _pictures(snapshot, metrics, flags.rows).items():
         _draw(out / name, draw)

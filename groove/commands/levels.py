@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from levels.level import Level
 
 
+COLUMNS = 6
+"""Levels side by side in a picture."""
+
+
 @dataclass(frozen=True)
 class SampleFlags:
     """Draw levels of a distribution, a named grid world or a maze and write each to a level file."""
@@ -121,11 +125,11 @@ def _show(arguments: list[str]) -> int:
     if flags.png is not None:
         from matplotlib.image import imsave
 
-        from levels.renderer import render_gallery
+        from levels.gallery import render_gallery
 
         with one_line(ValueError, OSError):
-            columns = min(len(chosen), 8)
-            imsave(flags.png, render_gallery(list(chosen.values()), columns, titles=list(chosen)))
+            named = list(chosen.items())
+            imsave(flags.png, render_gallery([named[i : i + COLUMNS] for i in range(0, len(named), COLUMNS)]))
         print(flags.png)
         return 0
     from levels.renderer import render_text

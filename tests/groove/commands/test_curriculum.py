@@ -41,6 +41,7 @@ def test_run_is_shown_and_drawn(capsys, run):
     # The optimum of the best level was solved: .625 is what lies beside its start.
     (best,) = [line for line in printed.splitlines() if line.split()[:1] == ["12"]]
     assert best.split()[5:8] == ["0.750", "-0.250", "0.625"]
+    assert printed.count("by noise they can exceed the exact optimum") == 1
     assert printed.splitlines()[-5:] == [f"plr/curriculum/{name}" for name in PICTURES]
     assert sorted(path.name for path in run.curriculum_path.iterdir()) == sorted(PICTURES)
     assert all((run.curriculum_path / name).read_bytes().startswith(b"\x89PNG") for name in PICTURES)

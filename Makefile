@@ -12,7 +12,7 @@ UV_COMPILE := pip compile pyproject.toml --group build --universal --generate-ha
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test lint types docs bench compare bakeoff readme lock clean
+.PHONY: help setup setup-test run test lint types docs bench compare bakeoff readme pictures lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make compare DR against GROOVE: 15 short meta-trainings and their held-out scores (runs/compare, resumable)"
 	@echo "make bakeoff all level scores on one pool of levels and a half-trained rule (runs/bakeoff)"
 	@echo "make readme  tables of README.md and docs/ from runs/published"
+	@echo "make pictures  pictures and summaries in runs/published, from the numbers there"
 	@echo "make lock    resolve pyproject.toml into requirements.lock and requirements-test.lock (needs uv)"
 	@echo "make clean   remove .venv, caches and build output; runs/ stays"
 
@@ -94,6 +95,10 @@ bakeoff: runs/bakeoff/results.json
 
 readme: $(INSTALLED)
 	@$(BIN)/python -m benchmarks.readme_tables
+
+pictures: $(INSTALLED)
+	@echo "==> benchmarks.published_pictures"
+	@$(BIN)/python -m benchmarks.published_pictures
 
 lock:
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 CVAR_SHARES = tuple(percent / 100 for percent in range(1, 101))
+LEVELS, RUNS = "levels, chosen on one seed and scored on the others", "runs"
+"""What the worst share of a CVaR is a share of."""
+
+EXACT = "exact values"
+"""What scores are normalised by if the best policy is known in all tasks."""
+
 ALL_RULES = "all rules"
 """Several learned rules, treated as meta-seeds of one way to discover rules."""
 
@@ -47,14 +53,16 @@ def summarise(scores: SuiteScores, learned: list[str], timing: list[dict[str, An
     return {
         "tasks": len(scores.tasks),
         "excluded": [list(task) for task in scores.excluded],
-        "normalised_by": "exact values"
-        if scores.exact
-        else "random actions (0) and PPO (1) where the best is not known",
+        "normalised_by": EXACT if scores.exact else "random actions (0) and PPO (1) where the best is not known",
         "rules": rules,
         "probability_that_the_rule_is_better": better,
         "lifetimes": _lifetimes(scores),
+        "cvar_over": LEVELS if _has_levels_with_seeds(scores) else RUNS,
         "cvar": _cvar(scores),
-        "returns": _returns(scores),
+        "returns": {
+            name if lifetime == 1 else f"{name} x {lifetime:g}": by_rule
+            for (name, lifetime), by_rule in mean_returns(scores).items()
+        },
     }
 
 
@@ -113,25 +121,53 @@ def _lifetimes(scores: SuiteScores) -> dict[str, Any]:
     }
 
 
+def _has_levels_with_seeds(scores: SuiteScores) -> bool:
+    """Return whether tasks are levels that several seeds lived on; elsewhere each seed may have a draw of its own."""
+    return scores.drawn and all(len(curve) > 1 for curve in scores.curves.values())
+
+
 def _cvar(scores: SuiteScores) -> dict[str, list[float]]:
-    """Return the mean score on the worst 1%, 2% … of the tasks, chosen by seed 0 and evaluated on the other seeds."""
-    found = {}
-    for rule in scores.curves:
-        final = scores.final(rule)
-        final = final[:, np.isfinite(final[0]) & present(final[1:])] if len(final) > 1 else final[:, :0]
-        if final.shape[1] > 1:
-            curve = cvar_curve(final[0], np.nanmean(final[1:], axis=0), np.array(CVAR_SHARES))
-            found[rule] = [round(float(x), 6) for x in curve]
-    return found
+    """Return the mean score on the worst 1%, 2% … of the levels, or of all runs.
+
+    Levels are chosen on one seed and scored on the others, with each seed choosing once, because a score that also
+    chose the level would be too low. Where no level has several seeds, the worst runs are averaged: their curve
+    cannot fall, and it includes bad luck.
+    """
+    of_rule = _cvar_over_levels if _has_levels_with_seeds(scores) else _cvar_over_runs
+    curves = {rule: of_rule(scores.final(rule)) for rule in scores.curves}
+    return {rule: [round(float(x), 6) for x in curve] for rule, curve in curves.items() if curve is not None}
 
 
-def _returns(scores: SuiteScores) -> dict[str, Any]:
-    """Return the mean raw return of every rule in every environment, with its standard error over runs."""
-    found: dict[str, Any] = {}
+def _cvar_over_levels(final: Float[np.ndarray, "S n"]) -> Float[np.ndarray, "100"] | None:
+    curves = []
+    for seed, chosen_by in enumerate(final):
+        others = np.delete(final, seed, axis=0)
+        known = np.isfinite(chosen_by) & present(others)
+        if known.any():
+            curves.append(cvar_curve(chosen_by[known], np.nanmean(others[:, known], axis=0), np.array(CVAR_SHARES)))
+    return np.mean(curves, axis=0) if curves else None
+
+
+def _cvar_over_runs(final: Float[np.ndarray, "S n"]) -> Float[np.ndarray, "100"] | None:
+    runs = final[np.isfinite(final)]
+    return cvar_curve(runs, runs, np.array(CVAR_SHARES)) if runs.size else None
+
+
+def mean_returns(scores: SuiteScores) -> dict[tuple[str, float], dict[str, list[Any]]]:
+    """Return the mean raw return of every rule in every environment, with its standard error over runs.
+
+    Args:
+        scores: scores in a suite.
+
+    Returns:
+        [mean, standard error, number of runs that did not fail] by environment and lifetime, then by rule; None for
+        a mean of no run and for a standard error of fewer than two.
+    """
+    found: dict[tuple[str, float], dict[str, list[Any]]] = {}
     tasks = scores.tasks + scores.excluded
     for key in dict.fromkeys(task[:2] for task in tasks):
         columns = [i for i, task in enumerate(tasks) if task[:2] == key]
-        own: dict[str, Any] = found.setdefault(key[0] if key[1] == 1 else f"{key[0]} x {key[1]:g}", {})
+        own = found.setdefault(key, {})
         for rule, returns in scores.returns.items():
             values = returns[:, columns][np.isfinite(returns[:, columns])]
             error = values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else np.nan

@@ -9,8 +9,15 @@ import pytest
 from rich.console import Console
 
 from groove.scoring.bootstrap import hierarchical_bootstrap, matrix_bootstrap, stratified_bootstrap
-from groove.scoring.statistics import area_under_curve, cvar_curve, iqm, optimality_gap, probability_of_improvement
-from groove.transfer.summary import ALL_RULES, CVAR_SHARES, rule_rows, summarise, tables
+from groove.scoring.statistics import (
+    area_under_curve,
+    cvar,
+    cvar_curve,
+    iqm,
+    optimality_gap,
+    probability_of_improvement,
+)
+from groove.transfer.summary import ALL_RULES, CVAR_SHARES, LEVELS, RUNS, rule_rows, summarise, tables
 from tests.groove.transfer.handmade import TASKS, scores, timing
 
 NAN = float("nan")
@@ -25,6 +32,12 @@ def with_final(made, rule, change):
     curve = made.curves[rule].copy()
     change(curve)
     return replace(made, curves=made.curves | {rule: curve}, returns=made.returns | {rule: 10 * curve[..., -1]})
+
+
+def with_finals(made, final):
+    """Return the scores with the same final scores [S, n] of both rules at all points."""
+    curve = np.repeat(final[..., None], made.curves["rule"].shape[-1], axis=-1)
+    return replace(made, curves=dict.fromkeys(made.curves, curve), returns=dict.fromkeys(made.returns, final))
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +74,44 @@ def test_lifetimes_and_worst_tasks(summary):
     assert set(summary["lifetimes"]) == {"0.5", "1"} and set(summary["lifetimes"]["1"]) == {"rule", "ppo"}
     part = scores().final("rule")[:, :3]
     assert summary["lifetimes"]["0.5"]["rule"] == rounded(stratified_bootstrap(part, iqm))
-    final = scores().final("rule")
-    expected = cvar_curve(final[0], final[1:].mean(axis=0), np.array(CVAR_SHARES))
-    assert summary["cvar"]["rule"] == pytest.approx(expected, abs=1e-6) and len(expected) == 100
+    runs = scores().final("rule")
+    expected = [cvar(runs, share) for share in CVAR_SHARES]
+    assert summary["cvar"]["rule"] == pytest.approx(expected, abs=1e-6) and summary["cvar_over"] == RUNS
+
+
+LEVEL_TASKS = [("first", 1.0, level) for level in range(4)]
+
+
+def test_worst_levels_are_chosen_on_one_seed_and_scored_on_the_others():
+    final = np.array([[0.1, 0.2, 0.3, 0.4], [0.8, 0.0, 0.4, 0.4]])
+    found = summarise(with_finals(scores(tasks=LEVEL_TASKS), final), ["rule"], [])
+    # The first seed chooses levels 0, 1, 2, 3; the second 1, then the tie of 2 and 3, then 0.
+    on_second, on_first = np.array([0.8, 0.4, 0.4, 0.4]), np.array([0.2, 0.275, 0.3, 0.25])
+    expected = np.repeat((on_second + on_first) / 2, 25)
+    assert found["cvar"]["rule"] == pytest.approx(expected, abs=1e-6) and found["cvar_over"] == LEVELS
+
+
+def test_cvar_of_runs_cannot_fall_where_the_choice_on_one_seed_misleads():
+    # In the mazes each seed lives on another draw, so a maze that is hard for one seed may be easy for the others.
+    first = np.array([-0.3, -0.2, -0.1, 0.5, 0.6, 0.7])
+    final = np.stack([first, *3 * [first[::-1]]])
+    curve = np.array(summarise(with_finals(scores(), final), ["rule"], [])["cvar"]["rule"])
+    assert np.all(np.diff(curve) >= 0) and curve[0] == -0.3 and curve[-1] == pytest.approx(final.mean())
+    chosen_on_first = cvar_curve(first, final[1:].mean(axis=0), np.array(CVAR_SHARES))
+    assert chosen_on_first[0] == pytest.approx(0.7) and np.all(np.diff(chosen_on_first) <= 1e-9)
+
+
+def test_cvar_of_levels_without_a_second_seed_or_with_broken_agents():
+    made = scores(tasks=LEVEL_TASKS)
+    one = replace(made, curves={rule: x[:1] for rule, x in made.curves.items()})
+    found = summarise(one, ["rule"], [])
+    assert found["cvar_over"] == RUNS and np.all(np.diff(found["cvar"]["rule"]) >= 0)
+    broken = made.curves["rule"].copy()
+    broken[:, 1], broken[0, 2] = NAN, NAN
+    found = summarise(replace(made, curves=made.curves | {"rule": broken}), ["rule"], [])
+    assert found["cvar_over"] == LEVELS and np.all(np.isfinite(found["cvar"]["rule"]))
+    broken[:] = NAN
+    assert set(summarise(replace(made, curves=made.curves | {"rule": broken}), ["rule"], [])["cvar"]) == {"ppo"}
 
 
 def test_returns_are_means_and_errors_by_environment(summary):

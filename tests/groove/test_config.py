@@ -160,7 +160,7 @@ def test_config_survives_json():
         ({"workers": True}, "config: workers must be int, got True"),
         ({"workers": 0}, "--workers must be >= 1, got 0"),
         ({"sigma": None}, "config: sigma must be float, got None"),
-        ({"rule": "ppo"}, "config: rule must be .*'lpg', 'ta-lpg'.*, got 'ppo'"),
+        ({"rule": "ppo"}, "--rule must be one of lpg, ta-lpg or FILE.py:NAME, got 'ppo'"),
         ({"lifetime": 5}, "config: lifetime must be tuple.*, got 5"),
         ({"lifetime": [1, 2, 3]}, "config: lifetime must be tuple.*"),
         ({"lifetime": [3, 2]}, "--lifetime must be two numbers 1 <= LOW <= HIGH < 2"),

@@ -202,7 +202,7 @@ def test_levels_are_sampled_shown_and_solved(capsys, tmp_path):
         ("levels draw", ["unknown levels action 'draw'; known: sample, show, solve"]),
         ("levels sample", ["STR"]),
         ("levels sample mars", ["unknown level distribution 'mars'", *GENERATORS]),
-        ("levels sample chain_short", ["chain_short: a chain is no grid level"]),
+        ("levels sample chain_short", ["chain_short: its levels are not grid levels"]),
         ("levels sample small --count x", ["--count", "'x'"]),
         ("levels sample small --count 0", ["--count must be >= 1, got 0"]),
         ("levels sample small --seed -1", ["--seed must be in 0..4294967295, got -1"]),
@@ -215,7 +215,7 @@ def test_levels_are_sampled_shown_and_solved(capsys, tmp_path):
         ("levels show cut.toml", ["cut.toml: map", "is missing"]),
         ("levels show maze_spiral --png absent/x.png", ["absent/x.png"]),
         ("levels solve random_small", ["random_small: no exact solver"]),
-        ("levels solve chain_short", ["chain_short: a chain is no grid level"]),
+        ("levels solve chain_short", ["chain_short: its levels are not grid levels"]),
     ],
 )
 def test_levels_names_the_mistake(capsys, tmp_path, arguments, parts):

@@ -12,6 +12,7 @@ import tyro
 from groove.commands.flags import read_flags
 from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure
+from levels.near_names import perhaps
 from levels.plugins import is_plugin
 from levels.registry import GENERATORS, generator
 
@@ -226,7 +227,8 @@ def _check_seed(seed: int) -> None:
 
 def _load(name: str) -> "Level":
     if not Path(name).is_file():
-        raise UsageError(f"{name}: no such level file, and no distribution; known: {', '.join(GENERATORS)}")
+        near = perhaps(name, [*GENERATORS, *map(str, Path(name).parent.glob("*.toml"))])
+        raise UsageError(f"{name}: no such level file or distribution{near}; distributions: {', '.join(GENERATORS)}")
     configure(None)
     from levels.level_file import load_level
 

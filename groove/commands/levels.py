@@ -227,7 +227,9 @@ def _check_seed(seed: int) -> None:
 
 def _load(name: str) -> "Level":
     if not Path(name).is_file():
-        near = perhaps(name, [*GENERATORS, *map(str, Path(name).parent.glob("*.toml"))])
+        stem = name.removesuffix(".toml")
+        near_file = perhaps(stem, [str(path.with_suffix("")) for path in Path(name).parent.glob("*.toml")])
+        near = f"{near_file}.toml" if near_file else perhaps(stem, GENERATORS)
         raise UsageError(f"{name}: no such level file or distribution{near}; distributions: {', '.join(GENERATORS)}")
     configure(None)
     from levels.level_file import load_level

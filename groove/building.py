@@ -26,7 +26,6 @@ from levels.worlds.tabular_grid import TabularGrid
 from lpg.baselines import BASELINES
 from lpg.learner import Learner
 from lpg.rules.lpg import LPG
-from lpg.rules.lpg import LPG
 from lpg.rules.plugin_rule import PluginRule
 from lpg.settings import Precision
 from lpg.update_rule import Hyperparameters, UpdateRule

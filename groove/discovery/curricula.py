@@ -16,7 +16,7 @@ from levels.generators.solvable import is_solvable
 from levels.level import Level
 from levels.level_generator import LevelGenerator
 from levels.mutators import MUTATORS, Edits, Limits
-from levels.near_names import perhaps
+from levels.near_names import unknown
 from levels.plugins import is_plugin, load_object, load_plugin
 from levels.solver import exact_grid
 from levels.worlds.random_grid import RandomGrid
@@ -60,8 +60,7 @@ def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels:
     if is_plugin(chosen.curriculum):
         return _of_users(config)
     if chosen.curriculum not in CURRICULA:
-        near = perhaps(chosen.curriculum, CURRICULA)
-        raise ValueError(f"unknown curriculum {chosen.curriculum!r}{near}; known: {', '.join(CURRICULA)}")
+        raise ValueError(unknown("curriculum", chosen.curriculum, CURRICULA))
     if (chosen.level_folder is None) == (chosen.curriculum == "fixed"):
         raise ValueError("--level-folder goes with --curriculum fixed, and each needs the other")
     replays = chosen.curriculum not in ("dr", "fixed")
@@ -102,7 +101,7 @@ def find_score(name: str) -> Score:
     """
     if not is_plugin(name):
         if name not in SCORES:
-            raise ValueError(f"unknown score {name!r}{perhaps(name, SCORES)}; known: {', '.join(SCORES)}")
+            raise ValueError(unknown("score", name, SCORES))
         return SCORES[name]
     own = load_object(name, "a score", SCORES)
     if not callable(own):

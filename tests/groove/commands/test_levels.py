@@ -102,7 +102,7 @@ def test_edit_draws_from_a_distribution_what_sample_draws(capsys, tmp_path):
         ("row.toml row.toml --edit reward", ["row.toml"]),
         ("absent.toml --edit reward", ["absent.toml: no such level file", *GENERATORS]),
         ("cut.toml --edit reward", ["cut.toml: map", "is missing"]),
-        ("chain_short --edit reward", ["chain_short: a chain is no grid level"]),
+        ("chain_short --edit reward", ["chain_short: its levels are not grid levels"]),
     ],
 )
 def test_edit_names_the_mistake(capsys, tmp_path, arguments, parts):

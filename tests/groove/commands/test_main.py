@@ -105,7 +105,7 @@ def test_unknown_flag_that_is_near_to_none_is_told_with_the_known_ones(capsys, f
         ("--seed --population 4", ["--seed needs an integer (see"]),
         ("--run", ["--run needs a path (see"]),
         ("--es", ["--es needs a value (see"]),
-        ("--rule", ["--rule needs one of lpg, ta-lpg (see"]),
+        ("--rule", ["--rule needs a value (see"]),
         ("--population 5", ["population must be even and >= 2, got 5"]),
         ("--sigma small", ["--sigma must be a number, got 'small' (see"]),
         ("--agent-learning-rate fast", ["--agent-learning-rate must be a number, got 'fast' (see"]),
@@ -221,7 +221,7 @@ def test_levels_are_sampled_shown_and_solved(capsys, tmp_path):
         ("levels draw", ["unknown levels action 'draw'; known: sample, show, solve"]),
         ("levels sample", ["levels sample needs DISTRIBUTION: where the levels come from (see groove levels sample"]),
         ("levels sample mars", ["unknown level distribution 'mars'", *GENERATORS]),
-        ("levels sample chain_short", ["chain_short: a chain is no grid level"]),
+        ("levels sample chain_short", ["chain_short: its levels are not grid levels"]),
         ("levels sample small --count x", ["--count", "'x'"]),
         ("levels sample small --count 0", ["--count must be >= 1, got 0"]),
         ("levels sample small --seed -1", ["--seed must be in 0..4294967295, got -1"]),
@@ -236,7 +236,7 @@ def test_levels_are_sampled_shown_and_solved(capsys, tmp_path):
         ("levels show cut.toml", ["cut.toml: map", "is missing"]),
         ("levels show maze_spiral --png absent/x.png", ["absent/x.png"]),
         ("levels solve random_small", ["random_small: no exact solver"]),
-        ("levels solve chain_short", ["chain_short: a chain is no grid level"]),
+        ("levels solve chain_short", ["chain_short: its levels are not grid levels"]),
     ],
 )
 def test_levels_names_the_mistake(capsys, tmp_path, arguments, parts):

@@ -77,7 +77,7 @@ def refused(capsys, *arguments):
         (["corrupt.safetensors", "--suite", "classic"], "corrupt.safetensors: "),
         (["lpg.safetensors", "--suite", "absent.py:own"], "absent.py: cannot be read: No such file"),
         (["lpg.safetensors", "--suite", "corrupt.py:own"], "corrupt.py: own, line 1: NameError: "),
-        (["lpg.safetensors", "--suite", "gymnax:Pong"], "unknown gymnax environment 'Pong'; known: "),
+        (["lpg.safetensors", "--suite", "gymnax:Pong"], "unknown gymnax environment 'Pong'; perhaps Pong-misc; "),
         (["lpg.safetensors", "--suite", "gymnax:Pendulum-v1", "--out", "out"], "has continuous actions, but lpg reads"),
         (["lpg.safetensors", "--suite", "classic", "--out", "lpg.safetensors"], "lpg.safetensors"),
         (["lpg.safetensors", "--suite", "classic", "--out", "foreign"], "foreign/config.json: corrupt: "),

@@ -74,6 +74,8 @@ def test_generation_measures_all_that_the_score_reads(curriculum, score, tmp_pat
 
 
 REFUSED = [
+    ({"curriculum": "prl"}, "unknown curriculum 'prl'; perhaps plr; known: "),
+    ({"curriculum": "plr", "score": "exact_return"}, "unknown score 'exact_return'; perhaps exact_regret; known: "),
     ({"curriculum": "paired"}, "unknown curriculum 'paired'; known: dr, fixed, plr, robust_plr, accel, sfl"),
     ({"curriculum": "plr", "score": "td"}, "unknown score 'td'; known: algorithmic_regret, exact_regret, "),
     ({"score": "uniform"}, "--score has no effect on --curriculum dr"),

@@ -28,7 +28,8 @@ def status(arguments):
 
 assert status("--help") == status("train --help") == status("train tiny --help") == status("resume --help") == 0
 assert status("levels") == status("levels --help") == status("levels sample --help") == status("rules --help") == 0
-assert status("curriculum --help") == 0 and status("curriculum") == status("curriculum absent") == 2
+assert status("completion") == status("completion --help") == status("curriculum --help") == 0
+assert status("curriculum") == status("curriculum absent") == 2
 assert status("train huge") == status("train tiny --popluation 4") == status("train tiny --population x") == 2
 sys.exit(3 if "jax" in sys.modules else 0)
 """

@@ -74,6 +74,29 @@ def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels:
     return CURRICULA[chosen.curriculum](config, generator, num_levels)
 
 
+def why_no_replay(config: TrainConfig, num_levels: int) -> str | None:
+    """Say why a curriculum that replays levels replays none before the run ends.
+
+    Args:
+        config: config whose curriculum, replay and generations fields are read.
+        num_levels: number of levels in a generation.
+
+    Returns:
+        The reason, with numbers; None if levels are replayed, or the curriculum is not one that is known to.
+    """
+    replay, build = config.replay, CURRICULA.get(config.curriculum.curriculum)
+    if build is _replay:
+        num_new = num_levels - num_replayed_places(num_levels, replay.replay_fraction)
+        first = math.ceil(replay.min_filled * replay.buffer / num_new)
+        filled = f"--min-filled {replay.min_filled} of --buffer {replay.buffer}"
+        reason = f"{filled} takes {first} generations of {num_new} new levels"
+    elif build is _learnability:
+        first, reason = replay.sfl_period, f"the first pool takes --sfl-period {replay.sfl_period} generations"
+    else:
+        return None
+    return f"{reason}, --generations is {config.run.generations}" if first >= config.run.generations else None
+
+
 def _of_users(config: TrainConfig) -> ChosenCurriculum:
     """Load a curriculum of the user's own; it may have `needs`, what its levels must be measured for."""
     chosen = config.curriculum
@@ -133,14 +156,8 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
         if not isinstance(world, TabularGrid | RandomGrid):
             raise ValueError(f"--curriculum accel edits grid levels; {config.world.levels} is not a grid")
         edit = _edits(config, world)
-    num_new = num_levels - num_replayed_places(num_levels, replay.replay_fraction)
-    first_replay = math.ceil(replay.min_filled * replay.buffer / num_new)
-    if robust and first_replay >= config.run.generations:
-        raise ValueError(
-            f"--curriculum {chosen.curriculum} trains on replayed levels alone: --min-filled {replay.min_filled} of "
-            f"--buffer {replay.buffer} takes {first_replay} generations of {num_new} new levels, --generations is "
-            f"{config.run.generations}"
-        )
+    if robust and (reason := why_no_replay(config, num_levels)):
+        raise ValueError(f"--curriculum {chosen.curriculum} trains on replayed levels alone: {reason}")
     if robust and config.evolution.es == "PGPE":
         raise ValueError(
             f"--es PGPE adapts its standard deviations to every pair, but --curriculum {chosen.curriculum} leaves some "

@@ -24,10 +24,10 @@ from levels.world import World
 from levels.worlds.random_grid import RandomGrid
 from levels.worlds.tabular_grid import TabularGrid
 from lpg.baselines import BASELINES
-from lpg.cores.recurrent import Precision
 from lpg.learner import Learner
 from lpg.rules.lpg import LPG
 from lpg.rules.plugin_rule import PluginRule
+from lpg.settings import Precision
 from lpg.update_rule import Hyperparameters, UpdateRule
 from lpg.value_losses import ValueProbe
 from ued.scores import Need

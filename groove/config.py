@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 import re
 from dataclasses import dataclass
 from types import UnionType
@@ -30,11 +29,6 @@ class TrainConfig:
     agents: AgentSettings = AgentSettings()
     evolution: EvolutionSettings = EvolutionSettings()
     run: RunSettings = RunSettings()
-
-    def __post_init__(self) -> None:
-        for name, value in self.flat().items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"{flag_of(name)} must be finite, got {value}")
 
     @classmethod
     def of(cls, **fields: Any) -> "TrainConfig":

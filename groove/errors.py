@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from levels.near_names import perhaps
+from levels.near_names import unknown
 
 
 class CommandError(Exception):
@@ -32,7 +32,7 @@ def choose(kind: str, name: str, known: Iterable[str]) -> None:
         UsageError: the name is unknown; the message lists the known ones.
     """
     if name not in known:
-        raise UsageError(f"unknown {kind} {name!r}{perhaps(name, known)}; known: {', '.join(known)}")
+        raise UsageError(unknown(kind, name, known))
 
 
 @contextmanager

@@ -16,3 +16,18 @@ def perhaps(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; perhaps {near[0]}" if near else ""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the message about a name that is not known.
+
+    Args:
+        kind: what the name stands for.
+        name: name as given.
+        known: names there are.
+
+    Returns:
+        Such as "unknown command 'tain'; perhaps train; known: train, resume".
+    """
+    known = list(known)
+    return f"unknown {kind} {name!r}{perhaps(name, known)}; known: {', '.join(known)}"

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from levels.near_names import perhaps
+
 SHIPPED = {name: Path(__file__).parent / "shipped" / f"{name}.safetensors" for name in ("laptop",)}
 """Shipped rule files by name; each is the rule from the run of that name in runs/published."""
 
@@ -23,5 +25,6 @@ def rule_path(rule: Path | str) -> Path:
     """
     path = SHIPPED[rule] if isinstance(rule, str) and rule in SHIPPED else Path(rule)
     if not path.exists():
-        raise ValueError(f"no rule file {str(rule)!r}; shipped rules: {', '.join(SHIPPED)}")
+        near = perhaps(str(rule), SHIPPED)
+        raise ValueError(f"no rule file {str(rule)!r}{near}; shipped rules: {', '.join(SHIPPED)}")
     return path

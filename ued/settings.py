@@ -1,5 +1,6 @@
 """Settings of a curriculum that replays levels. Imports no JAX."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,7 +27,6 @@ class ReplaySettings:
     """Number of edits that turn a level into its child in accel."""
     sfl_period: int = 50
     """Number of generations whose new levels form one pool of sfl."""
-
     sfl_fraction: float = 0.25
     """Fraction of a pool that sfl keeps, the most learnable levels; sfl ignores --buffer."""
 
@@ -39,5 +39,5 @@ class ReplaySettings:
                 raise ValueError(f"ReplaySettings.{name} must be in 0..1, got {getattr(self, name)}")
         if self.priorities not in ("rank", "proportional"):
             raise ValueError(f"ReplaySettings.priorities must be rank or proportional, got {self.priorities!r}")
-        if not self.temperature > 0:
-            raise ValueError(f"ReplaySettings.temperature must be > 0, got {self.temperature}")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"ReplaySettings.temperature must be > 0 and finite, got {self.temperature}")

@@ -12,6 +12,7 @@ import tyro
 from groove.commands.flags import read_flags
 from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure
+from levels.near_names import perhaps
 from levels.plugins import is_plugin
 from levels.registry import GENERATORS, generator
 
@@ -230,7 +231,10 @@ def _check_seed(seed: int) -> None:
 
 def _load(name: str) -> "Level":
     if not Path(name).is_file():
-        raise UsageError(f"{name}: no such level file, and no distribution; known: {', '.join(GENERATORS)}")
+        stem = name.removesuffix(".toml")
+        near_file = perhaps(stem, [str(path.with_suffix("")) for path in Path(name).parent.glob("*.toml")])
+        near = f"{near_file}.toml" if near_file else perhaps(stem, GENERATORS)
+        raise UsageError(f"{name}: no such level file or distribution{near}; distributions: {', '.join(GENERATORS)}")
     configure(None)
     from levels.level_file import load_level
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from groove.commands.flags import Flags, read_flags
 from groove.config import flag_of
 from groove.errors import UsageError, one_line
+from levels.near_names import perhaps
 from levels.plugins import is_plugin
 from lpg.settings import AgentSettings
 from lpg.shipped_rules import SHIPPED, rule_path
@@ -78,7 +79,8 @@ def contestant_of(name: str, hand_written_names: tuple[str, ...]) -> "Contestant
         return hand_written(name)
     if is_plugin(name):
         return own_rule(name)
-    with one_line(ValueError, suffix=f"; hand-written rules: {', '.join(hand_written_names)}"):
+    near = perhaps(name, hand_written_names)
+    with one_line(ValueError, suffix=f"{near}; hand-written rules: {', '.join(hand_written_names)}"):
         rule_path(name)
     return learned(name)
 

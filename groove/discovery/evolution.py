@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from groove.settings import EvolutionSettings
+from levels.near_names import unknown
 from lpg.cores.low_rank import LowRank
 
 ANTITHETIC = ("Open_ES", "PGPE")
@@ -147,7 +148,7 @@ class Evolution:
         """
         known = strategies()
         if self.settings.es not in known:
-            raise ValueError(f"unknown evolution strategy {self.settings.es!r}; known: {', '.join(known)}")
+            raise ValueError(unknown("evolution strategy", self.settings.es, known))
         return RuleSearch(self, solution)
 
 
@@ -160,6 +161,9 @@ class RuleSearch:
         Args:
             evolution: strategy and its numbers.
             solution: meta-parameters, for their shape alone.
+
+        Raises:
+            ValueError: low-rank noise would take as many numbers as full noise.
         """
         self.evolution, self.settings = evolution, evolution.settings
         strategy = strategies()[self.settings.es]

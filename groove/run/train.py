@@ -20,6 +20,7 @@ from groove.building import (
     build_training,
 )
 from groove.config import TrainConfig
+from groove.discovery.curricula import why_no_replay
 from groove.discovery.generation_programs import GenerationPrograms
 from groove.discovery.meta_training import RunState
 from groove.errors import CommandError, UsageError, one_line
@@ -129,6 +130,9 @@ class Run:
             if self._start is not None:
                 save_rule(folder.start_path, build_rule(self.config), self._start.meta_params, self._start.provenance)
             self.console.print(f"run: {folder.path}", soft_wrap=True, highlight=False, markup=False)
+        if reason := why_no_replay(self.config, self.training.num_levels):
+            note = f"note: --curriculum {self.config.curriculum.curriculum} replays no level in this run: {reason}"
+            self.console.print(note, soft_wrap=True, highlight=False, markup=False)
         meet(self._mesh)
         self._run(self._files(folder), self.initial_state(), NO_STEPS)
 

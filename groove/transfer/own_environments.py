@@ -8,6 +8,7 @@ from typing import Any
 from groove.errors import choose
 from groove.transfer.environments import Environment, Torso, of_world
 from groove.transfer.suites import CLASSIC_STEPS, SUITES, Suite
+from levels.near_names import unknown
 from levels.plugins import file_sha256, is_plugin, load_object, plugin_module
 from levels.world import GymnaxWorld, World
 from levels.worlds.random_grid import RandomGrid
@@ -126,7 +127,7 @@ def _of_library(name: str) -> tuple[World, Any]:
         import gymnax
 
         if environment not in gymnax.registered_envs:
-            raise ValueError(f"unknown gymnax environment {environment!r}; known: {', '.join(gymnax.registered_envs)}")
+            raise ValueError(unknown("gymnax environment", environment, gymnax.registered_envs))
         env, params = gymnax.make(environment)
         return GymnaxWorld(env), params
     from levels.libraries import library_environment

@@ -124,7 +124,7 @@ def test_export_takes_all_that_have_a_score_by_default(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ("", ["PATH"]),
+        ("", ["curriculum needs RUN: folder of the run"]),
         ("absent", ["absent: no such folder"]),
         ("no_run", ["no_run: not a run folder, it has no config.json"]),
         ("early", ["early/checkpoints: no checkpoint"]),
@@ -132,7 +132,7 @@ def test_export_takes_all_that_have_a_score_by_default(capsys, tmp_path):
         ("odd", ["odd/config.json: config must be a JSON object"]),
         ("torn", ["torn/metrics.jsonl: line 1 is not JSON"]),
         ("plr --rows 0", ["--rows must be >= 1, got 0"]),
-        ("plr --row 3", ["unknown flag --row; perhaps --rows; known: --rows"]),
+        ("plr --row 3", ["unknown flag --row; perhaps --rows (see groove curriculum --help)"]),
         ("plr --why x", ["--why", "'x'"]),
         ("plr --top 3", ["--top goes with --export"]),
         ("plr --export new --top 0", ["--top must be in 1..4, the levels with a score, got 0"]),

@@ -68,7 +68,7 @@ def test_lives_take_half_a_million_steps_by_default(suite):
         ("own = {'a': (5, 6)}", ":own: ValueError: ['a'] must be a gymnax environment, a pair (environment, "),
         ("own = {'a': object}", ":own: ValueError: ['a'] must be a gymnax environment"),
         ("own = {'a': 'atari:Pong'}", ":own: ValueError: ['a'] unknown library 'atari'; known: pgx"),
-        ("own = {'a': 'gymnax:Pong'}", ":own: ValueError: ['a'] unknown gymnax environment 'Pong'; known: "),
+        ("own = {'a': 'gymnax:Pong'}", ":own: ValueError: ['a'] unknown gymnax environment 'Pong'; perhaps Pong-"),
     ],
 )  # fmt: skip
 def test_a_bad_file_is_refused_in_one_line(suite, tmp_path, text, message):

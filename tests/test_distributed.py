@@ -37,6 +37,17 @@ def test_job_stops_and_resumes_as_one(in_this_process):
     assert (Path("run") / "metrics.jsonl").read_bytes() == Path("whole", "metrics.jsonl").read_bytes()
 
 
+@pytest.mark.slow
+def test_processes_without_the_run_folder_get_the_starting_rule(in_this_process):
+    assert in_this_process("train", "tiny", *FLAGS, "--run", "first") == 0
+    assert in_this_process("train", "tiny", *FLAGS, "--from", "first/rule.safetensors", "--run", "run") == 0
+    written = Path("run/results.json").read_bytes()
+    Path("run/results.json").unlink()
+    ended, _ = run_job(commands=[["resume", "run"], ["resume", "elsewhere/run"]], actions=("", ""))
+    assert [(status, errors) for status, _, errors in ended] == [(0, ""), (0, "")]
+    assert Path("run/results.json").read_bytes() == written and b"starting rule" in written
+
+
 @pytest.mark.parametrize(
     ("commands", "reason"),
     [

@@ -40,7 +40,7 @@ def resume(arguments: list[str]) -> int:
     """
     chosen = read_flags(ResumeFlags, "groove resume", arguments)
     with job(chosen.job, chosen.run) as place, run_folder(place, partial(RunFolder.open, chosen.run)) as folder:
-        written = None if folder is None else folder.read_config()
+        written = {} if folder is None else folder.read_config()
         changes = {"devices": chosen.devices, "generations": chosen.generations}
         record = agreed(place, "resume", changes, written)
         path = RunFolder(chosen.run).config_path
@@ -49,6 +49,6 @@ def resume(arguments: list[str]) -> int:
         with one_line(ValueError):
             config = config.replaced(**{name: value for name, value in changes.items() if value is not None})
             config = found_plugins(config, record.get("plugins", {}), path)
-        start = RunFolder(chosen.run).start_path
-        run = build_run(config, place, start if start.exists() else None)
+        start = RunFolder(chosen.run).start_path if "start_sha256" in written else None
+        run = build_run(config, place, start)
         return finish(partial(run.resume, folder), place)

@@ -80,7 +80,7 @@ def build_run(config: TrainConfig, place: Job, start_from: Path | str | None) ->
     Args:
         config: of the run.
         place: this process in its job.
-        start_from: rule to start the search at, or None.
+        start_from: rule to start the search at, or None; read on the writing process, which sends it to the others.
 
     Returns:
         The run.
@@ -92,7 +92,7 @@ def build_run(config: TrainConfig, place: Job, start_from: Path | str | None) ->
     from groove.run.train import Run
 
     with one_line(ValueError):
-        return Run(config, Console(quiet=not place.writes), start_from)
+        return Run(config, Console(quiet=not place.writes), start_from if place.writes else None)
 
 
 def finish(action: Callable[[], None], place: Job) -> int:

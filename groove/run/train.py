@@ -37,6 +37,18 @@ class RunStopped(Exception):
 class RunInterrupted(RunStopped):
     """A person or the system asked the run to stop."""
 
+    def __init__(self, generation: int, path: Path, seed: int | None = None) -> None:
+        """Say how to continue.
+
+        Args:
+            generation: the last generation that was run.
+            path: folder to resume, of the run or of its group.
+            seed: the run's seed in its group, None for a run of its own.
+        """
+        where = "" if seed is None else f"seed {seed} "
+        super().__init__(f"{where}stopped after generation {generation}; continue with: groove resume {path}")
+        self.generation = generation
+
 
 class Run:
     """One meta-training run.
@@ -108,9 +120,6 @@ class Run:
             RunFolderError, CheckpointError, RuleFileError: something could not be written.
         """
         if folder is not None:
-            if self.parts.start is not None:
-                self.parts.start.save(folder.start_path)
-            # Last, because it makes the folder one that can be resumed.
             folder.write_config(self.record)
             self.console.print(f"run: {folder.path}", soft_wrap=True, highlight=False, markup=False)
         self._run(self._files(folder), self._initial_state(), NO_STEPS)
@@ -135,6 +144,8 @@ class Run:
         if folder is not None:
             written = folder.read_config()
             if written["config"]["generations"] != self.config.run.generations:
+                # First, because results beside the new number would pass for those of a finished run.
+                folder.results_path.unlink(missing_ok=True)
                 written["config"]["generations"] = self.config.run.generations
                 folder.write_config(written)
         if restored is None:
@@ -149,14 +160,25 @@ class Run:
     def _files(self, folder: RunFolder | None) -> RunFiles | NoFiles:
         return NoFiles() if folder is None else RunFiles(folder, self.config, self.record, self.console)
 
-    def initial_state(self) -> RunState:
-        """Return the state before the first generation."""
+    @property
+    def start_name(self) -> str:
+        """What the closing table calls the rule at the start of the search."""
+        return "untrained rule" if self.parts.start is None else "starting rule"
+
+    @property
+    def start_params(self) -> PyTree:
+        """Meta-parameters at the start of the search."""
+        return self._mean(self._initial_state())
+
+    def _initial_state(self) -> RunState:
         # Generation numbers fold into the same key; 2**31 is beyond the last of them.
         key = jax.random.fold_in(self.key, 2**31)
         start = () if self.parts.start is None else (self.parts.start.meta_params,)
         return self.parts.init(key, *start)
 
     def _run(self, files: RunFiles | NoFiles, state: RunState, steps: dict[str, int]) -> None:
+        if self.parts.start is not None:
+            files.save_start(self.parts.start)
         heldout = self.parts.heldout
         # Placed on the devices the way the programs take and return it.
         run_key, state = replicated(self.parts.mesh, (self.key, state))
@@ -193,9 +215,7 @@ class Run:
                         f"--agent-learning-rate may help; the state is saved in {files.folder.checkpoints_path}"
                     )
                 if stopping:
-                    raise RunInterrupted(
-                        f"stopped after generation {generation}; continue with: groove resume {files.folder.path}"
-                    )
+                    raise RunInterrupted(generation, files.folder.path)
         self._close(files, self._mean(state))
 
     def _mean(self, state: RunState) -> PyTree:
@@ -209,8 +229,7 @@ class Run:
 
     def _close(self, files: RunFiles | NoFiles, trained: PyTree) -> None:
         self.console.print("scoring the rule and its baselines on the held-out levels …")
-        start = "untrained rule" if self.parts.start is None else "starting rule"
-        scores = self.parts.closing.scores({start: self._mean(self._initial_state()), "trained rule": trained})
+        scores = self.parts.closing.scores({self.start_name: self.start_params, "trained rule": trained})
         files.close(scores)
         num_levels = len(self.parts.heldout.life_keys)
         self.console.print(render(scores, f"{num_levels} held-out levels of {self.config.world.levels}"))

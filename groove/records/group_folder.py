@@ -8,6 +8,7 @@ from groove.config import TrainConfig
 from groove.records.json_file import RunFolderError
 from groove.records.locked_folder import LockedFolder
 from groove.records.run_folder import GROUP_NAME, RunFolder
+from levels.plugins import is_plugin
 
 GROUP_VERSION = 1
 
@@ -43,7 +44,7 @@ class GroupFolder(LockedFolder):
         """Write `group.json` atomically.
 
         Args:
-            config: `seeds`, and the runs' `config`, whose seed is left out.
+            config: the `seeds`, and what the runs' `config.json` have in common; the seed of its config is left out.
 
         Raises:
             RunFolderError: the file cannot be written.
@@ -84,9 +85,18 @@ class GroupFolder(LockedFolder):
             RunFolderError: it is not of this group.
         """
         theirs, ours = found.flat(), wanted.flat()
-        differing = [name for name in ours if name not in ("devices", "generations") and theirs[name] != ours[name]]
+        differing = [
+            name
+            for name in ours
+            if name not in ("devices", "generations") and _unmoved(theirs[name]) != _unmoved(ours[name])
+        ]
         if differing:
             raise RunFolderError(f"{path}: not of the group {self.path}, whose {', '.join(differing)} differ")
+
+
+def _unmoved(value: Any) -> Any:
+    """Return a value without the folder of a plugin, whose file may have moved."""
+    return Path(value).name if isinstance(value, str) and is_plugin(value) else value
 
 
 def check_seeds(seeds: Sequence[Any]) -> None:

@@ -14,10 +14,8 @@ from groove.job.agreement import from_writer
 from groove.records.group_folder import GroupFolder, check_seeds
 from groove.records.json_file import RunFolderError
 from groove.records.run_folder import RunFolder
-from groove.run.shared_rules import shared_rule
 from groove.run.train import Run, RunInterrupted
 from groove.scoring.group_table import group_scores, render
-from lpg.saved_rules import load_rule
 
 
 class RunGroup:
@@ -63,8 +61,7 @@ class RunGroup:
             start = self._first.parts.start
             if start is not None:
                 start.save(folder.start_path)
-            config = {"seeds": list(self.runs), "config": self._first.config.to_json()}
-            folder.write_config(config | ({} if start is None else {"start_sha256": start.sha256}))
+            folder.write_config({"seeds": list(self.runs)} | self._first.record)
         self.resume(folder)
 
     def resume(self, folder: GroupFolder | None) -> None:
@@ -120,7 +117,7 @@ class RunGroup:
         parts = self._first.parts
         trained: list[PyTree] = []
         for seed in self.runs:
-            rule = shared_rule(parts.mesh, None if folder is None else load_rule(folder.run(seed).rule_path))
+            rule = parts.shared_rule(None if folder is None else folder.run(seed).rule_path)
             assert rule is not None
             trained.append(rule.meta_params)
         rules = {self._first.start_name: [run.start_params for run in self.runs.values()], "trained rule": trained}

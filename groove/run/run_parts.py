@@ -21,13 +21,13 @@ from groove.discovery.generation_programs import GenerationPrograms
 from groove.discovery.meta_training import RunState
 from groove.job.agreement import meet
 from groove.job.devices import lives_mesh
-from groove.run.shared_rules import shared_rule
+from groove.run.shared_rules import SharedRule, shared_rule
 from groove.scoring.closing_table import ClosingTable
 from groove.scoring.heldout import HELDOUT_STREAM, VALIDATION_STREAM, Evaluation, LevelSet, draw_level_set
 from lpg.rule_file import describe
 from lpg.rules.actor_critic import A2C
-from lpg.rules.lpg import LPG
 from lpg.saved_rules import load_rule
+from lpg.shipped_rules import rule_path
 
 VALIDATION_LEVELS = 128
 
@@ -36,6 +36,7 @@ class RunParts:
     """What runs that differ in their seed alone share: objects, compiled programs, level sets and baselines.
 
     Attributes:
+        rule: the rule to discover, without meta-parameters.
         mesh: mesh of the devices.
         training: everything that makes up a generation.
         init: `training.init`, compiled once.
@@ -56,15 +57,17 @@ class RunParts:
                 cannot be read or is of another shape.
         """
         self._config = config
+        self.rule = build_rule(config)
         self.mesh = lives_mesh(config.run.devices)
         self.training = build_training(config, self.mesh)
         self.init = jax.jit(self.training.init)
         # Scored on the distribution itself, whatever the curriculum makes of it.
         self._levels = build_generator(config)
         self.evaluation = Evaluation(dataclasses.replace(self.training.population, value_probe=None))
-        start = None if start_from is None else _read_start(start_from, build_rule(config))
+        if start_from is not None:
+            _refuse_other_shape(start_from, self.rule.architecture)
         meet(self.mesh)
-        self.start = shared_rule(self.mesh, start)
+        self.start = self.shared_rule(None if start_from is None else rule_path(start_from))
         self._programs: GenerationPrograms | None = None
 
     def programs(self, run_key: Key[Array, ""], state: RunState) -> GenerationPrograms:
@@ -80,6 +83,10 @@ class RunParts:
         if self._programs is None:
             self._programs = GenerationPrograms(self.training, run_key, state)
         return self._programs
+
+    def shared_rule(self, path: Path | None) -> SharedRule | None:
+        """Read a rule file of these runs on the writing process and send it to the others; see `shared_rule`."""
+        return shared_rule(self.mesh, self.rule, path)
 
     @cached_property
     def heldout(self) -> LevelSet:
@@ -102,11 +109,7 @@ class RunParts:
         )
 
 
-def _read_start(start_from: Path | str, wanted: LPG) -> tuple[LPG, Any, dict[str, Any]]:
-    loaded = load_rule(start_from)
-    if loaded[0].architecture != wanted.architecture:
-        raise ValueError(
-            f"--from {start_from}: its rule is {describe(loaded[0].architecture)}, "
-            f"but the run's is {describe(wanted.architecture)}"
-        )
-    return loaded
+def _refuse_other_shape(start_from: Path | str, wanted: dict[str, Any]) -> None:
+    found = load_rule(start_from)[0].architecture
+    if found != wanted:
+        raise ValueError(f"--from {start_from}: its rule is {describe(found)}, but the run's is {describe(wanted)}")

@@ -65,7 +65,7 @@ class RunGroup:
         self.resume(folder)
 
     def resume(self, folder: GroupFolder | None) -> None:
-        """Skip the runs that are finished, resume one that was stopped, and start the others.
+        """Resume the run that was stopped and start those that have not begun; finished ones are left alone.
 
         Also raises what `start` raises.
 

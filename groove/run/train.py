@@ -122,7 +122,7 @@ class Run:
         if folder is not None:
             folder.write_config(self.record)
             self.console.print(f"run: {folder.path}", soft_wrap=True, highlight=False, markup=False)
-        self._run(self._files(folder), self._initial_state(), NO_STEPS)
+        self._run(self._files(folder), self.initial_state(), NO_STEPS)
 
     def resume(self, folder: RunFolder | None) -> None:
         """Resume from the newest complete checkpoint; also raises what `start` raises.
@@ -135,7 +135,7 @@ class Run:
         """
         files = self._files(folder)
         with one_line(CheckpointError, kind=CommandError):
-            restored = files.newest(jax.eval_shape(self._initial_state), partial(from_writer, self.parts.mesh))
+            restored = files.newest(jax.eval_shape(self.initial_state), partial(from_writer, self.parts.mesh))
         if restored is not None and restored.generation > self.config.run.generations:
             raise UsageError(
                 f"--generations must be >= {restored.generation}, the generations that are done, "
@@ -168,9 +168,10 @@ class Run:
     @property
     def start_params(self) -> PyTree:
         """Meta-parameters at the start of the search."""
-        return self._mean(self._initial_state())
+        return self._mean(self.initial_state())
 
-    def _initial_state(self) -> RunState:
+    def initial_state(self) -> RunState:
+        """Return the state before the first generation."""
         # Generation numbers fold into the same key; 2**31 is beyond the last of them.
         key = jax.random.fold_in(self.key, 2**31)
         start = () if self.parts.start is None else (self.parts.start.meta_params,)

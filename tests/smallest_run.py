@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import groove.building
 import groove.commands.levels
 import groove.commands.running
-import groove.run.train
+import groove.run.run_parts
 from groove.config import TrainConfig
 from groove.discovery.population import LifeResults, Lives
 from lpg.cores.low_rank import rows, whole
@@ -77,7 +77,7 @@ def stub_populations(monkeypatch: Any, kind: type = StubPopulation) -> None:
     def build(config: TrainConfig, mesh: Any, learner: Any, value_probe: Any = None) -> Any:
         return kind(learner, mesh, config.run.chunk or 64, value_probe)
 
-    for module in (groove.building, groove.run.train):
+    for module in (groove.building, groove.run.run_parts):
         monkeypatch.setattr(module, "build_population", build)
 
 

@@ -29,7 +29,7 @@ for num_devices in (1, 2, 4):
     key, state = replicated(mesh, (jax.random.key(0), jax.jit(training.init)(jax.random.key(1))))
     advance, rows = GenerationPrograms(training, key, state), []
     for _ in range(config.run.generations):
-        state, metrics = advance(state)
+        state, metrics = advance(key, state)
         rows.append({name: float(value) for name, value in metrics.items()})
     heldout = draw_level_set(training.generator, HELDOUT_STREAM, config.run.heldout_levels)
     returns = Evaluation(training.population).returns(training.search.mean(state.search), heldout, training.hyper)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,34 @@ def test_job_stops_and_resumes_as_one(in_this_process):
     ended, _ = run_job("resume", "run", actions=("", ""))
     assert [(status, errors) for status, _, errors in ended] == [(0, ""), (0, "")]
     assert (Path("run") / "metrics.jsonl").read_bytes() == Path("whole", "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.slow
+def test_processes_without_the_run_folder_get_the_starting_rule(in_this_process):
+    assert in_this_process("train", "tiny", *FLAGS, "--run", "first") == 0
+    assert in_this_process("train", "tiny", *FLAGS, "--from", "first/rule.safetensors", "--run", "run") == 0
+    # Resuming a finished run only scores it again, here with real lives, which are spread over the processes.
+    run_one("resume", "run", "--devices", 2)
+    alone = Path("run/results.json").read_bytes()
+    ended, _ = run_job(commands=[["resume", "run"], ["resume", "elsewhere/run"]])
+    assert [(status, errors) for status, _, errors in ended] == [(0, ""), (0, "")]
+    assert Path("run/results.json").read_bytes() == alone and b"starting rule" in alone
+
+
+@pytest.mark.slow
+def test_job_resumes_a_group_whose_folder_only_the_first_process_sees(in_this_process):
+    assert in_this_process("train", "tiny", *FLAGS, "--run", "first") == 0
+    group = ["train", "tiny", *FLAGS, "--seeds", 0, 1, 2, "--from", "first", "--run"]
+    assert in_this_process(*group, "whole") == in_this_process(*group, "group") == 0
+    # The first run is finished, the second was stopped, and the third has not begun.
+    for name in ("results.json", "seed-1/results.json", "seed-1/checkpoints/generation_00000006.safetensors"):
+        Path("group", name).unlink()
+    shutil.rmtree("group/seed-2")
+    ended, _ = run_job(commands=[["resume", "group"], ["resume", "elsewhere/group"]], actions=("", ""))
+    assert [(status, errors) for status, _, errors in ended] == [(0, ""), (0, "")]
+    assert "seed 0 (1 of 3): finished" in ended[0][1] and "resuming at generation 4 of 6" in ended[0][1]
+    for name in ("results.json", "seed-1/metrics.jsonl", "seed-2/metrics.jsonl", "seed-2/results.json"):
+        assert Path("group", name).read_bytes() == Path("whole", name).read_bytes(), name
 
 
 @pytest.mark.parametrize(

@@ -287,7 +287,7 @@ def test_seeds_differ_in_training_and_agree_on_the_heldout_levels(stubbed, monke
         drawn.append(draw(*arguments))
         return drawn[-1]
 
-    monkeypatch.setattr("groove.run.train.draw_level_set", recorded)
+    monkeypatch.setattr("groove.run.run_parts.draw_level_set", recorded)
     for seed in (0, 1):
         assert stubbed("train", "tiny", "--run", f"seed-{seed}", "--seed", seed, "--generations", 1) == 0
     first, second = (metrics(Path(f"seed-{seed}")) for seed in (0, 1))

@@ -14,8 +14,8 @@ class EvaluateFlags(LivesFlags):
     """Measure what rules are worth in environments they never saw, as they are (zero-shot)."""
 
     rules: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Shipped rules such as laptop, rule files, a2c, ppo, dpo, reinforce, or FILE.py:NAME of your own; several files
-    are compared, and taken together as meta-seeds."""
+    """Shipped rules such as laptop, rule files, folders of runs, a2c, ppo, dpo, reinforce, or FILE.py:NAME of your own;
+    the folder of a group (groove train --seeds) is one rule, taken over its meta-seeds."""
     seeds: int = 8
     """Agents of each rule in each environment; in grid-heldout a quarter of them on each of 128 levels."""
     points: int = 5

@@ -10,6 +10,7 @@ from rich.console import Console
 from groove.commands.flags import Flags, read_flags
 from groove.config import flag_of
 from groove.errors import UsageError, one_line
+from groove.records.group_folder import GroupFolder
 from levels.near_names import perhaps
 from levels.plugins import is_plugin
 from lpg.settings import AgentSettings
@@ -52,7 +53,10 @@ def read_lives(kind: type[Flags], command: str, arguments: list[str], positional
     flags = read_flags(kind, f"groove {command}", arguments)
     if not getattr(flags, positional):
         shipped = ", ".join(SHIPPED)
-        raise UsageError(f"{command}: name a rule first: a shipped one ({shipped}), a rule file or a hand-written one")
+        raise UsageError(
+            f"{command}: name a rule first: a shipped one ({shipped}), a rule file, the folder of a run or of a group, "
+            "or a hand-written one"
+        )
     for name in ("seeds", "workers", "rollout_length", "points", "chunk", "devices"):
         value = getattr(flags, name, None)
         if value is not None and value < 1:
@@ -60,29 +64,33 @@ def read_lives(kind: type[Flags], command: str, arguments: list[str], positional
     return flags
 
 
-def contestant_of(name: str, hand_written_names: tuple[str, ...]) -> "Contestant":
-    """Return a rule by its file or name.
+def contestants_of(name: str, hand_written_names: tuple[str, ...]) -> "list[Contestant]":
+    """Return a rule by its file or name, or the rules of a group.
 
     Args:
-        name: a rule file, a shipped rule, a hand-written one, or FILE.py:NAME of one of your own.
+        name: a rule file, a run's folder, a group's, a shipped rule, a hand-written one, or FILE.py:NAME of one of
+            your own.
         hand_written_names: those that are allowed.
 
     Returns:
-        The contestant.
+        One contestant, or all of the group.
 
     Raises:
         ValueError: there is no such rule, or the file is none.
     """
     from groove.transfer.contestants import hand_written, learned, own_rule
+    from groove.transfer.methods import learned_group
 
     if name in hand_written_names:
-        return hand_written(name)
+        return [hand_written(name)]
     if is_plugin(name):
-        return own_rule(name)
+        return [own_rule(name)]
+    if name not in SHIPPED and GroupFolder.is_group(name):
+        return learned_group(name)
     near = perhaps(name, hand_written_names)
     with one_line(ValueError, suffix=f"{near}; hand-written rules: {', '.join(hand_written_names)}"):
         rule_path(name)
-    return learned(name)
+    return [learned(name)]
 
 
 def setting_of(flags: LivesFlags, contestants: "list[Contestant]", num_seeds: int, num_points: int) -> "Setting":

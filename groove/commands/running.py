@@ -1,8 +1,8 @@
-"""What `groove train` and `groove resume` share: the run's folder, agreement within a job, and the end."""
+"""What `groove train` and `groove resume` share: the locked folder, agreement within a job, and the end."""
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +13,17 @@ from groove.config import TrainConfig, flag_of
 from groove.errors import CommandError, UsageError, one_line
 from groove.job.devices import configure
 from groove.job.distributed import Job
-from groove.records.run_folder import RunFolder, RunFolderError
+from groove.records.json_file import RunFolderError
+from groove.records.locked_folder import LockedFolder
 
 if TYPE_CHECKING:
+    from groove.run.group import RunGroup
     from groove.run.train import Run
 
 
 @contextmanager
-def run_folder(place: Job, take: Callable[[], RunFolder]) -> Iterator[RunFolder | None]:
-    """Lock the run's folder while the command uses it.
+def locked(place: Job, take: Callable[[], LockedFolder]) -> Iterator[Any]:
+    """Lock the folder of a run or of a group while the command uses it.
 
     Args:
         place: this process in its job.
@@ -40,8 +42,8 @@ def run_folder(place: Job, take: Callable[[], RunFolder]) -> Iterator[RunFolder 
         yield folder
 
 
-def agreed(place: Job, command: str, flags: dict[str, Any], config: Any = None) -> Any:
-    """Return the config of the writing process, once all processes of a job were asked for the same.
+def agreed(place: Job, command: str, flags: dict[str, Any], content: Any = None) -> Any:
+    """Return what the writing process found, once all processes of a job were asked for the same.
 
     Processes that live other lives would wait for each other for ever.
 
@@ -49,15 +51,15 @@ def agreed(place: Job, command: str, flags: dict[str, Any], config: Any = None) 
         place: this process in its job.
         command: its name.
         flags: values by name, which must be equal in all processes.
-        config: of the run, as JSON; read of the first process alone.
+        content: of the folder's config, as JSON; read of the first process alone.
 
     Returns:
-        The first process's config.
+        The first process's content.
 
     Raises:
         UsageError: a process differs.
     """
-    mine = {"process": place.process_id, "command": command, "flags": flags, "config": config}
+    mine = {"process": place.process_id, "command": command, "flags": flags, "content": content}
     answers = [json.loads(text) for text in place.tell(json.dumps(mine))]
     first = answers[0]
     for other in (*answers, mine):
@@ -71,28 +73,34 @@ def agreed(place: Job, command: str, flags: dict[str, Any], config: Any = None) 
                     f"{flag_of(name)} must be the same in all processes of a job, got {values[0]} in process "
                     f"{other['process']} and {values[1]} in process 0"
                 )
-    return first["config"]
+    return first["content"]
 
 
-def build_run(config: TrainConfig, place: Job, start_from: Path | str | None) -> "Run":
-    """Build a run on the devices that its config asks for.
+def build_run(
+    config: TrainConfig, place: Job, start_from: Path | str | None, seeds: Sequence[int] = ()
+) -> "Run | RunGroup":
+    """Build a run, or a group of runs, on the devices that its config asks for.
 
     Args:
-        config: of the run.
+        config: its config.
         place: this process in its job.
-        start_from: rule to start the search at, or None.
+        start_from: rule to start the search at, or None; read on the writing process, which sends it to the others.
+        seeds: seeds of the runs of a group; none for a single run.
 
     Returns:
-        The run.
+        The run or the group.
 
     Raises:
         UsageError: it cannot be built.
     """
     configure(config.run.devices or (1 if place.num_processes > 1 else None))
+    from groove.run.group import RunGroup
     from groove.run.train import Run
 
+    console = Console(quiet=not place.writes)
+    start_from = start_from if place.writes else None
     with one_line(ValueError):
-        return Run(config, Console(quiet=not place.writes), start_from)
+        return RunGroup(config, seeds, console, start_from) if seeds else Run(config, console, start_from)
 
 
 def finish(action: Callable[[], None], place: Job) -> int:

@@ -16,6 +16,7 @@ from groove.discovery.meta_training import RunState
 from groove.records.checkpoints import Checkpoints, Restored
 from groove.records.run_folder import RunFolder
 from groove.records.run_logs import RunLogs
+from groove.run.shared_rules import SharedRule
 from groove.scoring.closing_table import ClosingScore
 from lpg.saved_rules import save_rule
 
@@ -74,6 +75,18 @@ class RunFiles:
         told(b"" if restored is None else self.checkpoints.content(restored.generation))
         return restored
 
+    def save_start(self, rule: SharedRule) -> None:
+        """Write the rule that the search starts from, unless it is there.
+
+        Args:
+            rule: the rule.
+
+        Raises:
+            RuleFileError: the file could not be written.
+        """
+        if not self.folder.start_path.exists():
+            rule.save(self.folder.start_path)
+
     def save(self, state: RunState, mean: PyTree, steps: dict[str, int]) -> None:
         """Write the rule and a checkpoint.
 
@@ -124,6 +137,10 @@ class NoFiles:
             received = Checkpoints(Path(folder))
             received.receive(content)
             return received.restore(example)
+
+    def save_start(self, rule: SharedRule) -> None:
+        """Write nothing."""
+        del rule
 
     def save(self, state: RunState, mean: PyTree, steps: dict[str, int]) -> None:
         """Save nothing."""

@@ -173,7 +173,7 @@ def curves(axes: Axes, scores: SuiteScores) -> None:
         if values.shape[-1] == 1 and not scores.steps[rule].any():
             continue
         num_points = values.shape[-1]
-        ends = [of_aggregate([values[..., k]], iqm, scores.drawn, NUM_CURVE_RESAMPLES) for k in range(num_points)]
+        ends = [of_aggregate(values[..., k], iqm, scores.drawn, NUM_CURVE_RESAMPLES) for k in range(num_points)]
         share = np.arange(1, num_points + 1) / num_points
         middle, low, high = np.array([[np.nan] * 3 if point is None else point for point in ends], float).T
         axes.plot(share, middle, marker="o", markersize=3, color=_color(rules, rule), label=rule)

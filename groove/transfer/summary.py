@@ -1,5 +1,6 @@
 """summary.json and the terminal's tables: aggregates of the scores, with intervals."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,42 +21,33 @@ LEVELS, RUNS = "levels, chosen on one seed and scored on the others", "runs"
 EXACT = "exact values"
 """What scores are normalised by if the best policy is known in all tasks."""
 
-ALL_RULES = "all rules"
-"""Several learned rules, treated as meta-seeds of one way to discover rules."""
 
-
-def summarise(scores: SuiteScores, learned: list[str], timing: list[dict[str, Any]]) -> dict[str, Any]:
+def summarise(
+    scores: SuiteScores,
+    learned: list[str],
+    timing: list[dict[str, Any]],
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:
     """Summarise everything that a report says about a suite.
 
     Args:
         scores: scores in the suite.
-        learned: names of the learned rules, tuned ones included; several untuned ones are also aggregated
-            together, as meta-seeds.
+        learned: names of the learned rules and groups of rules, tuned ones included.
         timing: the suite's rows of timing.jsonl.
+        groups: as for `suite_scores`.
 
     Returns:
         JSON content: for every rule, the IQM, mean, optimality gap and area under the curve with 95% intervals,
-        failed agents, seconds and steps; the probability that a learned rule is better than each other rule, tuned
-        against tuned; returns by environment.
+        failed agents, seconds and steps; for every learned rule, the probability that it is better than each other
+        rule, tuned against tuned; returns by environment.
     """
-    rules = {rule: _of_rule(scores, rule) | _cost(rule, timing) for rule in scores.returns}
-    untuned = [rule for rule in learned if not rule.endswith(TUNED)]
-    if len(untuned) > 1 and scores.tasks:
-        finals = [scores.final(rule) for rule in untuned]
-        together = {name: of_aggregate(finals, aggregate, scores.drawn) for name, aggregate in _AGGREGATES.items()}
-        rules[ALL_RULES] = together | {"meta_seeds": len(untuned)}
-    better = {}
-    for rule in scores.returns:
-        ours = [name for name in learned if name.endswith(TUNED) == rule.endswith(TUNED)]
-        if ours and rule not in learned:
-            returns = [scores.returns[name] for name in ours]
-            better[rule] = of_improvement(returns, scores.returns[rule], scores.drawn)
+    rules = {rule: _of_rule(scores, rule) | _cost((groups or {}).get(rule, [rule]), timing) for rule in scores.returns}
     return {
         "tasks": len(scores.tasks),
         "excluded": [list(task) for task in scores.excluded],
         "normalised_by": EXACT if scores.exact else "random actions (0) and PPO (1) where the best is not known",
         "rules": rules,
-        "probability_that_the_rule_is_better": better,
+        "probability_of_improvement": _improvements(scores, learned),
         "lifetimes": _lifetimes(scores),
         "cvar_over": LEVELS if _has_levels_with_seeds(scores) else RUNS,
         "cvar": _cvar(scores),
@@ -72,6 +64,8 @@ _AGGREGATES = {"iqm": iqm, "mean": lambda x: float(np.mean(x)), "optimality_gap"
 def _of_rule(scores: SuiteScores, rule: str) -> dict[str, Any]:
     returns = scores.returns[rule]
     found: dict[str, Any] = {"runs": int(returns.size), "failed": int(np.isnan(returns).sum())}
+    if len(returns) > 1:
+        found["meta_seeds"] = len(returns)
     if not scores.tasks:
         return found
     final = scores.final(rule)
@@ -79,14 +73,14 @@ def _of_rule(scores: SuiteScores, rule: str) -> dict[str, Any]:
     if lost.size:
         found["tasks_without_a_sound_run"] = [list(scores.tasks[i]) for i in lost]
     for name, aggregate in _AGGREGATES.items():
-        found[name] = of_aggregate([final], aggregate, scores.drawn)
-    by_task = zip(scores.steps[rule], scores.curves[rule].swapaxes(0, 1), strict=True)
-    areas = np.stack([_area(steps, curve) for steps, curve in by_task], axis=1)
-    found["area_under_curve"] = of_aggregate([areas], _AGGREGATES["mean"], scores.drawn)
+        found[name] = of_aggregate(final, aggregate, scores.drawn)
+    by_task = zip(scores.steps[rule], np.moveaxis(scores.curves[rule], 2, 0), strict=True)
+    areas = np.stack([_area(steps, curve) for steps, curve in by_task], axis=-1)
+    found["area_under_curve"] = of_aggregate(areas, _AGGREGATES["mean"], scores.drawn)
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _area(steps: Float[np.ndarray, "K"], curve: Float[np.ndarray, "S K"]) -> Float[np.ndarray, "S"]:
+def _area(steps: Float[np.ndarray, "K"], curve: Float[np.ndarray, "M S K"]) -> Float[np.ndarray, "M S"]:
     """Return the area under the curves of one task, or the last height if the agents made no steps."""
     if not steps.any():
         return curve[..., -1]
@@ -95,8 +89,19 @@ def _area(steps: Float[np.ndarray, "K"], curve: Float[np.ndarray, "S K"]) -> Flo
     return area_under_curve(steps[apart], curve[..., apart], start=0.0)
 
 
-def _cost(rule: str, timing: list[dict[str, Any]]) -> dict[str, Any]:
-    own = [row for row in timing if row["rule"] == rule]
+def _improvements(scores: SuiteScores, learned: list[str]) -> dict[str, Any]:
+    """Return, by learned rule, the probability that it is better than each other rule, tuned against tuned."""
+    found: dict[str, Any] = {}
+    for ours in learned:
+        own = found.setdefault(ours.removesuffix(TUNED), {})
+        for theirs, returns in scores.returns.items():
+            if theirs != ours and theirs.endswith(TUNED) == ours.endswith(TUNED):
+                own[theirs] = of_improvement(scores.returns[ours], returns, scores.drawn)
+    return found
+
+
+def _cost(members: Sequence[str], timing: list[dict[str, Any]]) -> dict[str, Any]:
+    own = [row for row in timing if row["rule"] in members]
     here = [row for row in own if not row.get("cached")]
     seconds, steps = (sum(row[name] for row in here) for name in ("seconds", "env_steps"))
     return {
@@ -116,14 +121,14 @@ def _lifetimes(scores: SuiteScores) -> dict[str, Any]:
         return {}
     parts = {f"{factor:g}": scores.at_lifetime(factor) for factor in factors}
     return {
-        factor: {rule: ends for rule in part.curves if (ends := of_aggregate([part.final(rule)], iqm, part.drawn))}
+        factor: {rule: ends for rule in part.curves if (ends := of_aggregate(part.final(rule), iqm, part.drawn))}
         for factor, part in parts.items()
     }
 
 
 def _has_levels_with_seeds(scores: SuiteScores) -> bool:
     """Return whether tasks are levels that several seeds lived on; elsewhere each seed may have a draw of its own."""
-    return scores.drawn and all(len(curve) > 1 for curve in scores.curves.values())
+    return scores.drawn and all(curve.shape[1] > 1 for curve in scores.curves.values())
 
 
 def _cvar(scores: SuiteScores) -> dict[str, list[float]]:
@@ -131,24 +136,27 @@ def _cvar(scores: SuiteScores) -> dict[str, list[float]]:
 
     Levels are chosen on one seed and scored on the others, with each seed choosing once, because a score that also
     chose the level would be too low. Where no level has several seeds, the worst runs are averaged: their curve
-    cannot fall, and it includes bad luck.
+    cannot fall, and it includes bad luck. Each rule file of a group has its own worst levels; the group's curve is the
+    mean of theirs.
     """
     of_rule = _cvar_over_levels if _has_levels_with_seeds(scores) else _cvar_over_runs
     curves = {rule: of_rule(scores.final(rule)) for rule in scores.curves}
     return {rule: [round(float(x), 6) for x in curve] for rule, curve in curves.items() if curve is not None}
 
 
-def _cvar_over_levels(final: Float[np.ndarray, "S n"]) -> Float[np.ndarray, "100"] | None:
+def _cvar_over_levels(final: Float[np.ndarray, "M S n"]) -> Float[np.ndarray, "100"] | None:
     curves = []
-    for seed, chosen_by in enumerate(final):
-        others = np.delete(final, seed, axis=0)
-        known = np.isfinite(chosen_by) & present(others)
-        if known.any():
-            curves.append(cvar_curve(chosen_by[known], np.nanmean(others[:, known], axis=0), np.array(CVAR_SHARES)))
+    for of_file in final:
+        for seed, chosen_by in enumerate(of_file):
+            others = np.delete(of_file, seed, axis=0)
+            known = np.isfinite(chosen_by) & present(others)
+            if known.any():
+                shares = np.array(CVAR_SHARES)
+                curves.append(cvar_curve(chosen_by[known], np.nanmean(others[:, known], axis=0), shares))
     return np.mean(curves, axis=0) if curves else None
 
 
-def _cvar_over_runs(final: Float[np.ndarray, "S n"]) -> Float[np.ndarray, "100"] | None:
+def _cvar_over_runs(final: Float[np.ndarray, "M S n"]) -> Float[np.ndarray, "100"] | None:
     runs = final[np.isfinite(final)]
     return cvar_curve(runs, runs, np.array(CVAR_SHARES)) if runs.size else None
 
@@ -169,8 +177,10 @@ def mean_returns(scores: SuiteScores) -> dict[tuple[str, float], dict[str, list[
         columns = [i for i, task in enumerate(tasks) if task[:2] == key]
         own = found.setdefault(key, {})
         for rule, returns in scores.returns.items():
-            values = returns[:, columns][np.isfinite(returns[:, columns])]
-            error = values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else np.nan
+            sound = [values[np.isfinite(values)] for values in returns[..., columns]]
+            values = np.concatenate(sound)
+            units = values if len(sound) == 1 else np.array([each.mean() for each in sound if each.size])
+            error = units.std(ddof=1) / np.sqrt(units.size) if units.size > 1 else np.nan
             own[rule] = [number(values.mean() if values.size else np.nan), number(error), int(values.size)]
     return found
 
@@ -189,7 +199,7 @@ def tables(summary: dict[str, Any]) -> "list[Table]":
     shown = []
     for suite, found in summary.items():
         table = Table(title=f"{suite}: {found['tasks']} tasks, {found['normalised_by']}", title_justify="left")
-        for column in ("rule", "IQM [95%]", "mean", "gap", "P(rule better)", "failed", "steps/s", "gradient steps"):
+        for column in columns(found):
             table.add_column(column, justify="left" if column == "rule" else "right")
         for cells in rule_rows(found):
             table.add_row(*cells)
@@ -209,6 +219,20 @@ def tables(summary: dict[str, Any]) -> "list[Table]":
     return shown
 
 
+def columns(found: dict[str, Any]) -> list[str]:
+    """Name the columns of `rule_rows`.
+
+    Args:
+        found: summary of a suite.
+
+    Returns:
+        Titles; "P(rule better)" for the only learned rule, "P(NAME better)" for each of several.
+    """
+    learned = list(found["probability_of_improvement"])
+    better = [f"P({name} better)" for name in learned] if len(learned) > 1 else ["P(rule better)"]
+    return ["rule", "IQM [95%]", "mean", "gap", *better, "failed", "steps/s", "gradient steps"]
+
+
 def rule_rows(found: dict[str, Any]) -> list[list[str]]:
     """Format the rows of a suite's table.
 
@@ -216,12 +240,12 @@ def rule_rows(found: dict[str, Any]) -> list[list[str]]:
         found: summary of the suite.
 
     Returns:
-        Rule, IQM with interval, mean, optimality gap, probability that the rule is better, failed, steps/s,
-        gradient steps.
+        Rule, IQM with interval, mean, optimality gap, probability that each learned rule is better than this one,
+        failed, steps/s, gradient steps.
     """
     rows = []
+    learned = list(found["probability_of_improvement"].values()) or [{}]
     for rule, own in found["rules"].items():
-        better = found["probability_that_the_rule_is_better"].get(rule)
         speed = own.get("env_steps_per_second")
         rows.append(
             [
@@ -229,7 +253,7 @@ def rule_rows(found: dict[str, Any]) -> list[list[str]]:
                 _bracketed(own.get("iqm")),
                 _plain(own.get("mean")),
                 _plain(own.get("optimality_gap")),
-                _bracketed(better),
+                *(_bracketed(better.get(rule)) for better in learned),
                 str(own.get("failed", "")),
                 "" if speed is None else f"{speed / 1e3:,.0f}k",
                 "" if "gradient_steps" not in own else f"{own['gradient_steps']:,}",

@@ -126,11 +126,14 @@ def test_fields_change_what_a_run_does_and_when(tmp_path, monkeypatch):
     stub_populations(monkeypatch)
     closing = {}
 
-    def record(**arguments):
-        closing.update(arguments)
-        return []
+    class Recorded:
+        def __init__(self, **arguments):
+            closing.update(arguments)
 
-    monkeypatch.setattr("groove.run.train.closing_scores", record)
+        def scores(self, rules):
+            return []
+
+    monkeypatch.setattr("groove.run.run_parts.ClosingTable", Recorded)
     monkeypatch.setattr("groove.run.train.render", lambda *_: "")
     run = Run(SMALLEST.replaced(**LOOPED), Console(quiet=True))
     with RunFolder.create(tmp_path / "run") as folder:

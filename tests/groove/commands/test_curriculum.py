@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from groove.commands.main import main
+from groove.records.group_folder import GroupFolder
 from groove.report.curriculum_snapshot import read_snapshot
 from levels.level_folder import level_folder
 from tests.groove.kept_levels import CONFIG, kept_buffer, learnability_state, write_metrics, write_run
@@ -56,6 +57,14 @@ def test_run_that_goes_on_is_read_and_left_alone(capsys, run):
         assert curriculum("plr", "--out", "elsewhere") == 0
         assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
     assert capsys.readouterr().out.splitlines()[-1] == "elsewhere/sampling.png"
+
+
+def test_runs_of_a_group_are_shown_one_at_a_time(capsys, run):
+    with GroupFolder.create("group") as group:
+        group.write_config({"seeds": [0, 1], "config": CONFIG.to_json()})
+    run.path.rename(group.run(1).path)
+    assert refused(capsys, "group") == "groove: group: a group of runs; name one of them: group/seed-1\n"
+    assert curriculum("group/seed-1", "--out", "elsewhere") == 0
 
 
 def test_what_cannot_be_drawn_is_told(capsys, tmp_path, run):

@@ -1,6 +1,7 @@
 """The command line: quick help, and one line with exit status 2 for every mistake."""
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from safetensors.numpy import save_file
 
 from groove.commands.main import COMMANDS, main
 from groove.config import EXPERIMENTS
+from groove.records.group_folder import GroupFolder
 from levels.extras import DISTRIBUTION
 from levels.registry import GENERATORS
 from lpg.rule_file import write_rule
@@ -188,6 +190,19 @@ def test_rules_lists_rules_and_files(capsys, rule_path):
     assert names_all(capsys.readouterr().out, ["lpg ", "ta-lpg ", "a2c ", "reinforce ", "laptop "])
     assert main(["rules", rule_path.name]) == 0
     assert names_all(capsys.readouterr().out, ["rule.safetensors", "lpg gru 2, Y = 2", "small", "150"])
+
+
+def test_rules_lists_the_files_of_a_group_and_of_a_run(capsys, tmp_path, rule_path):
+    with GroupFolder.create("group") as group:
+        group.write_config({"seeds": [0, 1], "config": EXPERIMENTS["tiny"].to_json()})
+    for seed in (0, 1):
+        group.run(seed).path.mkdir()
+        shutil.copy(rule_path, group.run(seed).path)
+    assert main(["rules", "group", "./group/seed-1", "."]) == 0
+    files = [line.split("│")[1].strip() for line in capsys.readouterr().out.splitlines() if "small" in line]
+    assert files == ["group/seed-0", "group/seed-1", "./group/seed-1", "."]
+    (tmp_path / "empty").mkdir()
+    assert refused(capsys, "rules", "empty").startswith("no rule file 'empty'")
 
 
 def test_rules_names_the_file_that_is_none(capsys, rule_path):

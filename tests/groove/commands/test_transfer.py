@@ -156,14 +156,46 @@ def test_benchmark_from_end_to_end(capsys, tmp_path):
     assert "holds another experiment, with different setting" in refused(capsys, *command, "--workers", "2")
 
 
-def test_evaluate_takes_several_rules_together(capsys, tmp_path):
-    tiny.save(tmp_path / "other" / "lpg.safetensors", seed=1)
-    command = ["evaluate", "lpg.safetensors", "other/lpg.safetensors", "--suite", "own.py:own", *SMALL]
+def test_evaluate_compares_several_rules_and_takes_those_of_a_group_together(capsys, tmp_path):
+    tiny.save(tmp_path / "other" / "lpg.safetensors", seed=2)
+    tiny.save(tmp_path / "run" / "rule.safetensors", seed=3)
+    tiny.save_group(tmp_path / "group", (1, 0))
+    named = ["lpg.safetensors", "group", "other/lpg.safetensors", "run"]
+    command = ["evaluate", *named, "--suite", "own.py:own", *SMALL]
     assert main(command) == 0
     (out,) = (tmp_path / "runs").glob("evaluate-*")
-    assert list(dict.fromkeys(row["rule"] for row in rows(out))) == ["random", "ppo", "lpg", "lpg 2"]
-    found = json.loads((out / "summary.json").read_text())["own"]["rules"]
-    assert found["all rules"]["meta_seeds"] == 2 and str(out.name) in capsys.readouterr().out
+    members = ["group/seed-1", "group/seed-0"]
+    names = ["random", "ppo", "lpg", *members, "lpg 2", "run"]
+    assert list(dict.fromkeys(row["rule"] for row in rows(out))) == names
+    (found,) = json.loads((out / "summary.json").read_text()).values()
+    assert list(found["rules"]) == ["ppo", "lpg", "group", "lpg 2", "run"]
+    assert found["rules"]["group"]["meta_seeds"] == 2 and found["rules"]["group"]["runs"] == 4
+    better = found["probability_of_improvement"]
+    assert list(better) == ["lpg", "group", "lpg 2", "run"] and list(better["group"]) == ["ppo", "lpg", "lpg 2", "run"]
+    printed = capsys.readouterr().out
+    assert str(out.name) in printed and "seed-1" not in printed.partition("own: 1 tasks")[2]
+
+
+def test_rules_of_a_group_are_tuned_each_and_compared_as_one(capsys, tmp_path, named):
+    tiny.save_group(tmp_path / "group", (0, 1))
+    command = ["tune", "group", "--suite", "tiny", "--configurations", "2", *SMALL[4:], "--out", "t.json"]
+    assert main(command) == 0
+    assert capsys.readouterr().out.count(" on tiny: vector: learning_rate ") == 2
+    command = ["benchmark", "group", "--suite", "tiny", "--against", "ppo", "--tuned", "t.json", *SMALL]
+    assert main([*command, "--out", "out"]) == 0
+    found = json.loads((tmp_path / "out" / "summary.json").read_text())["tiny"]
+    assert list(found["rules"]) == ["group", "ppo", "group (tuned)"]
+    assert found["rules"]["group (tuned)"]["meta_seeds"] == 2
+    assert list(found["probability_of_improvement"]["group"]) == ["ppo"]
+
+
+def test_group_that_cannot_be_compared_is_refused(capsys, tmp_path):
+    group = tiny.save_group(tmp_path / "group", (0, 1))
+    (group / "seed-1" / "rule.safetensors").unlink()
+    line = "group/seed-1: 0 of 2500 generations are done; finish the group with: groove resume group"
+    for command in ("evaluate", "tune"):
+        assert refused(capsys, command, "group", "--suite", "classic") == line
+    assert refused(capsys, "bakeoff", "group") == "'group' holds several rules; name one of them: group/seed-0"
 
 
 def test_benchmark_tunes_every_rule_alike_and_ppo_on_the_environment_itself(tmp_path, named):

@@ -110,7 +110,7 @@ def test_profiles_explain_scores_above_the_best_policy(highest, exact, explained
 def test_figures_of_one_lifetime_broken_agents_and_names_with_slashes(tmp_path):
     made = scores().at_lifetime(1.0)
     broken = made.curves["rule"].copy()
-    broken[:, 0], broken[0, 1, -1] = np.nan, np.nan
+    broken[0, :, 0], broken[0, 0, 1, -1] = np.nan, np.nan
     made = replace(made, curves=made.curves | {"rule": broken}, returns=made.returns | {"rule": 10 * broken[..., -1]})
     found = {"gymnasium:ALE/Pong": summarise(made, ["rule"], [])}
     written = draw_all(tmp_path / "new", {"gymnasium:ALE/Pong": made}, found)

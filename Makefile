@@ -16,7 +16,7 @@ UV_COMPILE := pip compile pyproject.toml --group build --universal --generate-ha
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make setup   install what a run needs into $(VENV); make setup-test: and the test tools"
+	@echo "make setup   install what a run needs into $(VENV); make setup-test adds the test tools"
 	@echo "make run     set up, meta-train a rule (experiment tiny) into a new folder under runs/"
 	@echo "make test    set up, run the tests"
 	@echo "make lint    ruff: rules and format"
@@ -25,7 +25,7 @@ help:
 	@echo "make bench   speed of worlds, generations, curriculum, solver and scaling: tables, pictures, runs/bench/bench.json"
 	@echo "             (twelve minutes; flags in BENCH, as in make bench BENCH='--only worlds --compare OLD.json')"
 	@echo "make compare DR against GROOVE: 15 short meta-trainings and their held-out scores (runs/compare, resumable)"
-	@echo "make bakeoff all level scores on one pool of levels and a half-trained rule (runs/bakeoff)"
+	@echo "make bakeoff all level scores on one pool of levels and a partly trained rule (runs/bakeoff)"
 	@echo "make readme  tables of README.md and docs/ from runs/published"
 	@echo "make pictures  pictures and summaries in runs/published, from the numbers there"
 	@echo "make lock    resolve pyproject.toml into requirements.lock and requirements-test.lock (needs uv)"

@@ -189,7 +189,7 @@ EXPERIMENTS: dict[str, TrainConfig] = {
         generations=800,
         heldout_every=50,
     ),
-    # GROOVE (arXiv:2310.02782): levels replayed by algorithmic regret, with evolution as its authors corrected it.
+    # GROOVE (arXiv:2310.02782): levels replayed by algorithmic regret, with evolution in place of the meta-gradient.
     "groove": TrainConfig.of(levels="all", curriculum="plr"),
     # LPG (arXiv:2007.08794): its own rule, with evolution in place of the meta-gradient.
     "lpg": TrainConfig.of(levels="all", cell="lstm", prediction_size=30),

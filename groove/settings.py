@@ -10,6 +10,7 @@ from lpg.settings import Precision
 AntagonistKind = Literal["a2c", "ppo", "random", "expert"]
 
 
+# value_steps is chosen here: no level of `all` has a longer horizon.
 @dataclass(frozen=True)
 class CurriculumSettings:
     """Who chooses the levels, and by what score."""
@@ -30,6 +31,8 @@ class CurriculumSettings:
             raise ValueError(f"CurriculumSettings.value_steps must be >= 1, got {self.value_steps}")
 
 
+# A2C is GROOVE's antagonist (arXiv:2310.02782). Two seeds are chosen here, because the return of one is noisy
+# (docs/curricula.md).
 @dataclass(frozen=True)
 class AntagonistSettings:
     """The antagonists that algorithmic regret compares the rule's agents with."""
@@ -57,6 +60,7 @@ class AntagonistSettings:
             )
 
 
+# Defaults: those of TA-LPG (arXiv:2402.05828), sigma and learning rate as its authors corrected them.
 @dataclass(frozen=True)
 class EvolutionSettings:
     """The evolution strategy that searches for the rule."""
@@ -112,6 +116,7 @@ class EvolutionSettings:
         return None if self.perturbation == "full" else int(self.perturbation.removeprefix("lowrank:"))
 
 
+# generations is that of TA-LPG (arXiv:2402.05828); the other defaults are chosen here.
 @dataclass(frozen=True)
 class RunSettings:
     """How long the run goes on, what it records, and on what devices."""

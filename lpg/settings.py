@@ -19,6 +19,7 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 """Precision of the factors of recurrent products; sums are always float32. A CPU treats tf32 as float32."""
 
 
+# Defaults of RuleSettings and AgentSettings: those of GROOVE's public code (arXiv:2310.02782).
 @dataclass(frozen=True)
 class RuleSettings:
     """The learned update rule."""

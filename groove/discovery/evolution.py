@@ -48,11 +48,12 @@ def strategies() -> dict[str, Any]:
 def pairwise_ranks(population: Array, fitness: Float[Array, "P"], state: Any, params: Any) -> Float[Array, "P"]:
     """Rank fitness within antithetic pairs, as evosax expects it (smaller is better).
 
-    The winner of candidates i and i + P/2 gets −½ and the loser ½; in a tie both get 0 (GROOVE,
-    arXiv:2310.02782, as corrected by its authors).
+    The winner of candidates i and i + P/2 gets −½ and the loser ½; in a tie both get 0. Antithetic pairs are
+    those of Salimans et al. 2017 (arXiv:1703.03864), the comparison within pairs on the same level that of
+    TA-LPG (Jackson et al. 2024, arXiv:2402.05828).
 
-    Differs: GROOVE's 1, 0 and ½ for winner, loser and tie are negated and centred. The gradient is the same
-    except that it is exactly zero on ties; otherwise Adam would turn rounding noise into a full step.
+    Differs: 1, 0 and ½ for winner, loser and tie are negated and centred. The gradient is the same except
+    that it is exactly zero on ties; otherwise Adam would turn rounding noise into a full step.
 
     Args:
         population: not read.

@@ -7,7 +7,7 @@ from typing import Literal
 
 # Defaults: buffer and replay_fraction are those of GROOVE (arXiv:2310.02782); temperature, edit_fraction and num_edits
 # those of ACCEL's MiniGrid runs (arXiv:2203.01302); min_filled and staleness those of JaxUED (arXiv:2403.13091);
-# sfl_period that of SFL's JaxNav runs (arXiv:2408.15099). sfl_fraction is chosen here; SFL keeps 2% to 4% of more levels.
+# sfl_period that of SFL in JaxNav (arXiv:2408.15099). sfl_fraction is chosen here (SFL keeps 2% to 4% of more levels).
 @dataclass(frozen=True)
 class ReplaySettings:
     """Which levels are kept, and how they are replayed."""

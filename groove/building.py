@@ -83,7 +83,7 @@ def build_fresh(config: TrainConfig, levels: LevelGenerator) -> LevelGenerator:
     world = levels.world
     if config.curriculum.level_folder is not None:
         if not isinstance(world, TabularGrid | RandomGrid):
-            raise ValueError(f"--level-folder holds grid levels, {config.world.levels} are none")
+            raise ValueError(f"--level-folder holds grid levels; {config.world.levels} is not a grid")
         fixed: LevelGenerator = level_folder(Path(config.curriculum.level_folder), world)
         return fixed if config.world.lifetime is None else WithLifetime(fixed, *config.world.lifetime)
     return Emptied(levels) if config.curriculum.curriculum == "accel" else levels

@@ -101,7 +101,7 @@ class TrainConfig:
             ValueError: a field is missing, unknown, of another type or out of range.
         """
         if not isinstance(fields, dict):
-            raise ValueError(f"config must be a JSON object, got a {type(fields).__name__}")
+            raise ValueError(f"config must be a JSON object, got {type(fields).__name__}")
         fields = _ADDED | {_RENAMED.get(name, name): value for name, value in fields.items()}
         if set(fields) != set(FIELDS):
             raise ValueError(f"config: fields missing or unknown: {', '.join(sorted(set(fields) ^ set(FIELDS)))}")

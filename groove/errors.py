@@ -42,10 +42,10 @@ def one_line(
     """Turn errors of some kinds into one line, by default as mistakes on the command line.
 
     Args:
-        kinds: of the errors.
-        prefix: put before the message.
-        suffix: put after it.
-        kind: of the error raised in their place.
+        kinds: types of the errors.
+        prefix: text put before the message.
+        suffix: text put after the message.
+        kind: type of the error that is raised in their place.
 
     Raises:
         CommandError: an error of one of the kinds was raised; this one is of type `kind`.

@@ -41,9 +41,9 @@ class AntagonistSettings:
     """Kind of antagonist: a2c and ppo train for the level's lifetime, random acts uniformly, expert is the exact
     solver."""
     antagonist_seeds: int = 2
-    """Antagonists trained on a new level."""
+    """Number of antagonists trained on a new level."""
     antagonist_max_seeds: int = 2
-    """Most antagonists on a level: above --antagonist-seeds, each replay adds one."""
+    """Largest number of antagonists on a level; if it is above --antagonist-seeds, each replay adds one."""
 
     def __post_init__(self) -> None:
         if self.antagonist not in get_args(AntagonistKind):
@@ -136,11 +136,10 @@ class RunSettings:
     tune_configurations: int = 16
     """Configurations in the random search that tunes A2C for the closing table, on 3 seeds each."""
     devices: int | None = None
-    """Devices to spread the population over, of each process in a job; by default all, on CPU one per core (one in
-    a job)."""
+    """Devices of each process to spread the population over; by default all, on CPU one per core (one in a job)."""
     chunk: int | None = None
-    """Lifetimes side by side on a device; bounds the memory. By default those of 128 workers on CPU,
-    elsewhere what fits into half the memory, up to 1024."""
+    """Number of lifetimes that run side by side on a device, which bounds the memory. By default as many as have 128
+    workers together on CPU, elsewhere as many as fit into half the memory, up to 1024."""
     precision: Precision | None = None
     """Precision of the rule's recurrent products, whose sums stay float32; by default float32 on CPU, tf32
     elsewhere."""

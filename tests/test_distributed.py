@@ -73,7 +73,7 @@ def test_job_resumes_a_group_whose_folder_only_the_first_process_sees(in_this_pr
             ["train tiny --run run --seed 1", "train tiny --run run --seed 2"],
             "--seed must be the same in all processes",
         ),
-        (["train tiny --run run", "resume run"], "groove resume in process 1 of a job, groove train in process 0"),
+        (["train tiny --run run", "resume run"], "got groove resume in process 1 and groove train in process 0"),
         (["train tiny --run run --chunk 1", "train tiny --run run"], "--chunk must be the same in all processes"),
     ],
 )

@@ -28,18 +28,18 @@ class CurriculumFlags:
     """Show the levels that a run's curriculum keeps: tables here, pictures in RUN/curriculum."""
 
     run: tyro.conf.Positional[Path]
-    """Folder of the run, which may be going on."""
+    """Folder of the run, which may still be in progress."""
     rows: int = 5
-    """Levels shown of the top, of the median and of the bottom."""
+    """Number of levels shown from the top, the median and the bottom."""
     out: Path | None = None
     """Folder of the pictures, in place of RUN/curriculum."""
     why: int | None = None
     """Number of a level: print why it was or would be drawn, in place of tables and pictures."""
     export: Path | None = None
-    """Folder, without level files, to write the levels of the best scores to, in place of tables and pictures;
-    groove train EXPERIMENT --curriculum fixed --level-folder FOLDER reads it."""
+    """Folder to write the levels with the best scores to, in place of tables and pictures; it must hold no level files
+    yet. groove train EXPERIMENT --curriculum fixed --level-folder FOLDER trains on them."""
     top: int | None = None
-    """Levels to export; all that have a score by default."""
+    """Number of levels to export; all that have a score by default."""
 
 
 def curriculum(arguments: list[str]) -> int:
@@ -102,7 +102,7 @@ def _show(snapshot: "Snapshot", folder: RunFolder, flags: CurriculumFlags) -> No
         metrics = JsonLines(folder.metrics_path, numbered="generation").rows()
     shown = [row for rows in groups(len(snapshot), flags.rows).values() for row in rows]
     snapshot = snapshot.solved([*shown, *compared_rows(snapshot)])
-    # Wider than the table ever is: rich would cut numbers short rather than let a line run on.
+    # Wider than the table can be, because rich cuts numbers short rather than let a line run on.
     console = Console(width=max(Console().width, WIDEST))
     console.print(summary(snapshot), soft_wrap=True, highlight=False, markup=False)
     if len(snapshot):
@@ -148,7 +148,7 @@ def _export(snapshot: "Snapshot", folder: Path, top: int | None) -> None:
     from levels.level_file import save_level
 
     if not isinstance(snapshot.kept.levels, Level):
-        raise UsageError(f"the levels of {snapshot.config.world.levels} are no grids, which alone have level files")
+        raise UsageError(f"the levels of {snapshot.config.world.levels} are not grids, and only grids have level files")
     # The best come first, those without a score last.
     num_scored = int(np.isfinite(snapshot.kept.score).sum())
     if not num_scored:
@@ -156,7 +156,7 @@ def _export(snapshot: "Snapshot", folder: Path, top: int | None) -> None:
     if top is not None and not 1 <= top <= num_scored:
         raise UsageError(f"--top must be in 1..{num_scored}, the levels with a score, got {top}")
     if any(folder.glob("*.toml")):
-        raise UsageError(f"{folder}: holds level files already; name another folder")
+        raise UsageError(f"{folder}: already holds level files; name another folder")
     with one_line(ValueError, OSError):
         folder.mkdir(parents=True, exist_ok=True)
         for row in range(top or num_scored):

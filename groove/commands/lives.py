@@ -1,4 +1,4 @@
-"""What the commands share that let agents live in environments the rule never saw."""
+"""What the commands that test rules in new environments share."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,18 +30,18 @@ class LivesFlags:
     rollout_length: int | None = None
     """Steps between two updates; those of the first rule's meta-training by default, else 20."""
     chunk: int = 128
-    """Lives between two writes of results, on a GPU rounded up to what fills it; changes no result."""
+    """Lives between two writes of results, rounded up on a GPU to fill it; does not affect the results."""
     devices: int | None = None
-    """Local devices to use; all by default, on CPU one per core."""
+    """Local devices to use: all by default, on CPU one per core."""
 
 
 def read_lives(kind: type[Flags], command: str, arguments: list[str], positional: str) -> Flags:
     """Return the flags of a command that lets agents live.
 
     Args:
-        kind: their dataclass.
-        command: its name.
-        arguments: of the command.
+        kind: dataclass of the flags.
+        command: name of the command.
+        arguments: the command's arguments.
         positional: name of the field that must not be empty.
 
     Returns:
@@ -70,13 +70,13 @@ def contestants_of(name: str, hand_written_names: tuple[str, ...]) -> "list[Cont
     Args:
         name: a rule file, a run's folder, a group's, a shipped rule, a hand-written one, or FILE.py:NAME of one of
             your own.
-        hand_written_names: those that are allowed.
+        hand_written_names: names of the hand-written rules that are allowed.
 
     Returns:
         One contestant, or all of the group.
 
     Raises:
-        ValueError: there is no such rule, or the file is none.
+        ValueError: there is no such rule, or the file holds no rule.
     """
     from groove.transfer.contestants import hand_written, learned, own_rule
     from groove.transfer.methods import learned_group
@@ -97,7 +97,7 @@ def setting_of(flags: LivesFlags, contestants: "list[Contestant]", num_seeds: in
     """Return the setting of an experiment.
 
     Args:
-        flags: of the command.
+        flags: the command's flags.
         contestants: the first learned one gives the workers and steps that no flag gives.
         num_seeds: agents in each environment.
         num_points: evaluations of a life.
@@ -119,7 +119,7 @@ def progress_bar(console: Console, unit: str) -> Iterator[Callable[[str, int, in
     """Show progress: a bar on a terminal, elsewhere a line whenever the task changes.
 
     Args:
-        console: where to.
+        console: console to print to.
         unit: what is counted.
 
     Yields:

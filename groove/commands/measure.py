@@ -32,7 +32,7 @@ def measure(
 
     Args:
         flags: flags of the command.
-        command: its name, for the folder of the results.
+        command: name of the command, used in the name of the results' folder.
         against: hand-written rules to compare with.
         num_tuned: configurations in a random search for every rule, 0 for none.
         tuned: files of tuned settings.
@@ -105,7 +105,7 @@ def _search(
     num_configurations: int,
     console: Console,
 ) -> "Tuned":
-    """Every rule tuned on validation environments of every suite that has some; PPO on each environment, too."""
+    """Tune every rule on the validation environments of every suite that has some, and PPO on each environment, too."""
     from groove.transfer.search import TuningSearch
 
     with progress_bar(console, "lives") as advance:

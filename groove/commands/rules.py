@@ -1,4 +1,4 @@
-"""`groove rules`: the update rules there are, and what rule files say of themselves."""
+"""`groove rules`: the update rules there are, and what rule files say about themselves."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -43,29 +43,31 @@ def locked(place: Job, take: Callable[[], LockedFolder]) -> Iterator[Any]:
 
 
 def agreed(place: Job, command: str, flags: dict[str, Any], content: Any = None) -> Any:
-    """Return what the writing process found, once all processes of a job were asked for the same.
+    """Return what the writing process found, after checking that all processes of a job got the same command and flags.
 
-    Processes that live other lives would wait for each other for ever.
+    Processes that run different lives would wait for each other forever.
 
     Args:
         place: this process in its job.
-        command: its name.
+        command: name of the command.
         flags: values by name, which must be equal in all processes.
-        content: of the folder's config, as JSON; read of the first process alone.
+        content: content of the folder's config, as JSON; only the first process's is used.
 
     Returns:
         The first process's content.
 
     Raises:
-        UsageError: a process differs.
+        UsageError: a process got another command or other flags.
     """
     mine = {"process": place.process_id, "command": command, "flags": flags, "content": content}
     answers = [json.loads(text) for text in place.tell(json.dumps(mine))]
     first = answers[0]
     for other in (*answers, mine):
         if other["command"] != first["command"]:
-            theirs = f"groove {other['command']} in process {other['process']} of a job"
-            raise UsageError(f"{theirs}, groove {first['command']} in process 0")
+            raise UsageError(
+                f"the command must be the same in all processes of a job, got groove {other['command']} in process "
+                f"{other['process']} and groove {first['command']} in process 0"
+            )
         for name in sorted(other["flags"].keys() | first["flags"].keys()):
             values = [one["flags"].get(name) for one in (other, first)]
             if values[0] != values[1]:
@@ -82,10 +84,10 @@ def build_run(
     """Build a run, or a group of runs, on the devices that its config asks for.
 
     Args:
-        config: its config.
+        config: config of the run or of the group.
         place: this process in its job.
         start_from: rule to start the search at, or None; read on the writing process, which sends it to the others.
-        seeds: seeds of the runs of a group; none for a single run.
+        seeds: seeds of the runs of a group; empty for a single run.
 
     Returns:
         The run or the group.

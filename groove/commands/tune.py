@@ -25,9 +25,10 @@ class TuneFlags(LivesFlags):
     suite: tuple[str, ...] = ("grid-heldout",)
     """Suites whose validation environments to tune on, or FILE.py:NAME of a Suite of your own."""
     configurations: int = 16
-    """Configurations tried, the default among them."""
+    """Configurations tried, including the default."""
     out: Path | None = None
-    """File of the results, runs/tuned/RULE-CONFIGURATIONS.json by default; what it holds already is not repeated."""
+    """File of the results, runs/tuned/RULE-CONFIGURATIONS.json by default; searches that it already holds are not
+    repeated."""
 
 
 def tune(arguments: list[str]) -> int:

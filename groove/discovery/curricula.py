@@ -69,7 +69,7 @@ def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels:
     if replays and num_replayed_places(num_levels, replay.replay_fraction) == 0:
         raise ValueError(
             f"--curriculum {chosen.curriculum} replays levels, but --replay-fraction {replay.replay_fraction} of the "
-            f"{num_levels} in a generation is none; raise it or --levels-per-candidate, or use --curriculum dr"
+            f"{num_levels} in a generation rounds to 0; raise it or --levels-per-candidate, or use --curriculum dr"
         )
     return CURRICULA[chosen.curriculum](config, generator, num_levels)
 
@@ -82,7 +82,7 @@ def why_no_replay(config: TrainConfig, num_levels: int) -> str | None:
         num_levels: number of levels in a generation.
 
     Returns:
-        The reason, with numbers; None if levels are replayed, or the curriculum is not one that is known to.
+        The reason, with numbers; None if levels are replayed, or if the curriculum is dr, fixed or a user's own.
     """
     replay, build = config.replay, CURRICULA.get(config.curriculum.curriculum)
     if build is _replay:
@@ -146,9 +146,7 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
     name = DEFAULT_SCORE if chosen.score is None else chosen.score
     score = find_score(name)
     if "optimum" in score.needs and exact_grid(generator.world) is None:
-        raise ValueError(
-            f"--score {name} needs an exact solver, and {config.world.levels} has none: its levels fix no layout"
-        )
+        raise ValueError(f"--score {name} needs an exact solver, and {config.world.levels} has none")
     if replay.priorities == "proportional" and not score.non_negative:
         raise ValueError(f"--priorities proportional needs a score that is never negative, {name} can be")
     robust, edit, world = chosen.curriculum != "plr", None, generator.world

@@ -31,7 +31,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise RunFolderError(f"{path}: not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise RunFolderError(f"{path}: must hold a JSON object, got a {type(content).__name__}")
+        raise RunFolderError(f"{path}: must hold a JSON object, got {type(content).__name__}")
     return content
 
 

@@ -41,7 +41,7 @@ class RunGroup:
             start_from: as for `Run`, for all searches alike.
 
         Raises:
-            ValueError: as for `Run`, or the seeds make no group.
+            ValueError: as for `Run`, or the seeds do not make a group.
         """
         check_seeds(seeds)
         self._first = Run(config.replaced(seed=seeds[0]), console, start_from)

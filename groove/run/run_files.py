@@ -58,12 +58,12 @@ class RunFiles:
         with RunLogs(self.folder, self._console, first_generation, self._config.run.generations) as logs:
             yield logs.append
 
-    def newest(self, example: PyTree, told: Tell) -> Restored | None:
+    def newest(self, example: PyTree, send: Tell) -> Restored | None:
         """Restore the newest complete checkpoint and send it to all processes.
 
         Args:
             example: state with the same structure, shapes and dtypes.
-            told: sends bytes to the other processes.
+            send: sends bytes to the other processes.
 
         Returns:
             The checkpoint, None if none was ever written.
@@ -72,7 +72,7 @@ class RunFiles:
             CheckpointError: there are checkpoints, but none can be used.
         """
         restored = self.checkpoints.restore(example) if self.checkpoints.generations() else None
-        told(b"" if restored is None else self.checkpoints.content(restored.generation))
+        send(b"" if restored is None else self.checkpoints.content(restored.generation))
         return restored
 
     def save_start(self, rule: SharedRule) -> None:
@@ -128,9 +128,9 @@ class NoFiles:
         del first_generation
         yield lambda row, seconds, env_steps: None
 
-    def newest(self, example: PyTree, told: Tell) -> Restored | None:
+    def newest(self, example: PyTree, send: Tell) -> Restored | None:
         """Restore the checkpoint that the writing process found."""
-        content = told(b"")
+        content = send(b"")
         if not content:
             return None
         with TemporaryDirectory() as folder:

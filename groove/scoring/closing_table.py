@@ -182,7 +182,7 @@ def render(scores: list[ClosingScore], title: str) -> "Table":
 
     table = Table(title=title, title_justify="left")
     table.add_column("rule")
-    # Without an exact solver nothing is normalised: the one number there is, is the return.
+    # Without an exact solver nothing is normalised, so the return is the only number.
     is_raw = all(row.mean == row.mean_return for row in scores)
     for column in ("return", "± s.e.") if is_raw else ("score", "± s.e.", "return"):
         table.add_column(column, justify="right")

@@ -23,7 +23,7 @@ class GroupScore:
         low: lower end of its 95% interval.
         high: upper end.
         mean_return: mean return over meta-seeds and levels.
-        by_seed: mean score of each meta-seed over levels, in the group's order; empty for what has no meta-seeds.
+        by_seed: mean score of each meta-seed over levels, in the group's order; empty for a baseline.
     """
 
     name: str
@@ -68,7 +68,7 @@ def render(scores: list[GroupScore], title: str) -> "Table":
 
     table = Table(title=title, title_justify="left")
     table.add_column("rule")
-    # Without an exact solver nothing is normalised: the one number there is, is the return.
+    # Without an exact solver nothing is normalised, so the return is the only number.
     is_raw = all(row.mean == row.mean_return for row in scores)
     for column in ("return [95%]",) if is_raw else ("score [95%]", "return"):
         table.add_column(column, justify="right")

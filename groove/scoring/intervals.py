@@ -53,7 +53,7 @@ def of_improvement(ours: Float[np.ndarray, "M S n"], theirs: Float[np.ndarray, "
 
     Args:
         ours: [M, S, n] returns or scores; NaN for broken agents.
-        theirs: the same to compare with, with M and S of its own.
+        theirs: returns or scores to compare with, with M and S of their own.
         drawn: as for `of_aggregate`.
 
     Returns:

@@ -75,7 +75,7 @@ class Contestant:
         the same kind of observation and gets the defaults elsewhere; a hand-written rule gets the defaults.
 
         Args:
-            environment: where the agent lives.
+            environment: environment that the agent lives in.
 
         Returns:
             Scalars.
@@ -94,7 +94,7 @@ class Contestant:
         """Return whether the contestant has tuned settings for all given environments.
 
         Args:
-            environments: where its agents would live.
+            environments: environments that its agents would live in.
 
         Returns:
             True if each environment has tuned settings, or if the contestant has none at all.
@@ -105,7 +105,7 @@ class Contestant:
         """Refuse an environment in which the rule cannot learn.
 
         Args:
-            environment: where its agents would live.
+            environment: environment that its agents would live in.
 
         Raises:
             ValueError: the rule is learned, so it reads probabilities of discrete actions, and the actions are
@@ -121,7 +121,7 @@ class Contestant:
         """Return the SHA-256 of the contestant's rule, meta-parameters and settings in an environment.
 
         Args:
-            environment: where its agents live.
+            environment: environment that its agents live in.
 
         Returns:
             The hash as hexadecimal digits.

@@ -245,7 +245,7 @@ class Experiment:
         """Return the file that caches a contestant's runs in an environment, None where no runs are cached.
 
         Args:
-            environment: where its agents live.
+            environment: environment that its agents live in.
             contestant: the contestant.
 
         Returns:

@@ -70,7 +70,7 @@ def named_apart(methods: list[list[Contestant]]) -> list[Contestant]:
     """
     given = {contestants[0].method for contestants in methods}
     taken: set[str] = set()
-    apart = []
+    named: list[Contestant] = []
     for contestants in methods:
         first = contestants[0]
         name, number = first.method, 1
@@ -78,8 +78,8 @@ def named_apart(methods: list[list[Contestant]]) -> list[Contestant]:
             number += 1
             name = f"{first.method} {number}"
         taken.add(name)
-        apart += [
+        named += [
             replace(own, name=name + own.name.removeprefix(own.method), group=None if own.group is None else name)
             for own in contestants
         ]
-    return apart
+    return named

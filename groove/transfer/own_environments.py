@@ -38,7 +38,7 @@ def named_suites(names: Iterable[str]) -> dict[str, Suite]:
 
 
 def find_suite(name: str) -> tuple[str, Suite]:
-    """Return a suite and the name of it that tables show.
+    """Return a suite and the name that tables show for it.
 
     Args:
         name: key of SUITES; LIBRARY:ENVIRONMENT, such as gymnax:Pong-misc, gymnasium:CartPole-v1 or brax:ant, for

@@ -14,7 +14,7 @@ LIFETIMES = (0.25, 1.0, 4.0)
 NUM_HELDOUT_LEVELS, NUM_VALIDATION_LEVELS = 128, 32
 
 NUM_DRAWS = 8
-"""Levels drawn of a named world, maze or chain (they differ in objects, start or length); seeds take them in turn."""
+"""Levels drawn from each named world, maze or chain, with other objects, starts or lengths; seeds take them in turn."""
 
 DEEP_SEA_SIZES = (8, 14, 20, 30)
 MINATAR_GAMES = ("Asterix", "Breakout", "Freeway", "SpaceInvaders")

@@ -85,8 +85,8 @@ def _area(steps: Float[np.ndarray, "K"], curve: Float[np.ndarray, "M S K"]) -> F
     if not steps.any():
         return curve[..., -1]
     # In a life with fewer updates than points, some points coincide, and some lie at its start.
-    apart = np.flatnonzero((np.diff(steps, append=np.inf) > 0) & (steps > 0))
-    return area_under_curve(steps[apart], curve[..., apart], start=0.0)
+    distinct = np.flatnonzero((np.diff(steps, append=np.inf) > 0) & (steps > 0))
+    return area_under_curve(steps[distinct], curve[..., distinct], start=0.0)
 
 
 def _improvements(scores: SuiteScores, learned: list[str]) -> dict[str, Any]:

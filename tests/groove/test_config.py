@@ -177,7 +177,7 @@ def test_from_json_names_the_field(change, message):
 
 @pytest.mark.parametrize("content", [None, [], "tiny", 3])
 def test_from_json_refuses_what_is_no_object(content):
-    with pytest.raises(ValueError, match=f"config must be a JSON object, got a {type(content).__name__}"):
+    with pytest.raises(ValueError, match=f"config must be a JSON object, got {type(content).__name__}"):
         TrainConfig.from_json(content)
 
 

@@ -91,7 +91,7 @@ def test_run_on_chains_has_a_table_but_no_gallery_and_no_level_files(capsys, tmp
     write_run(tmp_path / "chains", config)
     assert curriculum("chains") == 0
     assert "gallery.png left out: the levels of chain_short are not grids\n" in capsys.readouterr().out
-    assert "chain_short are no grids" in refused(capsys, "chains", "--export", "out")
+    assert "chain_short are not grids" in refused(capsys, "chains", "--export", "out")
 
 
 def test_broken_checkpoint_is_passed_over_and_told(capsys, run):
@@ -127,7 +127,7 @@ def test_export_takes_all_that_have_a_score_by_default(capsys, tmp_path):
     # Level 17 has none.
     assert [path.stem.split("-")[-1] for path in sorted((tmp_path / "deep" / "all").iterdir())] == ["12", "9", "4", "3"]
     line = refused(capsys, "plr", "--export", "deep/all")
-    assert line == "groove: deep/all: holds level files already; name another folder\n"
+    assert line == "groove: deep/all: already holds level files; name another folder\n"
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def config_of(fields):
     ("text", "reason"),
     [
         ('{"config": ', "config.json: not JSON"),
-        ("{}", "config.json: config must be a JSON object, got a NoneType"),
+        ("{}", "config.json: config must be a JSON object, got NoneType"),
         (config_of({"workers": "x"}), "config.json: config: workers must be int, got 'x'"),
         (config_of({"workers": -4}), "config.json: --workers must be >= 1, got -4"),
         (config_of({"es": "OpenES"}), "unknown evolution strategy 'OpenES'; perhaps Open_ES; known: "),
@@ -166,7 +166,7 @@ def test_resume_names_what_is_wrong_with_the_config(capsys, tmp_path, text, reas
 
 
 def test_resume_needs_a_run(capsys, tmp_path):
-    assert refused(capsys, "resume") == "resume needs RUN: folder of the run (see groove resume --help)"
+    assert refused(capsys, "resume").startswith("resume needs RUN: folder of the run")
     assert refused(capsys, "resume", "one", "two").startswith(
         "unexpected argument 'two': resume takes only RUN and flags (see"
     )
@@ -253,7 +253,7 @@ def test_levels_are_sampled_shown_and_solved(capsys, tmp_path):
         ("levels show full.toml", ["full.toml", "must be TOML"]),
         ("levels show cut.toml", ["cut.toml: map", "is missing"]),
         ("levels show maze_spiral --png absent/x.png", ["absent/x.png"]),
-        ("levels solve random_small", ["random_small: no exact solver"]),
+        ("levels solve random_small", ["random_small has no exact solver"]),
         ("levels solve chain_short", ["chain_short: its levels are not grid levels"]),
     ],
 )

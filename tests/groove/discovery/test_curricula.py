@@ -135,7 +135,7 @@ def test_what_makes_no_sense_is_refused_before_the_run(fields, message):
     [
         ("small", None, "must hold at least one level file"),
         ("small", "S" + "." * 40, "must fit the array's"),
-        ("chain_short", "S.", "--level-folder holds grid levels, chain_short are none"),
+        ("chain_short", "S.", "--level-folder holds grid levels; chain_short is not a grid"),
     ],
 )
 def test_fixed_levels_that_are_none_or_do_not_fit_are_refused(levels, map_rows, message, tmp_path):
@@ -167,7 +167,7 @@ def test_fixed_levels_that_are_none_or_do_not_fit_are_refused(levels, map_rows, 
 )
 def test_run_notes_why_no_level_is_replayed(fields, reason, tmp_path, monkeypatch):
     stub_populations(monkeypatch)
-    monkeypatch.setattr("groove.run.train.closing_scores", lambda **_: [])
+    monkeypatch.setattr("groove.run.run_parts.ClosingTable.scores", lambda *_: [])
     config, printed = GRID.replaced(**fields), io.StringIO()
     assert why_no_replay(config, 4) == reason
     with RunFolder.create(tmp_path / "run") as folder:

@@ -82,9 +82,7 @@ def test_lock_holds_within_a_process_until_close(tmp_path):
     RunFolder.open(folder.path).close()
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"), [('{"seed": ', "not JSON"), ("[1]", "must hold a JSON object, got a list")]
-)
+@pytest.mark.parametrize(("text", "reason"), [('{"seed": ', "not JSON"), ("[1]", "must hold a JSON object, got list")])
 def test_read_config_names_file_and_fault(tmp_path, text, reason):
     folder = RunFolder(tmp_path)
     folder.config_path.write_text(text)

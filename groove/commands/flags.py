@@ -17,7 +17,14 @@ from levels.near_names import perhaps
 
 Flags = TypeVar("Flags")
 
-_ALLOWED: dict[Any, str] = {int: "an integer", float: "a number", Path: "a path", tuple[int, int]: "two integers"}
+_ALLOWED: dict[Any, str] = {
+    int: "an integer",
+    float: "a number",
+    Path: "a path",
+    tuple[int, int]: "two integers",
+    tuple[int, ...]: "integers",
+}
+"""What the value of a flag must be, by its type."""
 
 
 def read_flags(kind: type[Flags], prog: str, arguments: list[str], default: Flags | None = None) -> Flags:

@@ -119,6 +119,7 @@ def test_unknown_flag_that_is_near_to_none_is_told_with_the_known_ones(capsys, f
         ("--lifetime 9", ["--lifetime must be two integers, got '9' (see"]),
         ("--lifetime 9 x --seed 1", ["--lifetime must be two integers, got '9 x' (see"]),
         ("--lifetime 9 3", ["--lifetime must be two numbers 1 <= LOW <= HIGH", "got 9 3"]),
+        ("--seeds 1 x", ["--seeds must be integers, got '1 x' (see"]),
         ("--rule ppo", ["--rule must be one of lpg, ta-lpg", "got 'ppo'"]),
         ("--cell rnn", ["--cell must be one of gru, lstm, got 'rnn' (see"]),
         ("--antagonist pp0", ["--antagonist must be one of a2c, ppo, random, expert, got 'pp0'; perhaps ppo (see"]),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from groove.scoring.intervals import Ends, number, of_aggregate, of_improvement, present
+from groove.scoring.intervals import Ends, number, of_aggregate, of_improvement, of_mean, present
 from groove.scoring.statistics import area_under_curve, cvar_curve, iqm, optimality_gap
 from groove.transfer.contestants import TUNED
 from groove.transfer.scores import SuiteScores
@@ -58,7 +58,8 @@ def summarise(
     }
 
 
-_AGGREGATES = {"iqm": iqm, "mean": lambda x: float(np.mean(x)), "optimality_gap": optimality_gap}
+def _mean(scores: Float[np.ndarray, "n"]) -> float:
+    return float(np.mean(scores))
 
 
 def _of_rule(scores: SuiteScores, rule: str) -> dict[str, Any]:
@@ -72,11 +73,12 @@ def _of_rule(scores: SuiteScores, rule: str) -> dict[str, Any]:
     lost = np.flatnonzero(~present(final))
     if lost.size:
         found["tasks_without_a_sound_run"] = [list(scores.tasks[i]) for i in lost]
-    for name, aggregate in _AGGREGATES.items():
-        found[name] = of_aggregate(final, aggregate, scores.drawn)
+    found["iqm"] = of_aggregate(final, iqm, scores.drawn)
+    found["mean"] = of_mean(final, _mean, scores.drawn)
+    found["optimality_gap"] = of_mean(final, optimality_gap, scores.drawn)
     by_task = zip(scores.steps[rule], np.moveaxis(scores.curves[rule], 2, 0), strict=True)
     areas = np.stack([_area(steps, curve) for steps, curve in by_task], axis=-1)
-    found["area_under_curve"] = of_aggregate(areas, _AGGREGATES["mean"], scores.drawn)
+    found["area_under_curve"] = of_mean(areas, _mean, scores.drawn)
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -251,7 +253,8 @@ def rule_rows(found: dict[str, Any]) -> list[list[str]]:
             [
                 rule,
                 _bracketed(own.get("iqm")),
-                _plain(own.get("mean")),
+                # The IQM of a few meta-seeds has no interval, the mean has.
+                (_bracketed if "meta_seeds" in own else _plain)(own.get("mean")),
                 _plain(own.get("optimality_gap")),
                 *(_bracketed(better.get(rule)) for better in learned),
                 str(own.get("failed", "")),

@@ -151,7 +151,7 @@ def _cvar_over_levels(final: Float[np.ndarray, "M S n"]) -> Float[np.ndarray, "1
     for of_file in final:
         for seed, chosen_by in enumerate(of_file):
             others = np.delete(of_file, seed, axis=0)
-            known = np.isfinite(chosen_by) & present(others)
+            known = np.isfinite(chosen_by) & present(others[None])
             if known.any():
                 shares = np.array(CVAR_SHARES)
                 curves.append(cvar_curve(chosen_by[known], np.nanmean(others[:, known], axis=0), shares))
@@ -164,14 +164,16 @@ def _cvar_over_runs(final: Float[np.ndarray, "M S n"]) -> Float[np.ndarray, "100
 
 
 def mean_returns(scores: SuiteScores) -> dict[tuple[str, float], dict[str, list[Any]]]:
-    """Return the mean raw return of every rule in every environment, with its standard error over runs.
+    """Return the mean raw return of every rule in every environment, with its standard error.
+
+    The error is over the runs of one rule file, or over the means of the rule files of a group.
 
     Args:
         scores: scores in a suite.
 
     Returns:
         [mean, standard error, number of runs that did not fail] by environment and lifetime, then by rule; None for
-        a mean of no run and for a standard error of fewer than two.
+        a mean of no run and for a standard error of fewer than two runs or rule files.
     """
     found: dict[tuple[str, float], dict[str, list[Any]]] = {}
     tasks = scores.tasks + scores.excluded

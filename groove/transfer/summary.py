@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from groove.scoring.intervals import Ends, number, of_aggregate, of_improvement, present
+from groove.scoring.intervals import Ends, number, of_aggregate, of_improvement, of_mean, present
 from groove.scoring.statistics import area_under_curve, cvar_curve, iqm, optimality_gap
 from groove.transfer.contestants import TUNED
 from groove.transfer.scores import SuiteScores
@@ -58,7 +58,8 @@ def summarise(
     }
 
 
-_AGGREGATES = {"iqm": iqm, "mean": lambda x: float(np.mean(x)), "optimality_gap": optimality_gap}
+def _mean(scores: Float[np.ndarray, "n"]) -> float:
+    return float(np.mean(scores))
 
 
 def _of_rule(scores: SuiteScores, rule: str) -> dict[str, Any]:
@@ -72,11 +73,12 @@ def _of_rule(scores: SuiteScores, rule: str) -> dict[str, Any]:
     lost = np.flatnonzero(~present(final))
     if lost.size:
         found["tasks_without_a_sound_run"] = [list(scores.tasks[i]) for i in lost]
-    for name, aggregate in _AGGREGATES.items():
-        found[name] = of_aggregate(final, aggregate, scores.drawn)
+    found["iqm"] = of_aggregate(final, iqm, scores.drawn)
+    found["mean"] = of_mean(final, _mean, scores.drawn)
+    found["optimality_gap"] = of_mean(final, optimality_gap, scores.drawn)
     by_task = zip(scores.steps[rule], np.moveaxis(scores.curves[rule], 2, 0), strict=True)
     areas = np.stack([_area(steps, curve) for steps, curve in by_task], axis=-1)
-    found["area_under_curve"] = of_aggregate(areas, _AGGREGATES["mean"], scores.drawn)
+    found["area_under_curve"] = of_mean(areas, _mean, scores.drawn)
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -149,7 +151,7 @@ def _cvar_over_levels(final: Float[np.ndarray, "M S n"]) -> Float[np.ndarray, "1
     for of_file in final:
         for seed, chosen_by in enumerate(of_file):
             others = np.delete(of_file, seed, axis=0)
-            known = np.isfinite(chosen_by) & present(others)
+            known = np.isfinite(chosen_by) & present(others[None])
             if known.any():
                 shares = np.array(CVAR_SHARES)
                 curves.append(cvar_curve(chosen_by[known], np.nanmean(others[:, known], axis=0), shares))
@@ -162,14 +164,16 @@ def _cvar_over_runs(final: Float[np.ndarray, "M S n"]) -> Float[np.ndarray, "100
 
 
 def mean_returns(scores: SuiteScores) -> dict[tuple[str, float], dict[str, list[Any]]]:
-    """Return the mean raw return of every rule in every environment, with its standard error over runs.
+    """Return the mean raw return of every rule in every environment, with its standard error.
+
+    The error is over the runs of one rule file, or over the means of the rule files of a group.
 
     Args:
         scores: scores in a suite.
 
     Returns:
         [mean, standard error, number of runs that did not fail] by environment and lifetime, then by rule; None for
-        a mean of no run and for a standard error of fewer than two.
+        a mean of no run and for a standard error of fewer than two runs or rule files.
     """
     found: dict[tuple[str, float], dict[str, list[Any]]] = {}
     tasks = scores.tasks + scores.excluded
@@ -251,7 +255,8 @@ def rule_rows(found: dict[str, Any]) -> list[list[str]]:
             [
                 rule,
                 _bracketed(own.get("iqm")),
-                _plain(own.get("mean")),
+                # The IQM of a few meta-seeds has no interval, the mean has.
+                (_bracketed if "meta_seeds" in own else _plain)(own.get("mean")),
                 _plain(own.get("optimality_gap")),
                 *(_bracketed(better.get(rule)) for better in learned),
                 str(own.get("failed", "")),

@@ -14,6 +14,7 @@ from groove.scoring.bootstrap import (
     matrix_bootstrap,
     stratified_bootstrap,
 )
+from groove.scoring.intervals import FEWEST_META_SEEDS
 from groove.scoring.statistics import (
     area_under_curve,
     cvar,
@@ -22,6 +23,7 @@ from groove.scoring.statistics import (
     optimality_gap,
     probability_of_improvement,
 )
+from groove.scoring.variance_components import mean_interval
 from groove.transfer.summary import CVAR_SHARES, LEVELS, RUNS, columns, rule_rows, summarise, tables
 from tests.groove.transfer.handmade import TASKS, scores, timing
 
@@ -172,47 +174,61 @@ def test_several_learned_rules_are_compared_and_never_pooled():
     assert "P(two better)" in drawn(found)
 
 
-def test_rules_of_a_group_are_one_rule():
-    parts = scores(("a", "b", "ppo"))
+def with_group(num_seeds, tasks=TASKS):
+    """Scores of a group of that many rules and of PPO, and the names of the rules."""
+    names = [f"rule-{seed}" for seed in range(num_seeds)]
+    made = scores((*names, "ppo"), tasks)
 
     def joined(values):
-        return {"group": np.concatenate([values["a"], values["b"]]), "ppo": values["ppo"]}
+        return {"group": np.concatenate([values[name] for name in names]), "ppo": values["ppo"]}
 
-    made = replace(
-        parts,
-        curves=joined(parts.curves),
-        returns=joined(parts.returns),
-        steps={"group": parts.steps["a"], "ppo": parts.steps["ppo"]},
-    )
-    times = [timing("a"), timing("b", 6.0), timing("ppo", 1.0)]
-    found = summarise(made, ["group"], times, {"group": ["a", "b"]})
+    steps = {rule: made.steps["ppo"] for rule in ("group", "ppo")}
+    return replace(made, curves=joined(made.curves), returns=joined(made.returns), steps=steps), names
+
+
+def test_rules_of_a_group_are_one_rule():
+    made, names = with_group(2)
+    found = summarise(made, ["group"], [timing("rule-0"), timing("rule-1", 6.0), timing("ppo", 1.0)], {"group": names})
     own, final = found["rules"]["group"], made.final("group")
     assert own["meta_seeds"] == 2 and own["runs"] == 48 and own["seconds"] == 8.0 and own["env_steps"] == 2000
-    assert own["iqm"] == rounded(hierarchical_bootstrap(final, iqm))
-    pair = [made.returns["group"], made.returns["ppo"]]
-    expected = rounded(matrix_bootstrap(pair, probability_of_improvement))
-    assert found["probability_of_improvement"] == {"group": {"ppo": expected}}
+    assert list(found["probability_of_improvement"]) == ["group"] and columns(found)[4] == "P(rule better)"
     # The error of a mean is over the meta-seeds.
     means = made.returns["group"][:, :, 4].mean(axis=1)
-    assert found["returns"]["second"]["group"] == pytest.approx(
-        [means.mean(), abs(means[0] - means[1]) / 2, 8], abs=1e-6
-    )
-    curves = [cvar_curve(one[0], one[1:].mean(axis=0), np.array(CVAR_SHARES)) for one in final]
-    assert found["cvar"]["group"] == pytest.approx(np.mean(curves, axis=0), abs=1e-6)
-    assert columns(found)[4] == "P(rule better)" and rule_rows(found)[1][4].startswith(f"{expected.expected[0]:.3f}")
+    expected = [means.mean(), abs(means[0] - means[1]) / 2, 8]
+    assert found["returns"]["second"]["group"] == pytest.approx(expected, abs=1e-6)
+    assert found["cvar"]["group"] == pytest.approx([cvar(final, share) for share in CVAR_SHARES], abs=1e-6)
     assert "meta_seeds" not in found["rules"]["ppo"]
 
 
+def test_few_meta_seeds_give_an_interval_to_means_alone():
+    made, _ = with_group(3)
+    found = summarise(made, ["group"], [])
+    own, final = found["rules"]["group"], made.final("group")
+    assert own["iqm"] == [pytest.approx(iqm(final), abs=1e-6), None, None]
+    assert found["probability_of_improvement"]["group"]["ppo"][1:] == [None, None]
+    # Tasks that are fixed leave only the meta-seeds: their three means, with two degrees of freedom.
+    for name, values in (("mean", final), ("optimality_gap", np.maximum(1 - final, 0))):
+        assert own[name] == rounded(mean_interval(values.mean(axis=(1, 2))[:, None]))
+    assert rule_rows(found)[0][1:3] == [f"{own['iqm'][0]:.3f}", "{:.3f} [{:.3f}, {:.3f}]".format(*own["mean"])]
+
+
+def test_meta_seeds_are_resampled_if_they_are_many():
+    made, _ = with_group(FEWEST_META_SEEDS)
+    found = summarise(made, ["group"], [])
+    assert found["rules"]["group"]["iqm"] == rounded(hierarchical_bootstrap(made.final("group"), iqm))
+    pair = [made.returns["group"], made.returns["ppo"]]
+    expected = matrix_bootstrap(pair, probability_of_improvement)
+    assert found["probability_of_improvement"]["group"]["ppo"] == rounded(expected)
+
+
 def test_meta_seeds_are_crossed_with_levels_that_were_drawn():
-    tasks = [("first", 1.0, level) for level in range(30)]
-    made = scores(("a", "b", "ppo"), tasks)
-    both = np.concatenate([made.curves["a"], made.curves["b"]])
-    made = replace(made, curves=made.curves | {"a": both}, returns=made.returns | {"a": 10 * both[..., -1]})
-    found = summarise(made, ["a"], [])
-    assert found["rules"]["a"]["iqm"] == rounded(crossed_task_bootstrap([made.final("a")], lambda x: iqm(x)))
-    pair = [made.returns["a"], made.returns["ppo"]]
+    made, _ = with_group(FEWEST_META_SEEDS, [("first", 1.0, level) for level in range(20)])
+    found, final = summarise(made, ["group"], []), made.final("group")
+    assert found["rules"]["group"]["iqm"] == rounded(crossed_task_bootstrap([final], lambda x: iqm(x)))
+    assert found["rules"]["group"]["mean"] == rounded(mean_interval(final.mean(axis=1)))
+    pair = [made.returns["group"], made.returns["ppo"]]
     expected = crossed_task_bootstrap(pair, probability_of_improvement)
-    assert found["probability_of_improvement"]["a"]["ppo"] == rounded(expected)
+    assert found["probability_of_improvement"]["group"]["ppo"] == rounded(expected)
 
 
 def test_summary_without_learned_rules_or_tasks():

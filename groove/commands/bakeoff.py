@@ -42,7 +42,7 @@ def bakeoff(arguments: list[str]) -> int:
     """Run `groove bakeoff RULE [--flags]`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.

@@ -26,7 +26,7 @@ def benchmark(arguments: list[str]) -> int:
     """Run `groove benchmark RULE … --against … --suite …`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.

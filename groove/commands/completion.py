@@ -74,7 +74,7 @@ def completion(arguments: list[str]) -> int:
     """Run `groove completion`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.

@@ -46,7 +46,7 @@ def curriculum(arguments: list[str]) -> int:
     """Run `groove curriculum RUN`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.

@@ -31,7 +31,7 @@ def evaluate(arguments: list[str]) -> int:
     """Run `groove evaluate RULE … --suite …`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.

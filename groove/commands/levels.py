@@ -82,7 +82,7 @@ def levels(arguments: list[str]) -> int:
     """Run `groove levels sample|show|solve|edit`; without an action, list the names of all distributions.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.

@@ -34,7 +34,7 @@ def resume(arguments: list[str]) -> int:
     """Run `groove resume RUN [--flags]`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.

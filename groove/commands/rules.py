@@ -31,7 +31,7 @@ def rules(arguments: list[str]) -> int:
     """Run `groove rules [FILE ...]`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.

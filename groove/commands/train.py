@@ -36,7 +36,7 @@ def train(arguments: list[str]) -> int:
     """Run `groove train EXPERIMENT [--flags]`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.

@@ -35,7 +35,7 @@ def tune(arguments: list[str]) -> int:
     """Run `groove tune RULE --suite …`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.

@@ -103,6 +103,17 @@ def test_score(mine, capsys):
     assert "mine.py:spread" in capsys.readouterr().out
 
 
+def test_group(mine):
+    chosen = ("--curriculum", "plr", "--score", "mine.py:spread", *FLAGS, "--seeds", "0", "1")
+    assert mine("train", "tiny", *chosen) == 0
+    # The file has moved beside the one that records it.
+    Path("mine.py").rename("run/mine.py")
+    assert mine("resume", "run", "--generations", "3") == 0
+    assert [len(metrics(Path(f"run/seed-{seed}"))) for seed in (0, 1)] == [3, 3]
+    assert evaluate(mine, "run") == 0
+    assert json.loads(Path("evaluated/summary.json").read_text())["catch"]["rules"]["run"]["meta_seeds"] == 2
+
+
 def test_curriculum(mine, capsys):
     assert mine("train", "tiny", "--curriculum", "mine.py:replay_by_spread", *FLAGS) == 0
     check_run(mine, "curriculum", "mine.py:replay_by_spread")

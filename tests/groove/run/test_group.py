@@ -170,7 +170,7 @@ def test_group_starts_at_a_given_rule_also_after_a_stop(command, monkeypatch):
         (["--seeds", 0, -1], "--seeds must be integers in 0..4294967295, got -1"),
         (["--seeds", 0, 2**32], "--seeds must be integers in 0..4294967295, got 4294967296"),
         (["--seeds", 4], "--seeds must be two or more, got 1; --seed trains a single run"),
-        (["--seeds", 0, "x"], "'x'"),
+        (["--seeds", 0, "x"], "--seeds must be integers, got '0 x'"),
     ],
 )
 def test_seeds_that_make_no_group_are_refused(command, capsys, flags, message):

@@ -29,5 +29,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     Returns:
         Such as "unknown command 'tain'; perhaps train; known: train, resume".
     """
+    if name.endswith(".py"):
+        return f"{name} is a file; name an object in it: {name}:NAME"
     known = list(known)
     return f"unknown {kind} {name!r}{perhaps(name, known)}; known: {', '.join(known)}"

@@ -133,6 +133,9 @@ def test_suite(mine, capsys):
     Path("mine.py").write_text(MINE + "# changed\n")
     assert evaluate(mine, "a2c", "mine.py:tiny_catch") == 2
     assert "evaluated holds another experiment, with different suites" in capsys.readouterr().err
+    Path("mine.py").write_text(MINE + "random = Bare()\n")
+    assert evaluate(mine, "mine.py:random", out="other") == 2
+    assert "mine.py:random: random is the name of a rule that is built in" in capsys.readouterr().err
     assert mine("tune", "a2c", "--suite", "mine.py:tiny_catch") == 2
     assert "tiny_catch has no validation environments to tune on" in capsys.readouterr().err
 
@@ -153,7 +156,9 @@ def test_later_commands_say_that_a_file_has_changed(mine, capsys):
     ("flags", "message"),
     [
         (("--levels", "mine.py:Room"), "mine.py: defines no Room; perhaps Rooms"),
-        (("--rule", "mine.py:spread"), "mine.py: spread, line "),
+        (("--rule", "mine.py:spread"), "mine.py: spread, called to build an update rule, line "),
+        (("--levels", "mine.py"), "mine.py is a file; name an object in it: mine.py:NAME"),
+        (("--curriculum", "plr", "--score", "mine.py:Rooms"), "mine.py:Rooms must be a Score or a function"),
         (("--rule", "absent.py:R"), "absent.py: cannot be read: No such file or directory"),
         (
             ("--curriculum", "mine.py:ScaledActorCritic"),

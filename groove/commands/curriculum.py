@@ -15,7 +15,8 @@ from groove.config import TrainConfig
 from groove.errors import UsageError, one_line
 from groove.job.devices import configure_host
 from groove.plugin_fields import found_plugins
-from groove.records.run_folder import RunFolder, RunFolderError
+from groove.records.json_file import RunFolderError
+from groove.records.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from groove.report.curriculum_snapshot import Snapshot

@@ -254,7 +254,14 @@ def _draw(name: str, seed: int, number: int, solvable: bool = False) -> "Level":
 
     with one_line(ValueError):
         source = Solvable(generator(name)) if solvable else generator(name)
-    level = source.sample(jax.random.fold_in(jax.random.key(seed), number))
+    try:
+        level = source.sample(jax.random.fold_in(jax.random.key(seed), number))
+    except Exception as error:
+        if not is_plugin(name):
+            raise
+        raise UsageError(
+            f"{name}: sample(key) fails: {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
     if not isinstance(level, Level):
         raise UsageError(f"{name}: its levels are not grid levels")
     return level

@@ -13,7 +13,7 @@ from groove.commands.running import agreed, build_run, finish, locked
 from groove.config import EXPERIMENTS, TrainConfig
 from groove.errors import UsageError, choose, one_line
 from groove.job.distributed import JobFlags, job
-from groove.plugin_fields import absolute_plugins, plugin_files
+from groove.plugin_fields import plugin_files, with_absolute_paths
 from groove.records.group_folder import GroupFolder, check_seeds
 from groove.records.run_folder import RunFolder
 
@@ -51,18 +51,16 @@ def train(arguments: list[str]) -> int:
     name, rest = arguments[0], arguments[1:]
     choose("experiment", name, EXPERIMENTS)
     chosen = read_flags(TrainFlags, f"groove train {name}", rest, default=TrainFlags(config=EXPERIMENTS[name]))
-    if chosen.seeds:
-        if any(argument.split("=")[0] == "--seed" for argument in rest):
+    given = {argument.split("=")[0] for argument in rest}
+    if "--seeds" in given:
+        if "--seed" in given:
             raise UsageError("--seed and --seeds do not go together: one trains a single run, the other a group")
         with one_line(ValueError):
             check_seeds(chosen.seeds)
     path = chosen.run or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     with one_line(ValueError):
-        config = absolute_plugins(chosen.config)
+        config = with_absolute_paths(chosen.config)
         files = plugin_files(config)
-    if config.curriculum.level_folder is not None:
-        # A run may be resumed from elsewhere.
-        config = config.replaced(level_folder=str(Path(config.curriculum.level_folder).resolve()))
     with job(chosen.job, chosen.run) as place:
         flags = {"from": chosen.start_from, "seeds": list(chosen.seeds), "plugin_files": files}
         agreed(place, "train", config.to_json() | flags)

@@ -127,8 +127,10 @@ def find_score(name: str) -> Score:
             raise ValueError(unknown("score", name, SCORES))
         return SCORES[name]
     own = load_object(name, "a score", SCORES)
-    if not callable(own):
-        raise ValueError(f"{name} must be a Score or a function from an Outcome to scores [n], got {own!r}")
+    if not callable(own) or isinstance(own, type):
+        raise ValueError(
+            f"{name} must be a Score or a function from an Outcome to scores [n], got a {type(own).__name__}"
+        )
     return own if isinstance(own, Score) else Score(own)
 
 

@@ -9,13 +9,17 @@ from jaxtyping import PyTree
 from rich.console import Console
 
 from groove.config import TrainConfig
-from groove.errors import one_line
+from groove.errors import UsageError, one_line
 from groove.job.agreement import from_writer
+from groove.records.checkpoints import Checkpoints
 from groove.records.group_folder import GroupFolder, check_seeds
 from groove.records.json_file import RunFolderError
 from groove.records.run_folder import RunFolder
 from groove.run.train import Run, RunInterrupted
 from groove.scoring.group_table import group_scores, render
+
+NEW, BEGUN, FINISHED = b"new", b"begun", b"finished"
+"""How far a run of a group has come."""
 
 
 class RunGroup:
@@ -62,7 +66,7 @@ class RunGroup:
             if start is not None:
                 start.save(folder.start_path)
             folder.write_config({"seeds": list(self.runs)} | self._first.record)
-        self.resume(folder)
+        self._train(folder)
 
     def resume(self, folder: GroupFolder | None) -> None:
         """Resume the run that was stopped and start those that have not begun; finished ones are left alone.
@@ -76,9 +80,19 @@ class RunGroup:
             CommandError: a run cannot be resumed.
         """
         if folder is not None:
-            content = folder.read_config()
-            content["config"]["generations"] = self._first.config.run.generations
-            folder.write_config(content)
+            wanted, content = self._first.config.run.generations, folder.read_config()
+            checkpoints = (folder.run(seed).checkpoints_path for seed in self.runs)
+            done = max((number for path in checkpoints for number in Checkpoints(path).generations()), default=0)
+            if wanted < done:
+                raise UsageError(f"--generations must be >= {done}, the generations that are done, got {wanted}")
+            if content["config"]["generations"] != wanted:
+                # First, because results beside the new number would pass for those of a finished group.
+                folder.results_path.unlink(missing_ok=True)
+                content["config"]["generations"] = wanted
+                folder.write_config(content)
+        self._train(folder)
+
+    def _train(self, folder: GroupFolder | None) -> None:
         for number, (seed, run) in enumerate(self.runs.items(), start=1):
             stage = self._stage(run, folder)
             self._print(f"seed {seed} ({number} of {len(self.runs)})" + (": finished" if stage == FINISHED else ""))
@@ -130,6 +144,3 @@ class RunGroup:
 
     def _print(self, text: str) -> None:
         self._first.console.print(text, soft_wrap=True, highlight=False, markup=False)
-
-
-NEW, BEGUN, FINISHED = b"new", b"begun", b"finished"

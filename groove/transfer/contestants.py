@@ -178,10 +178,13 @@ def own_rule(name: str) -> Contestant:
     Raises:
         ValueError: the file fails or holds no rule, or the rule has meta-parameters, which a rule file must give.
     """
+    shown = name.rpartition(":")[2]
+    if shown in HAND_WRITTEN:
+        raise ValueError(f"{name}: {shown} is the name of a rule that is built in; give yours another name")
     rule = PluginRule(RuleSettings(rule=absolute(name)))
     if jax.tree.leaves(jax.eval_shape(rule.init, jax.random.key(0))):
         raise ValueError(f"{name} has meta-parameters: meta-train it and name its rule file")
-    return Contestant(name.rpartition(":")[2], rule)
+    return Contestant(shown, rule)
 
 
 def learned(path: Path | str) -> Contestant:

@@ -24,6 +24,7 @@ from groove.transfer.suites import SUITES
 from groove.transfer.summary import summarise
 from groove.versions import recorded_versions
 from lpg.atomic_file import replacing
+from lpg.rules.plugin_rule import PluginRule
 
 
 class ExperimentError(ValueError):
@@ -251,8 +252,9 @@ class Experiment:
         Returns:
             The path, which need not exist.
         """
-        # Only frozen suites are cached: elsewhere the dynamics may have changed, which no fingerprint covers.
-        if self._cache is None or contestant.is_learned or environment.suite not in SUITES:
+        # Only built-in rules in frozen suites: no fingerprint covers all that a user's code or environment depends on.
+        own = contestant.is_learned or isinstance(contestant.rule, PluginRule)
+        if self._cache is None or own or environment.suite not in SUITES:
             return None
         words = [environment.fingerprint(), contestant.fingerprint(environment), asdict(self.setting)]
         words += [_sources(), version("jax"), version("gymnax"), jax.default_backend(), platform.machine()]

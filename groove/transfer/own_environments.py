@@ -73,7 +73,7 @@ def _own_suite(name: str) -> Suite:
             None if validation is None else partial(_built, name, sha256, validation),
         )
     if not isinstance(own, dict) or not own:
-        raise ValueError(f"{name} must be a Suite or a dict of environments by name, got {own!r}")
+        raise ValueError(f"{name} must be a Suite or a dict of environments by name, got a {type(own).__name__}")
     num_steps = getattr(plugin_module(name), STEPS, CLASSIC_STEPS)
     if not isinstance(num_steps, int) or num_steps < 1:
         raise ValueError(f"{name}: {STEPS} must be an integer >= 1, got {num_steps!r}")

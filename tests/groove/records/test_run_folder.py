@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from groove.records.run_folder import RunFolder, RunFolderError
+from groove.records.json_file import RunFolderError
+from groove.records.run_folder import RunFolder
 from lpg.atomic_file import replacing
 from tests.full_disk import full_disk
 

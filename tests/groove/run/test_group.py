@@ -137,10 +137,24 @@ def test_all_runs_of_a_group_go_on_to_more_generations(command, monkeypatch):
     with monkeypatch.context() as patch:
         interrupt_at(patch, "group/seed-0", 4)
         assert command("resume", "group", "--generations", 6) == 130
-    # The number holds from now on, and the table of the shorter run is gone.
-    assert not Path("group/seed-0/results.json").exists()
+    # The number holds from now on, and the tables of the shorter runs are gone.
+    assert not Path("group/seed-0/results.json").exists() and not Path("group/results.json").exists()
     assert command("resume", "group") == 0
     assert_same_group("group", "whole", (0, 1))
+
+
+def test_fewer_generations_than_are_done_are_refused_and_change_nothing(command, capsys):
+    assert command("train", "tiny", "--seeds", 0, 1, "--run", "group", "--generations", 4) == 0
+    before = {name: Path("group", name).read_bytes() for name in ("group.json", "results.json")}
+    assert command("resume", "group", "--generations", 2) == 2
+    assert "--generations must be >= 4, the generations that are done, got 2" in capsys.readouterr().err
+    assert {name: Path("group", name).read_bytes() for name in before} == before
+    assert command("resume", "group") == 0
+
+
+def test_seeds_without_a_value_are_refused(command, capsys):
+    assert command("train", "tiny", "--seeds", "--run", "group") == 2
+    assert "--seeds must be two or more, got 0" in capsys.readouterr().err and not Path("group").exists()
 
 
 def test_group_starts_at_a_given_rule_also_after_a_stop(command, monkeypatch):

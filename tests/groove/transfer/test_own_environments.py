@@ -58,8 +58,8 @@ def test_lives_take_half_a_million_steps_by_default(suite):
     ("text", "message"),
     [
         ("", ": defines no own"),
-        ("own = {}", ":own must be a Suite or a dict of environments by name, got {}"),
-        ("own = [1]", ":own must be a Suite or a dict of environments by name, got [1]"),
+        ("own = {}", ":own must be a Suite or a dict of environments by name, got a dict"),
+        ("own = [1]", ":own must be a Suite or a dict of environments by name, got a list"),
         ("1 / 0", ": own, line 1: ZeroDivisionError: division by zero"),
         ("import nowhere", ": own, line 1: ModuleNotFoundError: No module named 'nowhere'"),
         (CATCH + "own = {'a': Catch}\nNUM_STEPS = 0", ":own: NUM_STEPS must be an integer >= 1, got 0"),

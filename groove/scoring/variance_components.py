@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy.special import stdtrit
 
 from groove.scoring.bootstrap import Interval
 
@@ -42,5 +42,5 @@ def mean_interval(scores: Float[np.ndarray, "M n"], confidence: float = 0.95) ->
     half = 0.0 if scores.size > 1 else np.nan
     if variance > 0:
         own_freedom = variance**2 / np.sum(np.divide(parts**2, freedom, out=np.zeros(3), where=freedom > 0))
-        half = stats.t.ppf((1 + confidence) / 2, own_freedom) * np.sqrt(variance / scores.size)
+        half = stdtrit(own_freedom, (1 + confidence) / 2) * np.sqrt(variance / scores.size)
     return Interval(float(mean), float(mean - half), float(mean + half))

@@ -12,11 +12,11 @@ UV_COMPILE := pip compile pyproject.toml --group build --universal --generate-ha
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test lint types docs bench compare bakeoff readme lock clean
+.PHONY: help setup setup-test run test lint types docs bench compare bakeoff readme pictures lock clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make setup   install what a run needs into $(VENV); make setup-test: and the test tools"
+	@echo "make setup   install what a run needs into $(VENV); make setup-test adds the test tools"
 	@echo "make run     set up, meta-train a rule (experiment tiny) into a new folder under runs/"
 	@echo "make test    set up, run the tests"
 	@echo "make lint    ruff: rules and format"
@@ -25,8 +25,9 @@ help:
 	@echo "make bench   speed of worlds, generations, curriculum, solver and scaling: tables, pictures, runs/bench/bench.json"
 	@echo "             (twelve minutes; flags in BENCH, as in make bench BENCH='--only worlds --compare OLD.json')"
 	@echo "make compare DR against GROOVE: 15 short meta-trainings and their held-out scores (runs/compare, resumable)"
-	@echo "make bakeoff all level scores on one pool of levels and a half-trained rule (runs/bakeoff)"
+	@echo "make bakeoff all level scores on one pool of levels and a partly trained rule (runs/bakeoff)"
 	@echo "make readme  tables of README.md and docs/ from runs/published"
+	@echo "make pictures  pictures and summaries in runs/published, from the numbers there"
 	@echo "make lock    resolve pyproject.toml into requirements.lock and requirements-test.lock (needs uv)"
 	@echo "make clean   remove .venv, caches and build output; runs/ stays"
 
@@ -94,6 +95,10 @@ bakeoff: runs/bakeoff/results.json
 
 readme: $(INSTALLED)
 	@$(BIN)/python -m benchmarks.readme_tables
+
+pictures: $(INSTALLED)
+	@echo "==> benchmarks.published_pictures"
+	@$(BIN)/python -m benchmarks.published_pictures
 
 lock:
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }

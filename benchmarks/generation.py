@@ -34,9 +34,9 @@ class Generations:
         """
         self._training = build_training(config, mesh)
         key = jax.random.key(0)
-        key, self._state = replicated(mesh, (key, jax.jit(self._training.init)(key)))
+        self._key, self._state = replicated(mesh, (key, jax.jit(self._training.init)(key)))
         begin = time.perf_counter()
-        self._advance = GenerationPrograms(self._training, key, self._state)
+        self._advance = GenerationPrograms(self._training, self._key, self._state)
         self.compile_seconds = time.perf_counter() - begin
 
     @property
@@ -50,7 +50,7 @@ class Generations:
         Returns:
             Its metrics.
         """
-        self._state, metrics = self._advance(self._state)
+        self._state, metrics = self._advance(self._key, self._state)
         return metrics
 
 

@@ -7,12 +7,20 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks.readings import Bench, Reading
 
 DOTS_PER_INCH = 120
 BLUE, VERMILLION, GREY = "#0072b2", "#d55e00", "#737373"
-FLOOR_COLORS = {"products": VERMILLION, "traffic": GREY}
+BARS = {
+    "generation": ("a generation", BLUE),
+    "products": ("floor: its matrix products", VERMILLION),
+    "traffic": ("floor: its memory traffic", GREY),
+}
+"""Label and colour of each metric in the picture of generations."""
+
+Y_LABELS = {"generation": "time of a generation", "peak memory": "peak memory"}
 AXIS_LABELS = {
     "population": "candidates",
     "workers": "workers of an agent",
@@ -64,6 +72,8 @@ def draw_worlds(readings: list[Reading]) -> Figure | None:
     axes = figure.subplots()
     axes.barh(names, [steps[name].median for name in names], color=BLUE)
     axes.set_xscale("log")
+    # A bar on a logarithmic axis has no zero to start from; a power of ten is the next best.
+    axes.set_xlim(left=10 ** np.floor(np.log10(min(reading.median for reading in steps.values()))))
     axes.set_xlabel("environment steps per second, random actions")
     return figure
 
@@ -81,14 +91,14 @@ def draw_generation(readings: list[Reading]) -> Figure | None:
     names = [name for name in seconds if name in floors]
     if not names:
         return None
-    bars = {"generation": BLUE} | FLOOR_COLORS
     figure = Figure(figsize=(7, 0.6 + 1.4 * len(names)), dpi=DOTS_PER_INCH, layout="constrained")
     for axes, name in zip(np.atleast_1d(figure.subplots(len(names), 1)), names, strict=True):
-        lengths = [_of(readings, "generation", metric)[name].median for metric in bars]
-        axes.barh(list(bars), lengths, color=list(bars.values()))
+        lengths = [_of(readings, "generation", metric)[name].median for metric in BARS]
+        labels, colors = zip(*BARS.values(), strict=True)
+        axes.barh(labels, lengths, color=colors)
         axes.invert_yaxis()
-        axes.set_title(name, loc="left", fontsize=10)
-    figure.supxlabel("seconds", fontsize=10)
+        axes.set_title(f"setting {name}", loc="left", fontsize=10)
+    figure.supxlabel("seconds (median of repeated measurements)", fontsize=10)
     return figure
 
 
@@ -110,12 +120,12 @@ def draw_scaling(axis: str, readings: list[Reading]) -> Figure | None:
     for axes, (metric, found) in zip(np.atleast_1d(figure.subplots(1, len(points))), points.items(), strict=True):
         values, medians = list(found), [reading.median for reading in found.values()]
         lows, highs = ([getattr(reading, end) for reading in found.values()] for end in ("min", "max"))
-        axes.plot(values, medians, "o-", color=BLUE, label="measured")
-        axes.fill_between(values, lows, highs, color=(BLUE, 0.2), linewidth=0)
+        axes.plot(values, medians, "o-", color=BLUE, label="measured, median")
+        axes.fill_between(values, lows, highs, color=(BLUE, 0.2), linewidth=0, label="fastest to slowest")
         axes.set_xscale("log", base=2)
         axes.set_xticks(values, [str(value) for value in values])
         axes.set_xlabel(AXIS_LABELS[axis])
-        axes.set_ylabel(f"{metric} ({next(iter(found.values())).unit})")
+        axes.set_ylabel(f"{Y_LABELS[metric]} ({next(iter(found.values())).unit})")
         if metric == "generation":
             _draw_ideal(axes, axis, values, medians)
         else:
@@ -139,7 +149,9 @@ def _draw_ideal(axes: Axes, axis: str, values: list[int], medians: list[float]) 
         label, line = "linear", [medians[-1] * value / values[-1] for value in values]
     axes.plot(values, line, "--", color=GREY, label=label)
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.legend()
 
 

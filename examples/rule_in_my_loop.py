@@ -1,7 +1,7 @@
 """A discovered rule in a loop of your own: it trains a CartPole agent, rollout by rollout, beside A2C.
 
-The rule is the shipped `laptop`, which was discovered on small grid worlds. Expect no wonders: CartPole is far from
-them, and this rule learns little there, whatever the learning rate. A rule of yours goes in its place:
+The rule is the shipped `laptop`, which was discovered on small grid worlds. CartPole is far from these, so the rule
+learns little there, whatever the learning rate. A rule of yours goes in its place:
 `python examples/rule_in_my_loop.py runs/RUN/rule.safetensors`.
 """
 

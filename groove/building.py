@@ -24,10 +24,10 @@ from levels.world import World
 from levels.worlds.random_grid import RandomGrid
 from levels.worlds.tabular_grid import TabularGrid
 from lpg.baselines import BASELINES
-from lpg.cores.recurrent import Precision
 from lpg.learner import Learner
 from lpg.rules.lpg import LPG
 from lpg.rules.plugin_rule import PluginRule
+from lpg.settings import Precision
 from lpg.update_rule import Hyperparameters, UpdateRule
 from lpg.value_losses import ValueProbe
 from ued.scores import Need
@@ -83,7 +83,7 @@ def build_fresh(config: TrainConfig, levels: LevelGenerator) -> LevelGenerator:
     world = levels.world
     if config.curriculum.level_folder is not None:
         if not isinstance(world, TabularGrid | RandomGrid):
-            raise ValueError(f"--level-folder holds grid levels, {config.world.levels} are none")
+            raise ValueError(f"--level-folder holds grid levels; {config.world.levels} is not a grid")
         fixed: LevelGenerator = level_folder(Path(config.curriculum.level_folder), world)
         return fixed if config.world.lifetime is None else WithLifetime(fixed, *config.world.lifetime)
     return Emptied(levels) if config.curriculum.curriculum == "accel" else levels

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from levels.near_names import perhaps
+from levels.near_names import unknown
 
 
 class CommandError(Exception):
@@ -32,7 +32,7 @@ def choose(kind: str, name: str, known: Iterable[str]) -> None:
         UsageError: the name is unknown; the message lists the known ones.
     """
     if name not in known:
-        raise UsageError(f"unknown {kind} {name!r}{perhaps(name, known)}; known: {', '.join(known)}")
+        raise UsageError(unknown(kind, name, known))
 
 
 @contextmanager
@@ -42,10 +42,10 @@ def one_line(
     """Turn errors of some kinds into one line, by default as mistakes on the command line.
 
     Args:
-        kinds: of the errors.
-        prefix: put before the message.
-        suffix: put after it.
-        kind: of the error raised in their place.
+        kinds: types of the errors.
+        prefix: text put before the message.
+        suffix: text put after the message.
+        kind: type of the error that is raised in their place.
 
     Raises:
         CommandError: an error of one of the kinds was raised; this one is of type `kind`.

@@ -9,8 +9,8 @@ from levels.plugins import absolute, file_sha256, find_again, is_plugin
 FIELDS = ("levels", "rule", "curriculum", "score")
 
 
-def absolute_plugins(config: TrainConfig) -> TrainConfig:
-    """Return a config that names its plugins by absolute paths, since a run may be resumed from elsewhere.
+def with_absolute_paths(config: TrainConfig) -> TrainConfig:
+    """Return a config that names its plugins and its level folder by absolute paths: it may be resumed from elsewhere.
 
     Args:
         config: the config of a new run.
@@ -18,7 +18,10 @@ def absolute_plugins(config: TrainConfig) -> TrainConfig:
     Returns:
         The config.
     """
-    return config.replaced(**{field: absolute(name) for field, name in _plugins(config).items()})
+    paths = {field: absolute(name) for field, name in _plugins(config).items()}
+    if config.curriculum.level_folder is not None:
+        paths["level_folder"] = str(Path(config.curriculum.level_folder).resolve())
+    return config.replaced(**paths)
 
 
 def plugin_files(config: TrainConfig) -> dict[str, str]:

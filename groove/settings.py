@@ -1,10 +1,16 @@
 """What a user sets of a run: curriculum, antagonists, evolution, how long and how often. Imports no JAX."""
 
+import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from lpg.settings import Precision
+
+AntagonistKind = Literal["a2c", "ppo", "random", "expert"]
 
 
+# value_steps is chosen here: no level of `all` has a longer horizon.
 @dataclass(frozen=True)
 class CurriculumSettings:
     """Who chooses the levels, and by what score."""
@@ -25,19 +31,26 @@ class CurriculumSettings:
             raise ValueError(f"CurriculumSettings.value_steps must be >= 1, got {self.value_steps}")
 
 
+# A2C is GROOVE's antagonist (arXiv:2310.02782). Two seeds are chosen here, because the return of one is noisy
+# (docs/curricula.md).
 @dataclass(frozen=True)
 class AntagonistSettings:
     """The antagonists that algorithmic regret compares the rule's agents with."""
 
-    antagonist: Literal["a2c", "ppo", "random", "expert"] = "a2c"
+    antagonist: AntagonistKind = "a2c"
     """Kind of antagonist: a2c and ppo train for the level's lifetime, random acts uniformly, expert is the exact
     solver."""
     antagonist_seeds: int = 2
-    """Antagonists trained on a new level."""
+    """Number of antagonists trained on a new level."""
     antagonist_max_seeds: int = 2
-    """Most antagonists on a level: above --antagonist-seeds, each replay adds one."""
+    """Largest number of antagonists on a level; if it is above --antagonist-seeds, each replay adds one."""
 
     def __post_init__(self) -> None:
+        if self.antagonist not in get_args(AntagonistKind):
+            raise ValueError(
+                f"AntagonistSettings.antagonist must be one of {', '.join(get_args(AntagonistKind))}, "
+                f"got {self.antagonist!r}"
+            )
         if self.antagonist_seeds < 1:
             raise ValueError(f"AntagonistSettings.antagonist_seeds must be >= 1, got {self.antagonist_seeds}")
         if self.antagonist_max_seeds < self.antagonist_seeds:
@@ -47,6 +60,7 @@ class AntagonistSettings:
             )
 
 
+# Defaults: those of TA-LPG (arXiv:2402.05828), sigma and learning rate as its authors corrected them.
 @dataclass(frozen=True)
 class EvolutionSettings:
     """The evolution strategy that searches for the rule."""
@@ -74,14 +88,16 @@ class EvolutionSettings:
         if self.population < 2 or self.population % 2:
             raise ValueError(f"EvolutionSettings.population must be even and >= 2, got {self.population}")
         for name in ("sigma", "es_learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"EvolutionSettings.{name} must be > 0, got {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"EvolutionSettings.{name} must be > 0 and finite, got {getattr(self, name)}")
         if not 0 < self.es_learning_rate_decay <= 1:
             raise ValueError(
                 f"EvolutionSettings.es_learning_rate_decay must be in (0, 1], got {self.es_learning_rate_decay}"
             )
-        if not self.es_min_learning_rate >= 0:
-            raise ValueError(f"EvolutionSettings.es_min_learning_rate must be >= 0, got {self.es_min_learning_rate}")
+        if not 0 <= self.es_min_learning_rate < math.inf:
+            raise ValueError(
+                f"EvolutionSettings.es_min_learning_rate must be >= 0 and finite, got {self.es_min_learning_rate}"
+            )
         if re.fullmatch(r"full|lowrank:[1-9]\d{0,3}", self.perturbation) is None:
             raise ValueError(
                 "EvolutionSettings.perturbation must be full or lowrank:r with a rank r >= 1, "
@@ -100,6 +116,7 @@ class EvolutionSettings:
         return None if self.perturbation == "full" else int(self.perturbation.removeprefix("lowrank:"))
 
 
+# generations is that of TA-LPG (arXiv:2402.05828); the other defaults are chosen here.
 @dataclass(frozen=True)
 class RunSettings:
     """How long the run goes on, what it records, and on what devices."""
@@ -119,12 +136,11 @@ class RunSettings:
     tune_configurations: int = 16
     """Configurations in the random search that tunes A2C for the closing table, on 3 seeds each."""
     devices: int | None = None
-    """Devices to spread the population over, of each process in a job; by default all, on CPU one per core (one in
-    a job)."""
+    """Devices of each process to spread the population over; by default all, on CPU one per core (one in a job)."""
     chunk: int | None = None
-    """Lifetimes side by side on a device; bounds the memory. By default those of 128 workers on CPU,
-    elsewhere what fits into half the memory, up to 1024."""
-    precision: Literal["float32", "tf32", "bfloat16"] | None = None
+    """Number of lifetimes that run side by side on a device, which bounds the memory. By default as many as have 128
+    workers together on CPU, elsewhere as many as fit into half the memory, up to 1024."""
+    precision: Precision | None = None
     """Precision of the rule's recurrent products, whose sums stay float32; by default float32 on CPU, tf32
     elsewhere."""
 
@@ -136,3 +152,7 @@ class RunSettings:
                 raise ValueError(f"RunSettings.{name} must be >= 1, got {value}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"RunSettings.seed must be in 0..{2**32 - 1}, got {self.seed}")
+        if self.precision is not None and self.precision not in get_args(Precision):
+            raise ValueError(
+                f"RunSettings.precision must be None or one of {', '.join(get_args(Precision))}, got {self.precision!r}"
+            )

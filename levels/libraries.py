@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from levels.extras import install_hint
+from levels.near_names import unknown
 
 if TYPE_CHECKING:
     from jaxtyping import PyTree
@@ -56,7 +57,7 @@ def library_environment(name: str) -> tuple[World, PyTree]:
     if not colon:
         raise ValueError(f"the name of an environment must be library:environment, such as brax:ant, got {name!r}")
     if library not in LIBRARIES:
-        raise ValueError(f"unknown library {library!r}; known: {', '.join(LIBRARIES)}")
+        raise ValueError(unknown("library", library, LIBRARIES))
     adapter, module, extra = LIBRARIES[library]
     try:
         importlib.import_module(module)

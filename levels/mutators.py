@@ -16,6 +16,7 @@ from levels.generators.distributions import (
     uniform_reward,
 )
 from levels.level import UNUSED, Level
+from levels.near_names import unknown
 
 STEPS_FACTOR_RANGE = (0.5, 2.0)
 """Range of the log-uniform factor by which an edit changes the episode limit; a choice of this project."""
@@ -224,7 +225,7 @@ class Edits:
             raise ValueError(f"Edits.names must have at least one of {', '.join(MUTATORS)}, got none")
         for name in self.names:
             if name not in MUTATORS:
-                raise ValueError(f"unknown edit {name!r}; known: {', '.join(MUTATORS)}")
+                raise ValueError(unknown("edit", name, MUTATORS))
 
     def __call__(self, key: Key[Array, ""], level: Level) -> Level:
         """Edit one level.

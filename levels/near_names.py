@@ -16,3 +16,20 @@ def perhaps(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; perhaps {near[0]}" if near else ""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the message about a name that is not known.
+
+    Args:
+        kind: what the name stands for.
+        name: name as given.
+        known: names there are.
+
+    Returns:
+        Such as "unknown command 'tain'; perhaps train; known: train, resume".
+    """
+    if name.endswith(".py"):
+        return f"{name} is a file; name an object in it: {name}:NAME"
+    known = list(known)
+    return f"unknown {kind} {name!r}{perhaps(name, known)}; known: {', '.join(known)}"

@@ -9,6 +9,7 @@ import traceback
 import warnings
 from collections.abc import Iterable, Mapping
 from functools import cache
+from inspect import ismodule
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -93,7 +94,10 @@ def load_plugin(name: str, kind: str, members: Iterable[str], known: Iterable[st
     path, part = _split(name)
     thing, members = load_object(name, kind, known), tuple(members)
     if isinstance(thing, type) or (callable(thing) and not all(hasattr(thing, member) for member in members)):
-        thing = _built(str(path.resolve()), file_sha256(name), part, arguments)
+        try:
+            thing = _built(str(path.resolve()), file_sha256(name), part, arguments)
+        except (Exception, SystemExit) as error:
+            raise _failure(path, f"{part}, called to build {kind}", error) from error
     lacking = [member for member in members if not hasattr(thing, member)]
     if lacking:
         raise PluginError(f"{path}: {part} must be {kind}, but it lacks {', '.join(lacking)}")
@@ -119,7 +123,7 @@ def load_object(name: str, kind: str, known: Iterable[str]) -> Any:
         raise PluginError(f"{path}: {part} is the name of {kind} that is built in; give yours another name")
     module = plugin_module(name)
     if not hasattr(module, part):
-        own = [known for known in vars(module) if not known.startswith("_")]
+        own = [name for name, value in vars(module).items() if not (name.startswith("_") or ismodule(value))]
         raise PluginError(f"{path}: defines no {part}{perhaps(part, own)}")
     return getattr(module, part)
 
@@ -168,7 +172,8 @@ def find_file(path: Path, sha256: str | None, beside: Path) -> Path:
     Args:
         path: the absolute path that was recorded.
         sha256: the recorded digest, None if there is none.
-        beside: the file that records it; a moved file is looked for in its folder.
+        beside: the file that records it; a moved file is looked for in its folder and in the one above, which is that
+            of a group of runs.
 
     Returns:
         The absolute path.
@@ -176,9 +181,10 @@ def find_file(path: Path, sha256: str | None, beside: Path) -> Path:
     Raises:
         PluginError: the file is in neither place.
     """
-    here = next((file for file in (path, beside.parent / path.name) if file.is_file()), None)
+    folder = beside.resolve().parent
+    here = next((file for file in (path, folder / path.name, folder.parent / path.name) if file.is_file()), None)
     if here is None:
-        raise PluginError(f"{beside}: needs {path}, which is neither there nor in {beside.parent}")
+        raise PluginError(f"{beside}: needs {path}, which is neither there nor beside it")
     if sha256 is not None and _digest(here) != sha256:
         warnings.warn(f"{here} has changed since {beside} was written", PluginChangedWarning, stacklevel=2)
     return here.resolve()
@@ -208,11 +214,7 @@ def _module(path: str, sha256: str) -> ModuleType:
 @cache
 def _built(path: str, sha256: str, part: str, arguments: tuple[Any, ...]) -> Any:
     build = getattr(_module(path, sha256), part)
-    try:
-        taken = len(inspect.signature(build).parameters)
-        return build(*arguments[:taken])
-    except (Exception, SystemExit) as error:
-        raise _failure(Path(path), part, error) from error
+    return build(*arguments[: len(inspect.signature(build).parameters)])
 
 
 def _failure(path: Path, part: str, error: BaseException) -> PluginError:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from levels.near_names import perhaps
+from levels.near_names import unknown
 from levels.plugins import is_plugin, load_plugin
 
 if TYPE_CHECKING:
@@ -71,7 +71,5 @@ def generator(name: str) -> LevelGenerator:
     if is_plugin(name):
         return load_plugin(name, "a level generator", ("world", "sample"), GENERATORS)
     if name not in GENERATORS:
-        raise ValueError(
-            f"unknown level distribution {name!r}{perhaps(name, GENERATORS)}; known: {', '.join(GENERATORS)}"
-        )
+        raise ValueError(unknown("level distribution", name, GENERATORS))
     return GENERATORS[name]()

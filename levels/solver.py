@@ -6,6 +6,7 @@ M objects, R arrivals; returns are undiscounted sums of rewards over one episode
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -176,6 +177,21 @@ def random_return(grid: TabularGrid, level: Level) -> Float[Array, ""]:
         [] float32.
     """
     return episode_return(grid, level, lambda scores: jnp.mean(scores, axis=1))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def returns_on(return_on: Callable[[TabularGrid, Level], Array], grid: TabularGrid, levels: Level) -> Float[Array, "n"]:
+    """Compute a return on each of n levels, in a program that is compiled once for a grid and a number of levels.
+
+    Args:
+        return_on: `optimal_return` or `random_return`.
+        grid: the world.
+        levels: [n, …] valid levels.
+
+    Returns:
+        [n] float32.
+    """
+    return jax.vmap(partial(return_on, grid))(levels)
 
 
 def policy_return(grid: TabularGrid, level: Level, probs: Float[Array, "O A"]) -> Float[Array, ""]:

@@ -1,5 +1,6 @@
 """User settings of a learned rule and of the agents it trains. Imports no JAX."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,7 +15,11 @@ LEARNED_RULES = {
 
 Cell = Literal["gru", "lstm"]
 
+Precision = Literal["float32", "tf32", "bfloat16"]
+"""Precision of the factors of recurrent products; sums are always float32. A CPU treats tf32 as float32."""
 
+
+# Defaults of RuleSettings and AgentSettings: those of GROOVE's public code (arXiv:2310.02782).
 @dataclass(frozen=True)
 class RuleSettings:
     """The learned update rule."""
@@ -64,7 +69,7 @@ class AgentSettings:
                 raise ValueError(f"AgentSettings.{name} must be >= 1, got {getattr(self, name)}")
         for name in ("agent_learning_rate", "agent_prediction_learning_rate"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"AgentSettings.{name} must be > 0, got {value}")
-        if not self.kl_cost >= 0:
-            raise ValueError(f"AgentSettings.kl_cost must be >= 0, got {self.kl_cost}")
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"AgentSettings.{name} must be > 0 and finite, got {value}")
+        if not 0 <= self.kl_cost < math.inf:
+            raise ValueError(f"AgentSettings.kl_cost must be >= 0 and finite, got {self.kl_cost}")

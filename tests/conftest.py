@@ -31,13 +31,23 @@ import pytest  # noqa: E402
 
 from groove.commands.main import main  # noqa: E402
 
+MOST_MAPS = 30_000
+"""Memory maps after which compiled programs are dropped; above the kernel's limit of 65,530 the process would crash."""
+
 
 @pytest.fixture(autouse=True, scope="module")
-def forgotten_programs():
-    """Drop a module's compiled programs: together they would exceed the kernel's limit of memory maps (65,530) and
-    crash the process. Other modules get them from the compilation cache."""
+def bounded_programs():
+    """Drop all compiled programs when there are many; others are shared by the modules of a process."""
     yield
-    jax.clear_caches()
+    maps = Path("/proc/self/maps")
+    if not maps.exists() or maps.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+
+
+def pytest_collection_modifyitems(items):
+    """Run the files with slow tests first, so that no worker is left alone with one of them at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture

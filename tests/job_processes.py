@@ -62,7 +62,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def run_job(*arguments, actions=None, commands=None):
+def run_job(*arguments, actions=None, commands=None, environment=None):
     """Return exit status, output and errors of two processes, and the seconds between their ends."""
     commands = commands or [arguments, arguments]
     port, processes, ends = free_port(), [], {}
@@ -70,7 +70,6 @@ def run_job(*arguments, actions=None, commands=None):
         start = ["-m", "groove"] if actions is None else ["-c", STUBBED, actions[number]]
         place = ["--distributed", "--coordinator", f"127.0.0.1:{port}", "--processes", 2, "--process-id", number]
         command = [sys.executable, *start, *map(str, [*commands[number], *place])]
-        environment = as_shipped() if actions is None else None
         processes.append(
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         )
@@ -91,7 +90,7 @@ def run_job(*arguments, actions=None, commands=None):
     )
 
 
-def run_one(*arguments):
+def run_one(*arguments, environment=None):
     command = [sys.executable, "-m", "groove", *map(str, arguments)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False, env=as_shipped())
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False, env=environment)
     assert ended.returncode == 0, ended.stderr

@@ -1,5 +1,6 @@
 """The smallest run, and a population that costs nothing, to test everything around the agents' lives."""
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,11 @@ import jax.numpy as jnp
 import groove.building
 import groove.commands.levels
 import groove.commands.running
+import groove.run.run_parts
 import groove.run.train
 from groove.config import TrainConfig
 from groove.discovery.population import LifeResults, Lives
+from groove.run.run_parts import RunParts
 from lpg.cores.low_rank import rows, whole
 from lpg.value_losses import ValueLosses
 
@@ -66,8 +69,23 @@ class StubPopulation:
         )
 
 
+@functools.cache
+def shared_parts(kind: type, config: TrainConfig) -> RunParts:
+    """Return the parts of runs of one config, which all commands in this process share.
+
+    Args:
+        kind: class of their populations; `stub_populations` sets it.
+        config: config of the runs.
+
+    Returns:
+        The parts, with the programs that they have compiled.
+    """
+    del kind
+    return RunParts(config)
+
+
 def stub_populations(monkeypatch: Any, kind: type = StubPopulation) -> None:
-    """Let every run of this test build populations of a kind.
+    """Let every run of this test build populations of a kind, and compile the programs of a config only once.
 
     Args:
         monkeypatch: pytest's fixture.
@@ -77,8 +95,13 @@ def stub_populations(monkeypatch: Any, kind: type = StubPopulation) -> None:
     def build(config: TrainConfig, mesh: Any, learner: Any, value_probe: Any = None) -> Any:
         return kind(learner, mesh, config.run.chunk or 64, value_probe)
 
-    for module in (groove.building, groove.run.train):
+    for module in (groove.building, groove.run.run_parts):
         monkeypatch.setattr(module, "build_population", build)
+
+    def parts(config: TrainConfig, start_from: Path | str | None = None) -> RunParts:
+        return shared_parts(kind, config) if start_from is None else RunParts(config, start_from)
+
+    monkeypatch.setattr(groove.run.train, "RunParts", parts)
 
 
 def settle_devices(monkeypatch: Any) -> None:

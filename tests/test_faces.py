@@ -60,4 +60,8 @@ def test_shown_use_runs(package, tmp_path, monkeypatch, capsys):
     if package == "groove":
         stub_populations(monkeypatch)
     exec(compile(code, f"{package}.__doc__", "exec"), {})
-    assert capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert output
+    if package == "lpg":
+        untrained, trained, optimum = map(float, re.findall(r"\d\.\d\d", output))
+        assert untrained < 0.5 * optimum < 0.9 * optimum < trained < 1.1 * optimum

@@ -103,6 +103,17 @@ def test_score(mine, capsys):
     assert "mine.py:spread" in capsys.readouterr().out
 
 
+def test_group(mine):
+    chosen = ("--curriculum", "plr", "--score", "mine.py:spread", *FLAGS, "--seeds", "0", "1")
+    assert mine("train", "tiny", *chosen) == 0
+    # The file has moved beside the one that records it.
+    Path("mine.py").rename("run/mine.py")
+    assert mine("resume", "run", "--generations", "3") == 0
+    assert [len(metrics(Path(f"run/seed-{seed}"))) for seed in (0, 1)] == [3, 3]
+    assert evaluate(mine, "run") == 0
+    assert json.loads(Path("evaluated/summary.json").read_text())["catch"]["rules"]["run"]["meta_seeds"] == 2
+
+
 def test_curriculum(mine, capsys):
     assert mine("train", "tiny", "--curriculum", "mine.py:replay_by_spread", *FLAGS) == 0
     check_run(mine, "curriculum", "mine.py:replay_by_spread")
@@ -122,6 +133,9 @@ def test_suite(mine, capsys):
     Path("mine.py").write_text(MINE + "# changed\n")
     assert evaluate(mine, "a2c", "mine.py:tiny_catch") == 2
     assert "evaluated holds another experiment, with different suites" in capsys.readouterr().err
+    Path("mine.py").write_text(MINE + "random = Bare()\n")
+    assert evaluate(mine, "mine.py:random", out="other") == 2
+    assert "mine.py:random: random is the name of a rule that is built in" in capsys.readouterr().err
     assert mine("tune", "a2c", "--suite", "mine.py:tiny_catch") == 2
     assert "tiny_catch has no validation environments to tune on" in capsys.readouterr().err
 
@@ -142,7 +156,9 @@ def test_later_commands_say_that_a_file_has_changed(mine, capsys):
     ("flags", "message"),
     [
         (("--levels", "mine.py:Room"), "mine.py: defines no Room; perhaps Rooms"),
-        (("--rule", "mine.py:spread"), "mine.py: spread, line "),
+        (("--rule", "mine.py:spread"), "mine.py: spread, called to build an update rule, line "),
+        (("--levels", "mine.py"), "mine.py is a file; name an object in it: mine.py:NAME"),
+        (("--curriculum", "plr", "--score", "mine.py:Rooms"), "mine.py:Rooms must be a Score or a function"),
         (("--rule", "absent.py:R"), "absent.py: cannot be read: No such file or directory"),
         (
             ("--curriculum", "mine.py:ScaledActorCritic"),

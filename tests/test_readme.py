@@ -15,7 +15,8 @@ from benchmarks.readme_tables import TABLES, filled
 from groove import EXPERIMENTS, SUITES, __version__
 from groove.commands.main import COMMANDS, main
 from groove.discovery.curricula import CURRICULA
-from groove.records.run_folder import LOCK_NAME, RunFolder
+from groove.records.locked_folder import LOCK_NAME
+from groove.records.run_folder import RunFolder
 from lpg.rules.lpg import LPG
 from lpg.saved_rules import load_rule
 from lpg.settings import RuleSettings

@@ -25,17 +25,17 @@ Edit = Callable[[Key[Array, ""], PyTree], PyTree]
 """Function from a key and a level to a level that differs from it in a few details."""
 
 
-def num_replayed_places(num_places: int, share: float) -> int:
+def num_replayed_places(num_places: int, fraction: float) -> int:
     """Return how many places of a batch hold replayed levels; at least one is left for new levels.
 
     Args:
         num_places: number of places n.
-        share: share of replayed levels, in [0, 1]; the number of places is rounded.
+        fraction: fraction of the places that hold replayed levels, in [0, 1]; their number is rounded.
 
     Returns:
         A number in 0..n - 1.
     """
-    return min(round(share * num_places), num_places - 1)
+    return min(round(fraction * num_places), num_places - 1)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`groove bakeoff`: one rule and one pool of levels under all scores."""
+"""`groove bakeoff`: compare all scores of levels, for one rule and on one pool of levels."""
 
 import dataclasses
 import json
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BakeoffFlags:
-    """Compare all scores on one pool of levels: correlation with exact regret, noise, gain by replay, price."""
+    """Compare all scores on one pool of levels: correlation with exact regret, noise, gain from replay, cost."""
 
     rule: tyro.conf.Positional[str]
     """Shipped rule or rule file; its agents have the workers, steps and learning rates of its meta-training."""
     levels: str = "all"
-    """Level distribution of the pool, of a grid with an exact solver."""
+    """Level distribution of the pool; it needs an exact solver."""
     num_levels: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 256
-    """Levels in the pool."""
+    """Number of levels in the pool."""
     antagonist_seeds: int = 4
-    """Most antagonists on a level: algorithmic regret is compared for 1, 2, 4 … up to it."""
+    """Largest number of antagonists on a level; algorithmic regret is compared with 1, 2, 4 … up to this number."""
     seed: int = 0
     """Seed of the pool and of all lives."""
     out: Path | None = None
@@ -42,7 +42,7 @@ def bakeoff(arguments: list[str]) -> int:
     """Run `groove bakeoff RULE [--flags]`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.
@@ -107,8 +107,8 @@ def table(verdicts: "list[Verdict]", title: str) -> Table:
     """Return the figures as a table for a terminal.
 
     Args:
-        verdicts: its rows.
-        title: above it.
+        verdicts: verdicts, one for each row.
+        title: title above the table.
 
     Returns:
         A rich table.
@@ -128,7 +128,7 @@ def table(verdicts: "list[Verdict]", title: str) -> Table:
     shown.caption = (
         "ρ: Spearman's correlation over levels ± its standard error, with the exact regret of other agents of the rule "
         "and with the score itself measured again. regret gained: exact regret of replayed levels minus the pool's. "
-        "seconds: to measure the score on the pool, beside the rule's own lives."
+        "seconds: what measuring the score on the pool adds to the rule's own lives."
     )
     shown.caption_justify = "left"
     return shown

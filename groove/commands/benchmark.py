@@ -14,10 +14,10 @@ class BenchmarkFlags(EvaluateFlags):
     """Measure rules against hand-written ones, with the same networks, workers and environment steps."""
 
     against: tuple[str, ...] = ("ppo", "a2c")
-    """Hand-written rules: random, a2c, ppo, dpo, reinforce."""
+    """Hand-written rules to compare with: random, a2c, ppo, dpo, reinforce."""
     tune: int = 0
-    """Configurations in a random search for every rule alike, on validation environments; PPO also gets one on each
-    environment itself, as a ceiling. 0: all as they are."""
+    """Number of configurations in a random search for every rule, on validation environments; PPO also gets a search on
+    each environment itself, as a ceiling. 0: no search."""
     tuned: tuple[Path, ...] = ()
     """Files of `groove tune`, to compare tuned rules without a search."""
 
@@ -26,7 +26,7 @@ def benchmark(arguments: list[str]) -> int:
     """Run `groove benchmark RULE … --against … --suite …`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.

@@ -15,7 +15,8 @@ from groove.config import TrainConfig
 from groove.errors import UsageError, one_line
 from groove.job.devices import configure_host
 from groove.plugin_fields import found_plugins
-from groove.records.run_folder import RunFolder, RunFolderError
+from groove.records.json_file import RunFolderError
+from groove.records.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from groove.report.curriculum_snapshot import Snapshot
@@ -28,25 +29,25 @@ class CurriculumFlags:
     """Show the levels that a run's curriculum keeps: tables here, pictures in RUN/curriculum."""
 
     run: tyro.conf.Positional[Path]
-    """Folder of the run, which may be going on."""
+    """Folder of the run, which may still be in progress."""
     rows: int = 5
-    """Levels shown of the top, of the median and of the bottom."""
+    """Number of levels shown from the top, the median and the bottom."""
     out: Path | None = None
     """Folder of the pictures, in place of RUN/curriculum."""
     why: int | None = None
     """Number of a level: print why it was or would be drawn, in place of tables and pictures."""
     export: Path | None = None
-    """Folder, without level files, to write the levels of the best scores to, in place of tables and pictures;
-    groove train EXPERIMENT --curriculum fixed --level-folder FOLDER reads it."""
+    """Folder to write the levels with the best scores to, in place of tables and pictures; it must hold no level files
+    yet. groove train EXPERIMENT --curriculum fixed --level-folder FOLDER trains on them."""
     top: int | None = None
-    """Levels to export; all that have a score by default."""
+    """Number of levels to export; all that have a score by default."""
 
 
 def curriculum(arguments: list[str]) -> int:
     """Run `groove curriculum RUN`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.
@@ -96,17 +97,20 @@ def _config(folder: RunFolder) -> TrainConfig:
 def _show(snapshot: "Snapshot", folder: RunFolder, flags: CurriculumFlags) -> None:
     from groove.records.json_lines import JsonLines
     from groove.report.curriculum_figures import compared_rows
-    from groove.report.curriculum_report import groups, summary, table
+    from groove.report.curriculum_report import groups, noise_note, summary, table
 
     with one_line(RunFolderError):
         metrics = JsonLines(folder.metrics_path, numbered="generation").rows()
     shown = [row for rows in groups(len(snapshot), flags.rows).values() for row in rows]
     snapshot = snapshot.solved([*shown, *compared_rows(snapshot)])
-    # Wider than the table ever is: rich would cut numbers short rather than let a line run on.
+    # Wider than the table can be, because rich cuts numbers short rather than let a line run on.
     console = Console(width=max(Console().width, WIDEST))
     console.print(summary(snapshot), soft_wrap=True, highlight=False, markup=False)
     if len(snapshot):
         console.print(table(snapshot, flags.rows), highlight=False)
+        note = noise_note(snapshot, shown)
+        if note is not None:
+            console.print(note, soft_wrap=True, highlight=False, markup=False)
     out = flags.out or folder.curriculum_path
     for name, draw in _pictures(snapshot, metrics, flags.rows).items():
         _draw(out / name, draw)
@@ -145,7 +149,7 @@ def _export(snapshot: "Snapshot", folder: Path, top: int | None) -> None:
     from levels.level_file import save_level
 
     if not isinstance(snapshot.kept.levels, Level):
-        raise UsageError(f"the levels of {snapshot.config.world.levels} are no grids, which alone have level files")
+        raise UsageError(f"the levels of {snapshot.config.world.levels} are not grids, and only grids have level files")
     # The best come first, those without a score last.
     num_scored = int(np.isfinite(snapshot.kept.score).sum())
     if not num_scored:
@@ -153,7 +157,7 @@ def _export(snapshot: "Snapshot", folder: Path, top: int | None) -> None:
     if top is not None and not 1 <= top <= num_scored:
         raise UsageError(f"--top must be in 1..{num_scored}, the levels with a score, got {top}")
     if any(folder.glob("*.toml")):
-        raise UsageError(f"{folder}: holds level files already; name another folder")
+        raise UsageError(f"{folder}: already holds level files; name another folder")
     with one_line(ValueError, OSError):
         folder.mkdir(parents=True, exist_ok=True)
         for row in range(top or num_scored):

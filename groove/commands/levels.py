@@ -12,11 +12,16 @@ import tyro
 from groove.commands.flags import read_flags
 from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure
+from levels.near_names import perhaps
 from levels.plugins import is_plugin
 from levels.registry import GENERATORS, generator
 
 if TYPE_CHECKING:
     from levels.level import Level
+
+
+COLUMNS = 6
+"""Levels side by side in a picture."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class SampleFlags:
     solvable: bool = False
     """Draw again where no object of positive reward can be reached."""
     out: Path = Path(".")
-    """Folder of the files, DISTRIBUTION-SEED-NUMBER.toml; made if it is not there."""
+    """Folder for the files, DISTRIBUTION-SEED-NUMBER.toml; created if it does not exist."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class ShowFlags:
 
 @dataclass(frozen=True)
 class SolveFlags:
-    """Print what the best and the uniformly random policy are worth on levels, exactly."""
+    """Print the exact returns of the best and of the uniformly random policy on levels."""
 
     levels: tyro.conf.Positional[tuple[str, ...]]
     """Level files, folders of them, or names of distributions to draw one level from each."""
@@ -64,9 +69,9 @@ class EditFlags:
     level: tyro.conf.Positional[str]
     """Level file, or name of a distribution to draw one level from."""
     edit: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Name of an edit; several are made in their order. An unknown name is answered by the known ones."""
+    """Name of an edit; give several to make them in order. For an unknown name, the known ones are printed."""
     times: int = 1
-    """Times that all the edits are made."""
+    """How many times all the edits are made."""
     seed: int = 0
     """Seed of the edits and of the draw from a distribution."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
@@ -74,10 +79,10 @@ class EditFlags:
 
 
 def levels(arguments: list[str]) -> int:
-    """Run `groove levels sample|show|solve|edit`; alone it lists the names of all distributions.
+    """Run `groove levels sample|show|solve|edit`; without an action, list the names of all distributions.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.
@@ -121,11 +126,11 @@ def _show(arguments: list[str]) -> int:
     if flags.png is not None:
         from matplotlib.image import imsave
 
-        from levels.renderer import render_gallery
+        from levels.gallery import render_gallery
 
         with one_line(ValueError, OSError):
-            columns = min(len(chosen), 8)
-            imsave(flags.png, render_gallery(list(chosen.values()), columns, titles=list(chosen)))
+            named = list(chosen.items())
+            imsave(flags.png, render_gallery([named[i : i + COLUMNS] for i in range(0, len(named), COLUMNS)]))
         print(flags.png)
         return 0
     from levels.renderer import render_text
@@ -145,7 +150,7 @@ def _solve(arguments: list[str]) -> int:
     for name, level in chosen.items():
         height, width = level.walls.shape
         if _is_distribution(name) and exact_grid(generator(name).world) is None:
-            raise UsageError(f"{name}: no exact solver, its layout is drawn again in every episode")
+            raise UsageError(f"{name} has no exact solver, because its layout is drawn again in every episode")
         with one_line(ValueError):
             grid = TabularGrid(height, width, num_objects=level.object_types.shape[0])
         print(f"{float(optimal_return(grid, level)):9.4f} {float(random_return(grid, level)):9.4f}  {name}")
@@ -160,8 +165,8 @@ def _edit(arguments: list[str]) -> int:
     level, idle = _edited(_read((flags.level,), flags.seed)[flags.level], flags)
     for name, count in idle.items():
         made = flags.times * flags.edit.count(name)
-        share = "" if made == 1 else f", {count} of {made} times"
-        print(f"groove: {name} changed nothing{share}", file=sys.stderr)
+        times = "" if made == 1 else f", {count} of {made} times"
+        print(f"groove: {name} changed nothing{times}", file=sys.stderr)
     if flags.out is not None:
         from levels.level_file import save_level
 
@@ -186,7 +191,7 @@ def _edited(level: "Level", flags: EditFlags) -> "tuple[Level, Counter[str]]":
         raise UsageError(f"name an edit with --edit; known: {', '.join(MUTATORS)}")
     for name in flags.edit:
         choose("edit", name, MUTATORS)
-    # Apart from the key that a level is drawn with.
+    # A stream of its own, separate from the one that the level is drawn from.
     edit_key = jax.random.fold_in(jax.random.key(flags.seed), 2**31)
     edits = {name: jax.jit(Edits(1, (name,))) for name in flags.edit}
     idle: Counter[str] = Counter()
@@ -197,9 +202,9 @@ def _edited(level: "Level", flags: EditFlags) -> "tuple[Level, Counter[str]]":
 
 
 def _read(names: tuple[str, ...], seed: int) -> "dict[str, Level]":
-    """Levels by the name or file they were asked for."""
+    """Return levels by the name or file given for each."""
     if not names:
-        raise UsageError("name a level file or a distribution; known: " + ", ".join(GENERATORS))
+        raise UsageError("name a level file or a distribution; distributions: " + ", ".join(GENERATORS))
     return {name: _draw(name, seed, 0) if _is_distribution(name) else _load(name) for name in _files_of(names)}
 
 
@@ -208,7 +213,7 @@ def _is_distribution(name: str) -> bool:
 
 
 def _files_of(names: tuple[str, ...]) -> Iterator[str]:
-    """Yield names and files, in place of a folder the level files in it."""
+    """Yield names and files as they are, and the level files of each folder."""
     for name in names:
         if _is_distribution(name) or not Path(name).is_dir():
             yield name
@@ -226,7 +231,10 @@ def _check_seed(seed: int) -> None:
 
 def _load(name: str) -> "Level":
     if not Path(name).is_file():
-        raise UsageError(f"{name}: no such level file, and no distribution; known: {', '.join(GENERATORS)}")
+        stem = name.removesuffix(".toml")
+        near_file = perhaps(stem, [str(path.with_suffix("")) for path in Path(name).parent.glob("*.toml")])
+        near = f"{near_file}.toml" if near_file else perhaps(stem, GENERATORS)
+        raise UsageError(f"{name}: no such level file or distribution{near}; distributions: {', '.join(GENERATORS)}")
     configure(None)
     from levels.level_file import load_level
 
@@ -246,7 +254,14 @@ def _draw(name: str, seed: int, number: int, solvable: bool = False) -> "Level":
 
     with one_line(ValueError):
         source = Solvable(generator(name)) if solvable else generator(name)
-    level = source.sample(jax.random.fold_in(jax.random.key(seed), number))
+    try:
+        level = source.sample(jax.random.fold_in(jax.random.key(seed), number))
+    except Exception as error:
+        if not is_plugin(name):
+            raise
+        raise UsageError(
+            f"{name}: sample(key) fails: {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
     if not isinstance(level, Level):
         raise UsageError(f"{name}: its levels are not grid levels")
     return level

@@ -1,4 +1,4 @@
-"""What the commands share that let agents live in environments the rule never saw."""
+"""What the commands that test rules in new environments share."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +10,8 @@ from rich.console import Console
 from groove.commands.flags import Flags, read_flags
 from groove.config import flag_of
 from groove.errors import UsageError, one_line
+from groove.records.group_folder import GroupFolder
+from levels.near_names import perhaps
 from levels.plugins import is_plugin
 from lpg.settings import AgentSettings
 from lpg.shipped_rules import SHIPPED, rule_path
@@ -28,18 +30,18 @@ class LivesFlags:
     rollout_length: int | None = None
     """Steps between two updates; those of the first rule's meta-training by default, else 20."""
     chunk: int = 128
-    """Lives between two writes of results, on a GPU rounded up to what fills it; changes no result."""
+    """Lives between two writes of results, rounded up on a GPU to fill it; does not affect the results."""
     devices: int | None = None
-    """Local devices to use; all by default, on CPU one per core."""
+    """Local devices to use: all by default, on CPU one per core."""
 
 
 def read_lives(kind: type[Flags], command: str, arguments: list[str], positional: str) -> Flags:
     """Return the flags of a command that lets agents live.
 
     Args:
-        kind: their dataclass.
-        command: its name.
-        arguments: of the command.
+        kind: dataclass of the flags.
+        command: name of the command.
+        arguments: the command's arguments.
         positional: name of the field that must not be empty.
 
     Returns:
@@ -51,7 +53,10 @@ def read_lives(kind: type[Flags], command: str, arguments: list[str], positional
     flags = read_flags(kind, f"groove {command}", arguments)
     if not getattr(flags, positional):
         shipped = ", ".join(SHIPPED)
-        raise UsageError(f"{command}: name a rule first: a shipped one ({shipped}), a rule file or a hand-written one")
+        raise UsageError(
+            f"{command}: name a rule first: a shipped one ({shipped}), a rule file, the folder of a run or of a group, "
+            "or a hand-written one"
+        )
     for name in ("seeds", "workers", "rollout_length", "points", "chunk", "devices"):
         value = getattr(flags, name, None)
         if value is not None and value < 1:
@@ -59,35 +64,40 @@ def read_lives(kind: type[Flags], command: str, arguments: list[str], positional
     return flags
 
 
-def contestant_of(name: str, hand_written_names: tuple[str, ...]) -> "Contestant":
-    """Return a rule by its file or name.
+def contestants_of(name: str, hand_written_names: tuple[str, ...]) -> "list[Contestant]":
+    """Return a rule by its file or name, or the rules of a group.
 
     Args:
-        name: a rule file, a shipped rule, a hand-written one, or FILE.py:NAME of one of your own.
-        hand_written_names: those that are allowed.
+        name: a rule file, a run's folder, a group's, a shipped rule, a hand-written one, or FILE.py:NAME of one of
+            your own.
+        hand_written_names: names of the hand-written rules that are allowed.
 
     Returns:
-        The contestant.
+        One contestant, or all of the group.
 
     Raises:
-        ValueError: there is no such rule, or the file is none.
+        ValueError: there is no such rule, or the file holds no rule.
     """
     from groove.transfer.contestants import hand_written, learned, own_rule
+    from groove.transfer.methods import learned_group
 
     if name in hand_written_names:
-        return hand_written(name)
+        return [hand_written(name)]
     if is_plugin(name):
-        return own_rule(name)
-    with one_line(ValueError, suffix=f"; hand-written rules: {', '.join(hand_written_names)}"):
+        return [own_rule(name)]
+    if name not in SHIPPED and GroupFolder.is_group(name):
+        return learned_group(name)
+    near = perhaps(name, hand_written_names)
+    with one_line(ValueError, suffix=f"{near}; hand-written rules: {', '.join(hand_written_names)}"):
         rule_path(name)
-    return learned(name)
+    return [learned(name)]
 
 
 def setting_of(flags: LivesFlags, contestants: "list[Contestant]", num_seeds: int, num_points: int) -> "Setting":
     """Return the setting of an experiment.
 
     Args:
-        flags: of the command.
+        flags: the command's flags.
         contestants: the first learned one gives the workers and steps that no flag gives.
         num_seeds: agents in each environment.
         num_points: evaluations of a life.
@@ -109,7 +119,7 @@ def progress_bar(console: Console, unit: str) -> Iterator[Callable[[str, int, in
     """Show progress: a bar on a terminal, elsewhere a line whenever the task changes.
 
     Args:
-        console: where to.
+        console: console to print to.
         unit: what is counted.
 
     Yields:

@@ -49,6 +49,11 @@ COMMANDS = {
         "levels",
         "sample, show, solve and edit levels: groove levels sample|show|solve|edit",
     ),
+    "completion": (
+        "groove.commands.completion",
+        "completion",
+        'let bash or zsh complete commands, names and flags: eval "$(groove completion)"',
+    ),
 }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from groove.commands.lives import contestant_of, progress_bar, setting_of
+from groove.commands.lives import contestants_of, progress_bar, setting_of
 from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure, lives_mesh
 from groove.records.run_folder import RunFolder
@@ -32,7 +32,7 @@ def measure(
 
     Args:
         flags: flags of the command.
-        command: its name, for the folder of the results.
+        command: name of the command, used in the name of the results' folder.
         against: hand-written rules to compare with.
         num_tuned: configurations in a random search for every rule, 0 for none.
         tuned: files of tuned settings.
@@ -49,8 +49,9 @@ def measure(
     if not flags.suite:
         raise UsageError(f"name a suite; known: {', '.join(SUITES)}")
     configure(flags.devices)
-    from groove.transfer.contestants import HAND_WRITTEN, named_apart
+    from groove.transfer.contestants import HAND_WRITTEN
     from groove.transfer.experiment import Experiment, ExperimentError
+    from groove.transfer.methods import named_apart
     from groove.transfer.own_environments import named_suites
     from groove.transfer.runner import Runner
     from groove.transfer.search import with_settings
@@ -61,9 +62,9 @@ def measure(
         for name in against:
             if not is_plugin(name):
                 choose("rule to compare with", name, HAND_WRITTEN)
-        given = [contestant_of(name, HAND_WRITTEN) for name in flags.rules]
+        given = [contestants_of(name, HAND_WRITTEN) for name in flags.rules]
         more = [name for name in dict.fromkeys(against) if name not in flags.rules]
-        own = named_apart([*given, *(contestant_of(name, HAND_WRITTEN) for name in more)])
+        own = named_apart([*given, *(contestants_of(name, HAND_WRITTEN) for name in more)])
         setting = setting_of(flags, own, flags.seeds, flags.points)
         named = named_suites(flags.suite)
         if num_tuned and not any(suite.build_validation for suite in named.values()):
@@ -104,7 +105,7 @@ def _search(
     num_configurations: int,
     console: Console,
 ) -> "Tuned":
-    """Every rule tuned on validation environments of every suite that has some; PPO on each environment, too."""
+    """Tune every rule on the validation environments of every suite that has some, and PPO on each environment, too."""
     from groove.transfer.search import TuningSearch
 
     with progress_bar(console, "lives") as advance:

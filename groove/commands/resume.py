@@ -8,20 +8,21 @@ from typing import Annotated
 import tyro
 
 from groove.commands.flags import read_flags
-from groove.commands.running import agreed, build_run, finish, run_folder
+from groove.commands.running import agreed, build_run, finish, locked
 from groove.config import TrainConfig
 from groove.errors import one_line
 from groove.job.distributed import JobFlags, job
 from groove.plugin_fields import found_plugins
+from groove.records.group_folder import GroupFolder
 from groove.records.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
 class ResumeFlags:
-    """Continue a run that was stopped, or past its end, from its newest whole checkpoint."""
+    """Continue a run or a group that was stopped, or past its end, from its newest whole checkpoints."""
 
     run: tyro.conf.Positional[Path]
-    """Folder of the run."""
+    """Folder of the run, or of the group: finished runs are skipped, those not begun are started."""
     generations: int | None = None
     """Generations in all, to continue past the end of the run; as many as it was started with by default."""
     devices: int | None = None
@@ -33,22 +34,23 @@ def resume(arguments: list[str]) -> int:
     """Run `groove resume RUN [--flags]`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.
     """
     chosen = read_flags(ResumeFlags, "groove resume", arguments)
-    with job(chosen.job, chosen.run) as place, run_folder(place, partial(RunFolder.open, chosen.run)) as folder:
-        written = None if folder is None else folder.read_config()
+    kind = GroupFolder if GroupFolder.is_group(chosen.run) else RunFolder
+    with job(chosen.job, chosen.run) as place, locked(place, partial(kind.open, chosen.run)) as folder:
+        written = {} if folder is None else folder.read_config()
         changes = {"devices": chosen.devices, "generations": chosen.generations}
         record = agreed(place, "resume", changes, written)
-        path = RunFolder(chosen.run).config_path
+        path = kind(chosen.run).config_path
         with one_line(ValueError, prefix=f"{path}: "):
             config = TrainConfig.from_json(record.get("config"))
         with one_line(ValueError):
             config = config.replaced(**{name: value for name, value in changes.items() if value is not None})
             config = found_plugins(config, record.get("plugins", {}), path)
-        start = RunFolder(chosen.run).start_path
-        run = build_run(config, place, start if start.exists() else None)
+        start = kind(chosen.run).start_path if "start_sha256" in written else None
+        run = build_run(config, place, start, record.get("seeds", ()))
         return finish(partial(run.resume, folder), place)

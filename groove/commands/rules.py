@@ -1,4 +1,4 @@
-"""`groove rules`: the update rules there are, and what rule files say of themselves."""
+"""`groove rules`: the update rules there are, and what rule files say about themselves."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,10 @@ from rich.table import Table
 
 from groove.commands.flags import read_flags
 from groove.errors import UsageError, one_line
+from groove.records.group_folder import GroupFolder
 from groove.records.run_folder import RunFolder
 from levels.plugins import PluginError, find_file
-from lpg.shipped_rules import SHIPPED, rule_path
+from lpg.shipped_rules import RULE_NAME, SHIPPED, rule_path
 
 if TYPE_CHECKING:
     from lpg.rule_file import RuleHeader
@@ -23,14 +24,14 @@ class RulesFlags:
     """List the update rules, and the rule files given, or those shipped and those under runs/."""
 
     files: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Rule files; the shipped ones and those under runs/ by default."""
+    """Rule files, folders of runs or of groups; the shipped files and those under runs/ by default."""
 
 
 def rules(arguments: list[str]) -> int:
     """Run `groove rules [FILE ...]`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.
@@ -45,12 +46,18 @@ def rules(arguments: list[str]) -> int:
             console.print(f"{name:10s} {about}", highlight=False)
     if flags.files:
         with one_line(ValueError):
-            rule_files = {name: rule_path(name) for name in flags.files}
+            rule_files = {own: rule_path(own) for name in flags.files for own in _of_group(name)}
     else:
         found = sorted(Path("runs").rglob("*.safetensors"))
         rule_files = SHIPPED | {str(path): path for path in found if _is_result(path)}
     console.print(_table(rule_files, refuse=bool(flags.files)))
     return 0
+
+
+def _of_group(name: str) -> list[str]:
+    """Return the folders of a group's runs with a rule, or the name itself if it is not that of a group's folder."""
+    found = sorted(str(path.parent) for path in Path(name).glob(f"*/{RULE_NAME}")) if GroupFolder.is_group(name) else []
+    return [name] if name in SHIPPED else found or [name]
 
 
 def _is_result(path: Path) -> bool:

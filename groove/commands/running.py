@@ -1,8 +1,8 @@
-"""What `groove train` and `groove resume` share: the run's folder, agreement within a job, and the end."""
+"""What `groove train` and `groove resume` share: the locked folder, agreement within a job, and the end."""
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +13,17 @@ from groove.config import TrainConfig, flag_of
 from groove.errors import CommandError, UsageError, one_line
 from groove.job.devices import configure
 from groove.job.distributed import Job
-from groove.records.run_folder import RunFolder, RunFolderError
+from groove.records.json_file import RunFolderError
+from groove.records.locked_folder import LockedFolder
 
 if TYPE_CHECKING:
+    from groove.run.group import RunGroup
     from groove.run.train import Run
 
 
 @contextmanager
-def run_folder(place: Job, take: Callable[[], RunFolder]) -> Iterator[RunFolder | None]:
-    """Lock the run's folder while the command uses it.
+def locked(place: Job, take: Callable[[], LockedFolder]) -> Iterator[Any]:
+    """Lock the folder of a run or of a group while the command uses it.
 
     Args:
         place: this process in its job.
@@ -40,30 +42,32 @@ def run_folder(place: Job, take: Callable[[], RunFolder]) -> Iterator[RunFolder 
         yield folder
 
 
-def agreed(place: Job, command: str, flags: dict[str, Any], config: Any = None) -> Any:
-    """Return the config of the writing process, once all processes of a job were asked for the same.
+def agreed(place: Job, command: str, flags: dict[str, Any], content: Any = None) -> Any:
+    """Return what the writing process found, after checking that all processes of a job got the same command and flags.
 
-    Processes that live other lives would wait for each other for ever.
+    Processes that run different lives would wait for each other forever.
 
     Args:
         place: this process in its job.
-        command: its name.
+        command: name of the command.
         flags: values by name, which must be equal in all processes.
-        config: of the run, as JSON; read of the first process alone.
+        content: content of the folder's config, as JSON; only the first process's is used.
 
     Returns:
-        The first process's config.
+        The first process's content.
 
     Raises:
-        UsageError: a process differs.
+        UsageError: a process got another command or other flags.
     """
-    mine = {"process": place.process_id, "command": command, "flags": flags, "config": config}
+    mine = {"process": place.process_id, "command": command, "flags": flags, "content": content}
     answers = [json.loads(text) for text in place.tell(json.dumps(mine))]
     first = answers[0]
     for other in (*answers, mine):
         if other["command"] != first["command"]:
-            theirs = f"groove {other['command']} in process {other['process']} of a job"
-            raise UsageError(f"{theirs}, groove {first['command']} in process 0")
+            raise UsageError(
+                f"the command must be the same in all processes of a job, got groove {other['command']} in process "
+                f"{other['process']} and groove {first['command']} in process 0"
+            )
         for name in sorted(other["flags"].keys() | first["flags"].keys()):
             values = [one["flags"].get(name) for one in (other, first)]
             if values[0] != values[1]:
@@ -71,28 +75,34 @@ def agreed(place: Job, command: str, flags: dict[str, Any], config: Any = None) 
                     f"{flag_of(name)} must be the same in all processes of a job, got {values[0]} in process "
                     f"{other['process']} and {values[1]} in process 0"
                 )
-    return first["config"]
+    return first["content"]
 
 
-def build_run(config: TrainConfig, place: Job, start_from: Path | str | None) -> "Run":
-    """Build a run on the devices that its config asks for.
+def build_run(
+    config: TrainConfig, place: Job, start_from: Path | str | None, seeds: Sequence[int] = ()
+) -> "Run | RunGroup":
+    """Build a run, or a group of runs, on the devices that its config asks for.
 
     Args:
-        config: of the run.
+        config: config of the run or of the group.
         place: this process in its job.
-        start_from: rule to start the search at, or None.
+        start_from: rule to start the search at, or None; read on the writing process, which sends it to the others.
+        seeds: seeds of the runs of a group; empty for a single run.
 
     Returns:
-        The run.
+        The run or the group.
 
     Raises:
         UsageError: it cannot be built.
     """
     configure(config.run.devices or (1 if place.num_processes > 1 else None))
+    from groove.run.group import RunGroup
     from groove.run.train import Run
 
+    console = Console(quiet=not place.writes)
+    start_from = start_from if place.writes else None
     with one_line(ValueError):
-        return Run(config, Console(quiet=not place.writes), start_from)
+        return RunGroup(config, seeds, console, start_from) if seeds else Run(config, console, start_from)
 
 
 def finish(action: Callable[[], None], place: Job) -> int:

@@ -9,11 +9,12 @@ from typing import Annotated
 import tyro
 
 from groove.commands.flags import read_flags
-from groove.commands.running import agreed, build_run, finish, run_folder
+from groove.commands.running import agreed, build_run, finish, locked
 from groove.config import EXPERIMENTS, TrainConfig
 from groove.errors import UsageError, choose, one_line
 from groove.job.distributed import JobFlags, job
-from groove.plugin_fields import absolute_plugins, plugin_files
+from groove.plugin_fields import plugin_files, with_absolute_paths
+from groove.records.group_folder import GroupFolder, check_seeds
 from groove.records.run_folder import RunFolder
 
 
@@ -24,6 +25,8 @@ class TrainFlags:
     config: Annotated[TrainConfig, tyro.conf.OmitArgPrefixes]
     run: Path | None = None
     """Folder of the run, new or empty; runs/EXPERIMENT-DATE-TIME by default."""
+    seeds: tuple[int, ...] = ()
+    """Seeds of a group, in place of --seed: a run for each in the folder, one after another, and a table of all."""
     start_from: Annotated[str | None, tyro.conf.arg(name="from")] = None
     """Rule file or shipped rule to start the search at, of the same shape; a freshly initialised rule by default."""
     job: Annotated[JobFlags, tyro.conf.OmitArgPrefixes] = JobFlags()
@@ -33,7 +36,7 @@ def train(arguments: list[str]) -> int:
     """Run `groove train EXPERIMENT [--flags]`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.
@@ -48,15 +51,20 @@ def train(arguments: list[str]) -> int:
     name, rest = arguments[0], arguments[1:]
     choose("experiment", name, EXPERIMENTS)
     chosen = read_flags(TrainFlags, f"groove train {name}", rest, default=TrainFlags(config=EXPERIMENTS[name]))
+    given = {argument.split("=")[0] for argument in rest}
+    if "--seeds" in given:
+        if "--seed" in given:
+            raise UsageError("--seed and --seeds do not go together: one trains a single run, the other a group")
+        with one_line(ValueError):
+            check_seeds(chosen.seeds)
     path = chosen.run or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     with one_line(ValueError):
-        config = absolute_plugins(chosen.config)
+        config = with_absolute_paths(chosen.config)
         files = plugin_files(config)
-    if config.curriculum.level_folder is not None:
-        # A run may be resumed from elsewhere.
-        config = config.replaced(level_folder=str(Path(config.curriculum.level_folder).resolve()))
     with job(chosen.job, chosen.run) as place:
-        agreed(place, "train", config.to_json() | {"from": chosen.start_from, "plugin_files": files})
-        run = build_run(config, place, chosen.start_from)
-        with run_folder(place, partial(RunFolder.create, path)) as folder:
+        flags = {"from": chosen.start_from, "seeds": list(chosen.seeds), "plugin_files": files}
+        agreed(place, "train", config.to_json() | flags)
+        run = build_run(config, place, chosen.start_from, chosen.seeds)
+        create = GroupFolder.create if chosen.seeds else RunFolder.create
+        with locked(place, partial(create, path)) as folder:
             return finish(partial(run.start, folder), place)

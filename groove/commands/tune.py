@@ -7,7 +7,7 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from groove.commands.lives import LivesFlags, contestant_of, progress_bar, read_lives, setting_of
+from groove.commands.lives import LivesFlags, contestants_of, progress_bar, read_lives, setting_of
 from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure, lives_mesh
 from groove.transfer.suites import SUITES
@@ -20,20 +20,22 @@ class TuneFlags(LivesFlags):
     each level where it has many."""
 
     rule: tyro.conf.Positional[str] = ""
-    """A shipped rule such as laptop, a rule file, or a2c, ppo, dpo, reinforce."""
+    """A shipped rule such as laptop, a rule file, the folder of a run or of a group (each of its rules is tuned), or
+    a2c, ppo, dpo, reinforce."""
     suite: tuple[str, ...] = ("grid-heldout",)
     """Suites whose validation environments to tune on, or FILE.py:NAME of a Suite of your own."""
     configurations: int = 16
-    """Configurations tried, the default among them."""
+    """Configurations tried, including the default."""
     out: Path | None = None
-    """File of the results, runs/tuned/RULE-CONFIGURATIONS.json by default; what it holds already is not repeated."""
+    """File of the results, runs/tuned/RULE-CONFIGURATIONS.json by default; searches that it already holds are not
+    repeated."""
 
 
 def tune(arguments: list[str]) -> int:
     """Run `groove tune RULE --suite …`.
 
     Args:
-        arguments: after the command.
+        arguments: the arguments that follow the name of the command.
 
     Returns:
         Exit status.
@@ -50,17 +52,19 @@ def tune(arguments: list[str]) -> int:
     from lpg.baselines import BASELINES
 
     with one_line(ValueError, OSError):
-        contestant = contestant_of(flags.rule, tuple(BASELINES))
-        path = flags.out or Path("runs/tuned") / f"{contestant.name}-{flags.configurations}.json"
-        setting = setting_of(flags, [contestant], num_seeds=1, num_points=1)
+        contestants = contestants_of(flags.rule, tuple(BASELINES))
+        path = flags.out or Path("runs/tuned") / f"{contestants[0].method}-{flags.configurations}.json"
+        setting = setting_of(flags, contestants, num_seeds=1, num_points=1)
         with progress_bar(Console(), "lives") as advance:
             search = TuningSearch(path, setting, lives_mesh(flags.devices), flags.chunk, flags.configurations, advance)
             for name, suite in named_suites(flags.suite).items():
                 if suite.build_validation is None:
                     raise UsageError(f"{name} has no validation environments to tune on")
-                search.on_validation(contestant, suite.build_validation(name))
-    for key, hyper in search.found[contestant.name].items():
-        values = {field.name: f"{float(getattr(hyper, field.name)):.3g}" for field in dataclasses.fields(hyper)}
-        print(f"{contestant.name} on {key}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
+                for contestant in contestants:
+                    search.on_validation(contestant, suite.build_validation(name))
+    for contestant in contestants:
+        for key, hyper in search.found[contestant.name].items():
+            values = {field.name: f"{float(getattr(hyper, field.name)):.3g}" for field in dataclasses.fields(hyper)}
+            print(f"{contestant.name} on {key}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
     print(path)
     return 0

@@ -16,7 +16,7 @@ from levels.generators.solvable import is_solvable
 from levels.level import Level
 from levels.level_generator import LevelGenerator
 from levels.mutators import MUTATORS, Edits, Limits
-from levels.near_names import perhaps
+from levels.near_names import unknown
 from levels.plugins import is_plugin, load_object, load_plugin
 from levels.solver import exact_grid
 from levels.worlds.random_grid import RandomGrid
@@ -60,8 +60,7 @@ def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels:
     if is_plugin(chosen.curriculum):
         return _of_users(config)
     if chosen.curriculum not in CURRICULA:
-        near = perhaps(chosen.curriculum, CURRICULA)
-        raise ValueError(f"unknown curriculum {chosen.curriculum!r}{near}; known: {', '.join(CURRICULA)}")
+        raise ValueError(unknown("curriculum", chosen.curriculum, CURRICULA))
     if (chosen.level_folder is None) == (chosen.curriculum == "fixed"):
         raise ValueError("--level-folder goes with --curriculum fixed, and each needs the other")
     replays = chosen.curriculum not in ("dr", "fixed")
@@ -70,9 +69,32 @@ def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels:
     if replays and num_replayed_places(num_levels, replay.replay_fraction) == 0:
         raise ValueError(
             f"--curriculum {chosen.curriculum} replays levels, but --replay-fraction {replay.replay_fraction} of the "
-            f"{num_levels} in a generation is none; raise it or --levels-per-candidate, or use --curriculum dr"
+            f"{num_levels} in a generation rounds to 0; raise it or --levels-per-candidate, or use --curriculum dr"
         )
     return CURRICULA[chosen.curriculum](config, generator, num_levels)
+
+
+def why_no_replay(config: TrainConfig, num_levels: int) -> str | None:
+    """Say why a curriculum that replays levels replays none before the run ends.
+
+    Args:
+        config: config whose curriculum, replay and generations fields are read.
+        num_levels: number of levels in a generation.
+
+    Returns:
+        The reason, with numbers; None if levels are replayed, or if the curriculum is dr, fixed or a user's own.
+    """
+    replay, build = config.replay, CURRICULA.get(config.curriculum.curriculum)
+    if build is _replay:
+        num_new = num_levels - num_replayed_places(num_levels, replay.replay_fraction)
+        first = math.ceil(replay.min_filled * replay.buffer / num_new)
+        filled = f"--min-filled {replay.min_filled} of --buffer {replay.buffer}"
+        reason = f"{filled} takes {first} generations of {num_new} new levels"
+    elif build is _learnability:
+        first, reason = replay.sfl_period, f"the first pool takes --sfl-period {replay.sfl_period} generations"
+    else:
+        return None
+    return f"{reason}, --generations is {config.run.generations}" if first >= config.run.generations else None
 
 
 def _of_users(config: TrainConfig) -> ChosenCurriculum:
@@ -102,11 +124,13 @@ def find_score(name: str) -> Score:
     """
     if not is_plugin(name):
         if name not in SCORES:
-            raise ValueError(f"unknown score {name!r}{perhaps(name, SCORES)}; known: {', '.join(SCORES)}")
+            raise ValueError(unknown("score", name, SCORES))
         return SCORES[name]
     own = load_object(name, "a score", SCORES)
-    if not callable(own):
-        raise ValueError(f"{name} must be a Score or a function from an Outcome to scores [n], got {own!r}")
+    if not callable(own) or isinstance(own, type):
+        raise ValueError(
+            f"{name} must be a Score or a function from an Outcome to scores [n], got a {type(own).__name__}"
+        )
     return own if isinstance(own, Score) else Score(own)
 
 
@@ -124,9 +148,7 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
     name = DEFAULT_SCORE if chosen.score is None else chosen.score
     score = find_score(name)
     if "optimum" in score.needs and exact_grid(generator.world) is None:
-        raise ValueError(
-            f"--score {name} needs an exact solver, and {config.world.levels} has none: its levels fix no layout"
-        )
+        raise ValueError(f"--score {name} needs an exact solver, and {config.world.levels} has none")
     if replay.priorities == "proportional" and not score.non_negative:
         raise ValueError(f"--priorities proportional needs a score that is never negative, {name} can be")
     robust, edit, world = chosen.curriculum != "plr", None, generator.world
@@ -134,14 +156,8 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
         if not isinstance(world, TabularGrid | RandomGrid):
             raise ValueError(f"--curriculum accel edits grid levels; {config.world.levels} is not a grid")
         edit = _edits(config, world)
-    num_new = num_levels - num_replayed_places(num_levels, replay.replay_fraction)
-    first_replay = math.ceil(replay.min_filled * replay.buffer / num_new)
-    if robust and first_replay >= config.run.generations:
-        raise ValueError(
-            f"--curriculum {chosen.curriculum} trains on replayed levels alone: --min-filled {replay.min_filled} of "
-            f"--buffer {replay.buffer} takes {first_replay} generations of {num_new} new levels, --generations is "
-            f"{config.run.generations}"
-        )
+    if robust and (reason := why_no_replay(config, num_levels)):
+        raise ValueError(f"--curriculum {chosen.curriculum} trains on replayed levels alone: {reason}")
     if robust and config.evolution.es == "PGPE":
         raise ValueError(
             f"--es PGPE adapts its standard deviations to every pair, but --curriculum {chosen.curriculum} leaves some "

@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from groove.settings import EvolutionSettings
+from levels.near_names import unknown
 from lpg.cores.low_rank import LowRank
 
 ANTITHETIC = ("Open_ES", "PGPE")
@@ -47,11 +48,12 @@ def strategies() -> dict[str, Any]:
 def pairwise_ranks(population: Array, fitness: Float[Array, "P"], state: Any, params: Any) -> Float[Array, "P"]:
     """Rank fitness within antithetic pairs, as evosax expects it (smaller is better).
 
-    The winner of candidates i and i + P/2 gets −½ and the loser ½; in a tie both get 0 (GROOVE,
-    arXiv:2310.02782, as corrected by its authors).
+    The winner of candidates i and i + P/2 gets −½ and the loser ½; in a tie both get 0. Antithetic pairs are
+    those of Salimans et al. 2017 (arXiv:1703.03864), the comparison within pairs on the same level that of
+    TA-LPG (Jackson et al. 2024, arXiv:2402.05828).
 
-    Differs: GROOVE's 1, 0 and ½ for winner, loser and tie are negated and centred. The gradient is the same
-    except that it is exactly zero on ties; otherwise Adam would turn rounding noise into a full step.
+    Differs: 1, 0 and ½ for winner, loser and tie are negated and centred. The gradient is the same except
+    that it is exactly zero on ties; otherwise Adam would turn rounding noise into a full step.
 
     Args:
         population: not read.
@@ -147,7 +149,7 @@ class Evolution:
         """
         known = strategies()
         if self.settings.es not in known:
-            raise ValueError(f"unknown evolution strategy {self.settings.es!r}; known: {', '.join(known)}")
+            raise ValueError(unknown("evolution strategy", self.settings.es, known))
         return RuleSearch(self, solution)
 
 
@@ -160,6 +162,9 @@ class RuleSearch:
         Args:
             evolution: strategy and its numbers.
             solution: meta-parameters, for their shape alone.
+
+        Raises:
+            ValueError: low-rank noise would take as many numbers as full noise.
         """
         self.evolution, self.settings = evolution, evolution.settings
         strategy = strategies()[self.settings.es]

@@ -23,7 +23,7 @@ class GenerationPrograms:
 
         Args:
             training: the run's meta-training.
-            run_key: key of the run, on every device of the mesh.
+            run_key: key of a run, on every device of the mesh; not kept.
             state: any state of the run, on every device of the mesh; not kept.
         """
         sharding = everywhere(training.population.mesh)
@@ -35,22 +35,22 @@ class GenerationPrograms:
             _give_back_freed_memory()
             return compiled, lowered.out_info
 
-        self._run_key = run_key
         self._propose, proposal = program(training.propose, run_key, state)
         self._live, outcomes = program(training.live, proposal)
         self._measure, measured = program(training.measure, proposal)
         self._learn, _ = program(training.learn, proposal, outcomes, *measured)
 
-    def __call__(self, state: RunState) -> tuple[RunState, dict[str, Array]]:
+    def __call__(self, run_key: Key[Array, ""], state: RunState) -> tuple[RunState, dict[str, Array]]:
         """Run one generation.
 
         Args:
+            run_key: key of the run, on every device of the mesh.
             state: state before the generation, on every device of the mesh.
 
         Returns:
             The state after it, and metrics [].
         """
-        proposal = self._propose(self._run_key, state)
+        proposal = self._propose(run_key, state)
         # Dispatch is asynchronous: antagonists queue behind the lives without waiting here.
         outcomes, measured = self._live(proposal), self._measure(proposal)
         return self._learn(proposal, outcomes, *measured)

@@ -187,10 +187,10 @@ class MetaTraining:
         outcome = level_outcome(outcomes, level, self.num_levels, extras)
         curriculum = self.curriculum.update(proposal.update_key, proposal.curriculum, batch, outcome)
         returns, fitness = self._fitness(outcomes, batch, level)
-        told = self.search.tell(proposal.tell_key, proposal.candidates, fitness, proposal.search)
+        updated = self.search.tell(proposal.tell_key, proposal.candidates, fitness, proposal.search)
         # If no level trains, the search stays put: a strategy without pairs would follow the order of the ties.
         trains = jnp.any(batch.trains)
-        search = jax.tree.map(lambda new, old: jnp.where(trains, new, old), told, proposal.search)
+        search = jax.tree.map(lambda new, old: jnp.where(trains, new, old), updated, proposal.search)
         metrics = self._metrics(returns, outcomes, proposal, search)
         metrics["antagonist_updates"] = antagonist_updates
         metrics |= self.curriculum.report(curriculum, batch, outcome)

@@ -56,9 +56,9 @@ def from_writer(mesh: Mesh, content: bytes) -> bytes:
     if jax.process_count() == 1:
         return content
     mine = np.frombuffer(content if jax.process_index() == 0 else b"", np.uint8)
-    told = np.zeros(int(sum_over_processes(mesh, np.array(mine.size, np.int32))), np.uint8)
-    told[: mine.size] = mine
-    return sum_over_processes(mesh, told).tobytes()
+    received = np.zeros(int(sum_over_processes(mesh, np.array(mine.size, np.int32))), np.uint8)
+    received[: mine.size] = mine
+    return sum_over_processes(mesh, received).tobytes()
 
 
 def differs(mesh: Mesh, tree: PyTree) -> bool:

@@ -169,7 +169,7 @@ def _stored_leaves(tree: PyTree) -> dict[str, Any]:
     leaves = named_leaves(tree)
     for name, leaf in leaves.items():
         if not hasattr(leaf, "dtype"):
-            raise CheckpointError(f"state to save or restore: {name} must be an array, got a {type(leaf).__name__}")
+            raise CheckpointError(f"state to save or restore: {name} must be an array, got {type(leaf).__name__}")
     return {f"{name}:{leaf.dtype}" if _is_key(leaf) else name: leaf for name, leaf in leaves.items()}
 
 

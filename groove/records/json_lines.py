@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from groove.records.json_file import RunFolderError
 from groove.records.json_values import to_json
-from groove.records.run_folder import RunFolderError
 from lpg.atomic_file import replacing
 
 Row = dict[str, Any]

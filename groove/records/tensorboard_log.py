@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from groove.records.json_file import RunFolderError
 from groove.records.json_values import to_json
-from groove.records.run_folder import RunFolderError
 
 
 class TensorBoardLog:

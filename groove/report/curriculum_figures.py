@@ -1,21 +1,20 @@
 """Figures of the levels that a curriculum keeps: a gallery, their chances of replay, and two regrets compared."""
 
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
+from matplotlib.ticker import MaxNLocator
 from scipy.stats import spearmanr
 
 from groove.figure_style import BLUE, DOTS_PER_INCH, GREY, NothingToDraw
-from groove.report.curriculum_report import groups, number, regret_text
+from groove.report.curriculum_report import groups, noise_note, number, regret_text
 from groove.report.curriculum_snapshot import Snapshot
+from levels.gallery import render_gallery
 from levels.level import Level
-from levels.renderer import render_gallery
 from levels.solver import exact_grid
-
-TILE_PIXELS = 240
-"""Approximate width of the widest level in a gallery, enough for the titles above it."""
 
 MOST_COMPARED = 256
 
@@ -51,10 +50,17 @@ def draw_gallery(path: Path, snapshot: Snapshot, num_rows: int) -> None:
         raise NothingToDraw(f"the levels of {snapshot.config.world.levels} are not grids")
     _need_levels(snapshot)
     shown = groups(len(snapshot), num_rows)
-    titles = [_title(snapshot, group, place, row) for group, rows in shown.items() for place, row in enumerate(rows)]
-    levels = [snapshot.level(row) for rows in shown.values() for row in rows]
-    widest = max(int(level.width) for level in levels)
-    imsave(path, render_gallery(levels, num_rows, titles, cell_pixels=max(6, -(-TILE_PIXELS // widest))))
+    tiles = [
+        [(_title(snapshot, group, place, row), snapshot.level(row)) for place, row in enumerate(rows)]
+        for group, rows in shown.items()
+    ]
+    caption = (
+        f"Score: {snapshot.score_name}. Returns are sums of rewards in an episode: means for antagonists and agents, "
+        "exact for the optimum, the return of the best policy. Regret: the antagonists' return minus the agents', ± "
+        "its standard error over antagonists. A dash: not known."
+    )
+    note = noise_note(snapshot, [row for rows in shown.values() for row in rows])
+    imsave(path, render_gallery(tiles, [caption, note] if note else [caption]))
 
 
 def _title(snapshot: Snapshot, group: str, place: int, row: int) -> str:
@@ -89,7 +95,7 @@ def draw_sampling(path: Path, snapshot: Snapshot) -> None:
     if snapshot.counts_visits:
         points.set_array(np.asarray(snapshot.kept.age)[drawable])
         points.set_cmap("cividis")
-        figure.colorbar(points, label="age (generations since last drawn)")
+        figure.colorbar(points, label="age (generations since last drawn)", ticks=MaxNLocator(integer=True))
     axes.axhline(1 / len(score), color=GREY, linestyle="--", linewidth=1, label="equal share", zorder=0)
     axes.set_yscale("log")
     # Keeps a sensible scale even if all chances are equal.
@@ -121,18 +127,21 @@ def draw_regret_vs_exact(path: Path, snapshot: Snapshot) -> None:
         raise NothingToDraw("fewer than three levels are kept")
     regret, exact = snapshot.regret[known], snapshot.exact_regret[known]
     error = np.nan_to_num(np.asarray(snapshot.kept.extras.antagonist_standard_error)[known])
-    figure = Figure(figsize=(6, 5), dpi=DOTS_PER_INCH, layout="constrained")
+    figure = Figure(figsize=(6, 5.2), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     axes.errorbar(exact, regret, error, fmt="o", markersize=4, color=BLUE, ecolor=(BLUE, 0.35), elinewidth=1)
     ends = [min(exact.min(), regret.min()), max(exact.max(), regret.max())]
     axes.plot(ends, ends, color=GREY, linestyle="--", linewidth=1, label="antagonist = best policy", zorder=0)
-    axes.set_xlabel("exact regret (return of best policy − agent's)")
-    axes.set_ylabel("algorithmic regret (antagonist's return − agent's) ± s.e.")
+    axes.set_xlabel("exact regret (return of the best policy − agents')")
+    axes.set_ylabel("algorithmic regret ± standard error\n(antagonists' return − agents')")
     axes.legend(loc="upper left")
     axes.set_title(
         f"Spearman's correlation {_correlation(exact, regret)} over {known.sum()} kept levels (same agents)",
         fontsize=11,
     )
+    note = noise_note(snapshot, np.flatnonzero(known).tolist())
+    if note is not None:
+        figure.supxlabel(fill(note, 80), fontsize=9)
     figure.savefig(path)
 
 

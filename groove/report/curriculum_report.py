@@ -12,6 +12,7 @@ from groove.report.curriculum_snapshot import Snapshot
 from ued.curriculum import NOT_KEPT
 
 UNKNOWN = "–"
+DECIMALS = 3
 
 
 def summary(snapshot: Snapshot) -> str:
@@ -100,7 +101,7 @@ def number(value: SupportsFloat) -> str:
     Returns:
         Text.
     """
-    return f"{float(value):.3f}" if math.isfinite(value) else UNKNOWN
+    return f"{float(value):.{DECIMALS}f}" if math.isfinite(value) else UNKNOWN
 
 
 def regret_text(snapshot: Snapshot, row: int) -> str:
@@ -115,6 +116,24 @@ def regret_text(snapshot: Snapshot, row: int) -> str:
     """
     error = float(snapshot.kept.extras.antagonist_standard_error[row])
     return f"{number(snapshot.regret[row])} ± {error:.3f}" if math.isfinite(error) else number(snapshot.regret[row])
+
+
+def noise_note(snapshot: Snapshot, rows: list[int]) -> str | None:
+    """Return what explains returns above the optimum, if there are any.
+
+    Args:
+        snapshot: snapshot, solved in these rows.
+        rows: rows that are shown.
+
+    Returns:
+        One sentence, None if no return of an agent or antagonist is above the optimum as printed.
+    """
+    extras = snapshot.kept.extras
+    shown = [extras.antagonist_mean, snapshot.kept.agent_return, extras.optimal_return]
+    antagonist, agent, optimum = np.round(np.asarray(shown)[:, rows], DECIMALS)
+    if not np.any((antagonist > optimum) | (agent > optimum)):
+        return None
+    return "Returns of agents and antagonists are means over few episodes; by noise they can exceed the exact optimum."
 
 
 def why(snapshot: Snapshot, identity: int) -> str:

@@ -1,7 +1,7 @@
 """The levels that a run's curriculum keeps in the newest checkpoint, from the best score to the worst."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ from groove.job.devices import lives_mesh
 from groove.records.checkpoints import CheckpointError, Checkpoints, Restored
 from groove.records.run_folder import RunFolder
 from levels.plugins import is_plugin
-from levels.solver import exact_grid, optimal_return
+from levels.solver import exact_grid, optimal_return, returns_on
 from levels.world import World
 from ued.curriculum import Outcome
 from ued.learnability_sampling import LearnabilitySampling, LearnabilityState
@@ -125,12 +125,12 @@ class Snapshot:
             return self
         optimum = np.array(self.kept.extras.optimal_return)
         unknown = np.array([row for row in sorted(set(rows)) if not np.isfinite(optimum[row])], int)
-        solve = jax.jit(jax.vmap(partial(optimal_return, grid)))
         for begin in range(0, len(unknown), SOLVED_AT_ONCE):
             part = unknown[begin : begin + SOLVED_AT_ONCE]
             # Padded to a fixed size, so that it compiles only once.
             filled = np.resize(part, SOLVED_AT_ONCE)
-            values = solve(jax.tree.map(lambda x, filled=filled: x[filled], self.kept.levels))
+            levels = jax.tree.map(lambda x, filled=filled: x[filled], self.kept.levels)
+            values = returns_on(optimal_return, grid, levels)
             optimum[part] = np.asarray(values)[: len(part)]
         extras = replace(self.kept.extras, optimal_return=jnp.asarray(optimum))
         return replace(self, kept=replace(self.kept, extras=extras))

@@ -137,7 +137,7 @@ def _window(rows: Rows) -> int:
 
 
 def _generations(rows: Rows) -> str:
-    return f"generation (line: mean over {_window(rows)} generations)"
+    return f"generation (points: each; lines: mean over {_window(rows)} generations)"
 
 
 def _is_known(rows: Rows, name: str) -> bool:

@@ -16,6 +16,7 @@ from groove.discovery.meta_training import RunState
 from groove.records.checkpoints import Checkpoints, Restored
 from groove.records.run_folder import RunFolder
 from groove.records.run_logs import RunLogs
+from groove.run.shared_rules import SharedRule
 from groove.scoring.closing_table import ClosingScore
 from lpg.saved_rules import save_rule
 
@@ -57,12 +58,12 @@ class RunFiles:
         with RunLogs(self.folder, self._console, first_generation, self._config.run.generations) as logs:
             yield logs.append
 
-    def newest(self, example: PyTree, told: Tell) -> Restored | None:
+    def newest(self, example: PyTree, send: Tell) -> Restored | None:
         """Restore the newest complete checkpoint and send it to all processes.
 
         Args:
             example: state with the same structure, shapes and dtypes.
-            told: sends bytes to the other processes.
+            send: sends bytes to the other processes.
 
         Returns:
             The checkpoint, None if none was ever written.
@@ -71,8 +72,20 @@ class RunFiles:
             CheckpointError: there are checkpoints, but none can be used.
         """
         restored = self.checkpoints.restore(example) if self.checkpoints.generations() else None
-        told(b"" if restored is None else self.checkpoints.content(restored.generation))
+        send(b"" if restored is None else self.checkpoints.content(restored.generation))
         return restored
+
+    def save_start(self, rule: SharedRule) -> None:
+        """Write the rule that the search starts from, unless it is there.
+
+        Args:
+            rule: the rule.
+
+        Raises:
+            RuleFileError: the file could not be written.
+        """
+        if not self.folder.start_path.exists():
+            rule.save(self.folder.start_path)
 
     def save(self, state: RunState, mean: PyTree, steps: dict[str, int]) -> None:
         """Write the rule and a checkpoint.
@@ -115,15 +128,19 @@ class NoFiles:
         del first_generation
         yield lambda row, seconds, env_steps: None
 
-    def newest(self, example: PyTree, told: Tell) -> Restored | None:
+    def newest(self, example: PyTree, send: Tell) -> Restored | None:
         """Restore the checkpoint that the writing process found."""
-        content = told(b"")
+        content = send(b"")
         if not content:
             return None
         with TemporaryDirectory() as folder:
             received = Checkpoints(Path(folder))
             received.receive(content)
             return received.restore(example)
+
+    def save_start(self, rule: SharedRule) -> None:
+        """Write nothing."""
+        del rule
 
     def save(self, state: RunState, mean: PyTree, steps: dict[str, int]) -> None:
         """Save nothing."""

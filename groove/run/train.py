@@ -1,52 +1,32 @@
 """The run: one generation after another, logged and checkpointed along the way."""
 
-import dataclasses
 import time
+from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import PyTree
 from rich.console import Console
 
-from groove.building import (
-    build_generator,
-    build_hyperparameters,
-    build_learner,
-    build_population,
-    build_rule,
-    build_training,
-)
 from groove.config import TrainConfig
-from groove.discovery.generation_programs import GenerationPrograms
+from groove.discovery.curricula import why_no_replay
 from groove.discovery.meta_training import RunState
 from groove.errors import CommandError, UsageError, one_line
-from groove.job.agreement import anywhere, differs, from_writer, meet
-from groove.job.devices import lives_mesh, local, replicated
+from groove.job.agreement import anywhere, differs, from_writer
+from groove.job.devices import local, replicated
 from groove.plugin_fields import plugin_files
 from groove.records.checkpoints import CheckpointError
 from groove.records.run_folder import RunFolder
 from groove.run.run_files import NoFiles, RunFiles
+from groove.run.run_parts import RunParts
 from groove.run.stop_requests import stop_requests
-from groove.scoring.closing_table import closing_scores, render
-from groove.scoring.heldout import (
-    HELDOUT_STREAM,
-    TRAINING_STREAM,
-    VALIDATION_STREAM,
-    Evaluation,
-    LevelSet,
-    draw_level_set,
-    stream_key,
-)
+from groove.scoring.closing_table import render
+from groove.scoring.heldout import TRAINING_STREAM, stream_key
 from groove.versions import recorded_versions
-from lpg.rule_file import describe, read_rule_header
-from lpg.rules.actor_critic import A2C
-from lpg.saved_rules import load_rule, save_rule
-from lpg.shipped_rules import rule_path
 
-VALIDATION_LEVELS = 128
 NO_STEPS = {"env_steps": 0, "antagonist_env_steps": 0}
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "evosax", "gymnax", "numpy")
 
@@ -58,13 +38,17 @@ class RunStopped(Exception):
 class RunInterrupted(RunStopped):
     """A person or the system asked the run to stop."""
 
+    def __init__(self, generation: int, path: Path, seed: int | None = None) -> None:
+        """Say how to continue.
 
-class _Start(NamedTuple):
-    """The rule that a search starts from."""
-
-    meta_params: PyTree
-    provenance: dict[str, Any]
-    sha256: str
+        Args:
+            generation: the last generation that was run.
+            path: folder to resume, of the run or of its group.
+            seed: the run's seed in its group, None for a run of its own.
+        """
+        where = "" if seed is None else f"seed {seed} "
+        super().__init__(f"{where}stopped after generation {generation}; continue with: groove resume {path}")
+        self.generation = generation
 
 
 class Run:
@@ -72,6 +56,8 @@ class Run:
 
     Attributes:
         config: the run's config.
+        console: console to print progress to.
+        parts: what it shares with runs of other seeds.
         training: everything that makes up a generation.
         key: typed key from which all random numbers of the run's generations come.
     """
@@ -91,14 +77,24 @@ class Run:
                 cannot be read or is of another shape.
         """
         self.config, self.console = config, console or Console()
-        self._mesh = lives_mesh(config.run.devices)
         self._plugins = plugin_files(config)
-        self.training = build_training(config, self._mesh)
+        self.parts = RunParts(config, start_from)
+        self.training = self.parts.training
         self.key = stream_key(TRAINING_STREAM, config.run.seed)
-        self._start = None if start_from is None else self._read_start(start_from)
-        # Scored on the distribution itself, whatever the curriculum makes of it.
-        self._levels = build_generator(config)
-        self._evaluation = Evaluation(dataclasses.replace(self.training.population, value_probe=None))
+
+    def with_seed(self, seed: int) -> "Run":
+        """Return a run that differs in its seed alone and shares all parts with this one.
+
+        Args:
+            seed: seed in 0..2**32 - 1.
+
+        Returns:
+            The run.
+        """
+        other = copy(self)
+        other.config = self.config.replaced(seed=seed)
+        other.key = stream_key(TRAINING_STREAM, seed)
+        return other
 
     @property
     def record(self) -> dict[str, Any]:
@@ -106,12 +102,12 @@ class Run:
         record: dict[str, Any] = {
             "config": self.config.to_json(),
             "versions": recorded_versions(*PACKAGES),
-            "devices": [device.device_kind for device in self._mesh.devices.flat],
+            "devices": [device.device_kind for device in self.parts.mesh.devices.flat],
         }
         if self._plugins:
             record["plugins"] = self._plugins
-        if self._start is not None:
-            record["start_sha256"] = self._start.sha256
+        if self.parts.start is not None:
+            record["start_sha256"] = self.parts.start.sha256
         return record
 
     def start(self, folder: RunFolder | None) -> None:
@@ -126,10 +122,10 @@ class Run:
         """
         if folder is not None:
             folder.write_config(self.record)
-            if self._start is not None:
-                save_rule(folder.start_path, build_rule(self.config), self._start.meta_params, self._start.provenance)
             self.console.print(f"run: {folder.path}", soft_wrap=True, highlight=False, markup=False)
-        meet(self._mesh)
+        if reason := why_no_replay(self.config, self.training.num_levels):
+            note = f"note: --curriculum {self.config.curriculum.curriculum} replays no level in this run: {reason}"
+            self.console.print(note, soft_wrap=True, highlight=False, markup=False)
         self._run(self._files(folder), self.initial_state(), NO_STEPS)
 
     def resume(self, folder: RunFolder | None) -> None:
@@ -141,10 +137,9 @@ class Run:
         Raises:
             CommandError: no checkpoint can be used.
         """
-        meet(self._mesh)
         files = self._files(folder)
         with one_line(CheckpointError, kind=CommandError):
-            restored = files.newest(jax.eval_shape(self.initial_state), partial(from_writer, self._mesh))
+            restored = files.newest(jax.eval_shape(self.initial_state), partial(from_writer, self.parts.mesh))
         if restored is not None and restored.generation > self.config.run.generations:
             raise UsageError(
                 f"--generations must be >= {restored.generation}, the generations that are done, "
@@ -153,6 +148,8 @@ class Run:
         if folder is not None:
             written = folder.read_config()
             if written["config"]["generations"] != self.config.run.generations:
+                # First, because results beside the new number would pass for those of a finished run.
+                folder.results_path.unlink(missing_ok=True)
                 written["config"]["generations"] = self.config.run.generations
                 folder.write_config(written)
         if restored is None:
@@ -167,34 +164,35 @@ class Run:
     def _files(self, folder: RunFolder | None) -> RunFiles | NoFiles:
         return NoFiles() if folder is None else RunFiles(folder, self.config, self.record, self.console)
 
+    @property
+    def start_name(self) -> str:
+        """What the closing table calls the rule at the start of the search."""
+        return "untrained rule" if self.parts.start is None else "starting rule"
+
+    @property
+    def start_params(self) -> PyTree:
+        """Meta-parameters at the start of the search."""
+        return self._mean(self.initial_state())
+
     def initial_state(self) -> RunState:
         """Return the state before the first generation."""
         # Generation numbers fold into the same key; 2**31 is beyond the last of them.
         key = jax.random.fold_in(self.key, 2**31)
-        if self._start is None:
-            return jax.jit(self.training.init)(key)
-        return jax.jit(self.training.init)(key, self._start.meta_params)
-
-    def _read_start(self, start_from: Path | str) -> "_Start":
-        rule, meta_params, provenance = load_rule(start_from)
-        wanted = build_rule(self.config)
-        if rule.architecture != wanted.architecture:
-            raise ValueError(
-                f"--from {start_from}: its rule is {describe(rule.architecture)}, "
-                f"but the run's is {describe(wanted.architecture)}"
-            )
-        return _Start(meta_params, provenance, read_rule_header(rule_path(start_from)).sha256)
+        start = () if self.parts.start is None else (self.parts.start.meta_params,)
+        return self.parts.init(key, *start)
 
     def _run(self, files: RunFiles | NoFiles, state: RunState, steps: dict[str, int]) -> None:
-        heldout = draw_level_set(self._levels, HELDOUT_STREAM, self.config.run.heldout_levels)
+        if self.parts.start is not None:
+            files.save_start(self.parts.start)
+        heldout = self.parts.heldout
         # Placed on the devices the way the programs take and return it.
-        run_key, state = replicated(self._mesh, (self.key, state))
+        run_key, state = replicated(self.parts.mesh, (self.key, state))
         with stop_requests(self.console) as stop, files.logs(int(state.generation)) as log:
             remaining = range(int(state.generation), self.config.run.generations)
-            advance: Any = GenerationPrograms(self.training, run_key, state) if remaining else None
+            advance: Any = self.parts.programs(run_key, state) if remaining else None
             for generation in remaining:
                 begin = time.perf_counter()
-                state, metrics = advance(state)
+                state, metrics = advance(run_key, state)
                 row = {name: np.asarray(value).item() for name, value in metrics.items()}
                 seconds = time.perf_counter() - begin
                 taken = self._env_steps(row)
@@ -203,14 +201,14 @@ class Run:
                 row |= steps
                 last = generation + 1 == self.config.run.generations
                 if last or (generation + 1) % self.config.run.heldout_every == 0:
-                    returns = self._evaluation.returns(self._mean(state), heldout, self.training.hyper)
+                    returns = self.parts.evaluation.returns(self._mean(state), heldout, self.training.hyper)
                     row["heldout_score"] = float(np.mean(heldout.normalised(returns)))
                 log(row, seconds, sum(taken.values()))
                 failed = row["failed_candidates"] == self.config.evolution.population
-                stopping = anywhere(self._mesh, bool(stop))
+                stopping = anywhere(self.parts.mesh, bool(stop))
                 if last or failed or stopping or (generation + 1) % self.config.run.checkpoint_every == 0:
                     mean = self._mean(state)
-                    if differs(self._mesh, mean):
+                    if differs(self.parts.mesh, mean):
                         raise RunStopped(
                             f"generation {generation}: the processes of the job hold different rules because "
                             f"their machines differ; earlier checkpoints in {files.folder.checkpoints_path} are intact"
@@ -222,10 +220,8 @@ class Run:
                         f"--agent-learning-rate may help; the state is saved in {files.folder.checkpoints_path}"
                     )
                 if stopping:
-                    raise RunInterrupted(
-                        f"stopped after generation {generation}; continue with: groove resume {files.folder.path}"
-                    )
-        self._close(files, self._mean(state), heldout)
+                    raise RunInterrupted(generation, files.folder.path)
+        self._close(files, self._mean(state))
 
     def _mean(self, state: RunState) -> PyTree:
         return self.training.search.mean(local(state.search))
@@ -236,20 +232,10 @@ class Run:
         agents, antagonists = row["updates_lived"], row["antagonist_updates"]
         return {"env_steps": agents * per_update, "antagonist_env_steps": antagonists * per_update}
 
-    def _close(self, files: RunFiles | NoFiles, trained: PyTree, heldout: LevelSet) -> None:
+    def _close(self, files: RunFiles | NoFiles, trained: PyTree) -> None:
         self.console.print("scoring the rule and its baselines on the held-out levels …")
-        start = "untrained rule" if self._start is None else "starting rule"
-        a2c = build_learner(self.config, self._levels.world, A2C())
-        scores = closing_scores(
-            learned=self._evaluation,
-            baseline=Evaluation(build_population(self.config, self._mesh, a2c)),
-            rules={start: self._mean(self.initial_state()), "trained rule": trained},
-            hyper=self.training.hyper,
-            baseline_hyper=build_hyperparameters(TrainConfig(), self._levels.world),
-            heldout=heldout,
-            validation=draw_level_set(self._levels, VALIDATION_STREAM, VALIDATION_LEVELS),
-            num_configurations=self.config.run.tune_configurations,
-        )
+        scores = self.parts.closing.scores({self.start_name: self.start_params, "trained rule": trained})
         files.close(scores)
-        self.console.print(render(scores, f"{len(heldout.life_keys)} held-out levels of {self.config.world.levels}"))
+        num_levels = len(self.parts.heldout.life_keys)
+        self.console.print(render(scores, f"{num_levels} held-out levels of {self.config.world.levels}"))
         self.console.print(f"rule: {files.folder.rule_path}", soft_wrap=True, highlight=False, markup=False)

@@ -17,7 +17,7 @@ from groove.discovery.measurement import Measurement
 from groove.discovery.population import Population, lives_of_one_rule
 from groove.scoring.heldout import BAKEOFF_STREAM, stream_key
 from levels.level_generator import LevelGenerator
-from levels.solver import exact_grid, optimal_return
+from levels.solver import exact_grid, optimal_return, returns_on
 from lpg.update_rule import Hyperparameters
 from ued.curriculum import NOT_KEPT, unknown_extras
 from ued.priorities import Priorities
@@ -99,8 +99,7 @@ class Bakeoff:
             raise ValueError(f"--num-levels must be >= 8, got {num_levels}")
         level_key, *measure_keys = jax.random.split(stream_key(BAKEOFF_STREAM, seed), 3)
         levels = jax.jit(jax.vmap(self.generator.sample))(jax.random.split(level_key, num_levels))
-        solve = jax.jit(jax.vmap(partial(optimal_return, grid)))
-        optimum, solver_seconds = _timed(solve, levels)
+        optimum, solver_seconds = _timed(partial(returns_on, optimal_return, grid), levels)
         measure = _Measure(self, meta_params, levels, optimum)
         first, second = (measure(key) for key in measure_keys)
         verdicts = []

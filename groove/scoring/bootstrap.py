@@ -122,21 +122,21 @@ def hierarchical_bootstrap(
     return matrix_bootstrap([scores], of_present, confidence, num_resamples, seed)
 
 
-def task_bootstrap(
-    samples: Sequence[Float[np.ndarray, "S n"]],
+def crossed_task_bootstrap(
+    samples: Sequence[Float[np.ndarray, "M S n"]],
     statistic: Callable[..., float],
     confidence: float = 0.95,
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Return the percentile interval of a statistic, resampling tasks that are themselves a sample, such as levels.
+    """Return the percentile interval of a statistic, resampling meta-seeds and tasks that are themselves a sample.
 
-    Tasks are resampled with all their runs, and the same tasks for all samples. Runs within a task are too few to
-    resample.
+    Tasks, such as levels, are resampled with all their runs, and the same tasks for all samples and meta-seeds. Runs
+    within a task are too few to resample.
 
     Args:
-        samples: score matrices [S, n], each with its own S, NaN where a run is missing.
-        statistic: function of as many matrices [S, n], NaN where a run is missing.
+        samples: scores [M, S, n], each with its own M and S, NaN where a run is missing.
+        statistic: function of as many matrices [M * S, n], a column for each task, NaN where a run is missing.
         confidence: confidence level in (0, 1).
         num_resamples: number of resamples, ≥ 1.
         seed: seed of the draws.
@@ -148,10 +148,16 @@ def task_bootstrap(
         ValueError: a setting is out of range.
     """
     _check(confidence, num_resamples)
-    draws, num_tasks = np.random.default_rng(seed), samples[0].shape[1]
+    draws, num_tasks = np.random.default_rng(seed), samples[0].shape[2]
     columns = draws.integers(num_tasks, size=(num_resamples, num_tasks))
-    resampled = np.array([statistic(*(sample[:, drawn] for sample in samples)) for drawn in columns])
-    return _percentile_interval(statistic(*samples), resampled, confidence)
+
+    def redrawn(sample: Float[np.ndarray, "M S n"], drawn: Int[np.ndarray, "n"]) -> Float[np.ndarray, "MS n"]:
+        rules = draws.integers(len(sample), size=len(sample)) if len(sample) > 1 else np.zeros(1, int)
+        return sample[rules][..., drawn].reshape(-1, num_tasks)
+
+    resampled = np.array([statistic(*(redrawn(sample, drawn) for sample in samples)) for drawn in columns])
+    estimate = statistic(*(sample.reshape(-1, num_tasks) for sample in samples))
+    return _percentile_interval(estimate, resampled, confidence)
 
 
 def matrix_bootstrap(

@@ -1,10 +1,12 @@
 """The closing table of a run: the rule compared with a random policy, A2C and the optimum."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jax
 import numpy as np
 from jaxtyping import Float, PyTree
 
@@ -89,44 +91,81 @@ def tuned_on(
     return best_of(configurations, np.array([np.mean(validation.normalised(own)) for own in returns]))
 
 
-def closing_scores(
-    learned: Evaluation,
-    baseline: Evaluation,
-    rules: dict[str, PyTree],
-    hyper: Hyperparameters,
-    baseline_hyper: Hyperparameters,
-    heldout: LevelSet,
-    validation: LevelSet,
-    num_configurations: int,
-) -> list[ClosingScore]:
-    """Score a learned rule and A2C on held-out levels, between a random policy and the optimum.
+@dataclass(frozen=True, eq=False)
+class ClosingTable:
+    """Scores learned rules and A2C on held-out levels, between a random policy and the optimum.
 
-    Args:
-        learned: evaluation of the learned rule.
+    A2C and every learned rule are scored once, at first use, however many tables they appear in.
+
+    Attributes:
+        learned: evaluation of the learned rules.
         baseline: evaluation of A2C.
-        rules: meta-parameters of the learned rule, by the name to print.
-        hyper: learning rates and costs of the learned rule's agents.
+        hyper: learning rates and costs of the learned rules' agents.
         baseline_hyper: A2C's defaults, which are also the centre of the search that tunes it.
         heldout: levels to score on.
         validation: levels to tune on.
         num_configurations: number of configurations tried for tuned A2C.
-
-    Returns:
-        Scores in this order: random policy, the rules, A2C with default and with tuned settings, optimum. Without an
-        exact solver, random policy and optimum are left out.
     """
-    tuned = tuned_on(baseline, validation, baseline_hyper, num_configurations)
 
-    def row(name: str, evaluation: Evaluation, params: PyTree, hyper: Hyperparameters) -> ClosingScore:
-        return score(name, heldout, mean_returns(evaluation, params, heldout, hyper, CLOSING_SEEDS))
+    learned: Evaluation
+    baseline: Evaluation
+    hyper: Hyperparameters
+    baseline_hyper: Hyperparameters
+    heldout: LevelSet
+    validation: LevelSet
+    num_configurations: int
+    _known: dict[bytes, Float[np.ndarray, "n"]] = field(default_factory=dict)
 
-    rows = [row(name, learned, params, hyper) for name, params in rules.items()]
-    rows.append(row("A2C (default)", baseline, (), baseline_hyper))
-    rows.append(row("A2C (tuned)", baseline, (), tuned))
-    if heldout.random is not None and heldout.optimum is not None:
-        rows.insert(0, score("random policy", heldout, heldout.random))
-        rows.append(score("optimum", heldout, heldout.optimum))
-    return rows
+    def returns(self, meta_params: PyTree) -> Float[np.ndarray, "n"]:
+        """Return the mean returns of a learned rule's agents.
+
+        Args:
+            meta_params: the rule's meta-parameters.
+
+        Returns:
+            [n] mean returns on the held-out levels.
+        """
+        content = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(meta_params))
+        if content not in self._known:
+            self._known[content] = mean_returns(self.learned, meta_params, self.heldout, self.hyper, CLOSING_SEEDS)
+        return self._known[content]
+
+    @cached_property
+    def baselines(self) -> dict[str, Float[np.ndarray, "n"]]:
+        """Mean returns [n] of A2C's agents on the held-out levels, with default and with tuned settings, by name."""
+        tuned = tuned_on(self.baseline, self.validation, self.baseline_hyper, self.num_configurations)
+        settings = {"A2C (default)": self.baseline_hyper, "A2C (tuned)": tuned}
+        return {
+            name: mean_returns(self.baseline, (), self.heldout, hyper, CLOSING_SEEDS)
+            for name, hyper in settings.items()
+        }
+
+    def among_baselines(self, rules: dict[str, Float[np.ndarray, "... n"]]) -> dict[str, Float[np.ndarray, "... n"]]:
+        """Put the returns of learned rules into their place among those of the baselines.
+
+        Args:
+            rules: [..., n] returns of learned rules on the held-out levels, by the name to print.
+
+        Returns:
+            Returns by name in this order: random policy, the rules, A2C with default and with tuned settings, optimum.
+            Without an exact solver, random policy and optimum are left out.
+        """
+        rows = rules | self.baselines
+        if self.heldout.random is None or self.heldout.optimum is None:
+            return rows
+        return {"random policy": self.heldout.random} | rows | {"optimum": self.heldout.optimum}
+
+    def scores(self, rules: dict[str, PyTree]) -> list[ClosingScore]:
+        """Score learned rules and their baselines.
+
+        Args:
+            rules: meta-parameters of the learned rules, by the name to print.
+
+        Returns:
+            Scores in the order of `among_baselines`.
+        """
+        returns = {name: self.returns(meta_params) for name, meta_params in rules.items()}
+        return [score(name, self.heldout, values) for name, values in self.among_baselines(returns).items()]
 
 
 def render(scores: list[ClosingScore], title: str) -> "Table":
@@ -143,7 +182,7 @@ def render(scores: list[ClosingScore], title: str) -> "Table":
 
     table = Table(title=title, title_justify="left")
     table.add_column("rule")
-    # Without an exact solver nothing is normalised: the one number there is, is the return.
+    # Without an exact solver nothing is normalised, so the return is the only number.
     is_raw = all(row.mean == row.mean_return for row in scores)
     for column in ("return", "± s.e.") if is_raw else ("score", "± s.e.", "return"):
         table.add_column(column, justify="right")

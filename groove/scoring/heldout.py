@@ -1,7 +1,6 @@
 """Scores on levels that no rule was trained on, between a random policy (0) and the optimum (1)."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -12,7 +11,7 @@ from groove.discovery.population import Population, lives_of_one_rule
 from groove.job.devices import everywhere, replicated
 from levels.generators.solvable import Solvable
 from levels.level_generator import LevelGenerator
-from levels.solver import exact_grid, optimal_return, random_return
+from levels.solver import exact_grid, optimal_return, random_return, returns_on
 from lpg.update_rule import Hyperparameters, UpdateRule
 
 HELDOUT_STREAM, VALIDATION_STREAM, TRAINING_STREAM, BAKEOFF_STREAM, TRANSFER_STREAM = 1, 2, 3, 4, 5
@@ -81,8 +80,8 @@ def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed
     life_keys = jax.random.split(life_key, num_levels)
     anchors: dict[str, Any] = {"random": None, "optimum": None}
     if grid is not None:
-        for name, solve in (("random", random_return), ("optimum", optimal_return)):
-            anchors[name] = np.asarray(jax.jit(jax.vmap(partial(solve, grid)))(levels))
+        for name, return_on in (("random", random_return), ("optimum", optimal_return)):
+            anchors[name] = np.asarray(returns_on(return_on, grid, levels))
         # All prizes may lie beyond the time limit. Without anything to gain, the score would be 0 / 0.
         worthwhile = anchors["optimum"] > anchors["random"]
         anchors = {name: values[worthwhile] for name, values in anchors.items()}

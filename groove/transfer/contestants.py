@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 
 from groove.building import build_hyperparameters
 from groove.config import TrainConfig
+from groove.records.group_folder import GroupFolder
 from groove.rules import read_discovered_rule
 from groove.transfer.environments import Environment
 from levels.plugins import absolute
@@ -22,7 +23,7 @@ from lpg.baselines import BASELINES
 from lpg.rules.lpg import LPG
 from lpg.rules.plugin_rule import PluginRule
 from lpg.settings import RuleSettings
-from lpg.shipped_rules import rule_path
+from lpg.shipped_rules import RULE_NAME, rule_path
 from lpg.update_rule import Hyperparameters, UpdateRule
 
 RANDOM = "random"
@@ -45,6 +46,7 @@ class Contestant:
         config: config of the run that discovered the rule, None for a hand-written rule.
         tuned: learning rates and costs that replace the defaults, by suite/environment or by suite and kind of
             observation (see `tuning_keys`).
+        group: name of the group of meta-seeds whose rule this is one of, None for a rule of its own.
     """
 
     name: str
@@ -54,6 +56,12 @@ class Contestant:
     minibatches: int = 1
     config: TrainConfig | None = None
     tuned: dict[str, Hyperparameters] = dataclasses.field(default_factory=dict)
+    group: str | None = None
+
+    @property
+    def method(self) -> str:
+        """What is compared: the group, or the rule itself."""
+        return self.name if self.group is None else self.group
 
     @property
     def is_learned(self) -> bool:
@@ -67,7 +75,7 @@ class Contestant:
         the same kind of observation and gets the defaults elsewhere; a hand-written rule gets the defaults.
 
         Args:
-            environment: where the agent lives.
+            environment: environment that the agent lives in.
 
         Returns:
             Scalars.
@@ -86,7 +94,7 @@ class Contestant:
         """Return whether the contestant has tuned settings for all given environments.
 
         Args:
-            environments: where its agents would live.
+            environments: environments that its agents would live in.
 
         Returns:
             True if each environment has tuned settings, or if the contestant has none at all.
@@ -97,7 +105,7 @@ class Contestant:
         """Refuse an environment in which the rule cannot learn.
 
         Args:
-            environment: where its agents would live.
+            environment: environment that its agents would live in.
 
         Raises:
             ValueError: the rule is learned, so it reads probabilities of discrete actions, and the actions are
@@ -113,7 +121,7 @@ class Contestant:
         """Return the SHA-256 of the contestant's rule, meta-parameters and settings in an environment.
 
         Args:
-            environment: where its agents live.
+            environment: environment that its agents live in.
 
         Returns:
             The hash as hexadecimal digits.
@@ -170,10 +178,13 @@ def own_rule(name: str) -> Contestant:
     Raises:
         ValueError: the file fails or holds no rule, or the rule has meta-parameters, which a rule file must give.
     """
+    shown = name.rpartition(":")[2]
+    if shown in HAND_WRITTEN:
+        raise ValueError(f"{name}: {shown} is the name of a rule that is built in; give yours another name")
     rule = PluginRule(RuleSettings(rule=absolute(name)))
     if jax.tree.leaves(jax.eval_shape(rule.init, jax.random.key(0))):
         raise ValueError(f"{name} has meta-parameters: meta-train it and name its rule file")
-    return Contestant(name.rpartition(":")[2], rule)
+    return Contestant(shown, rule)
 
 
 def learned(path: Path | str) -> Contestant:
@@ -183,37 +194,16 @@ def learned(path: Path | str) -> Contestant:
         path: path of the rule file, or the name of a shipped rule.
 
     Returns:
-        The contestant, named after the file, or after its folder if the file is called rule.safetensors.
+        The contestant, named after the file, or after its folder if the file is called rule.safetensors; GROUP/seed-N
+        in a group.
 
     Raises:
         RuleFileError: the file is missing, corrupt or not a rule file, or does not describe a rule.
         ValueError: the file does not say how the rule was discovered.
     """
     rule, meta_params, config = read_discovered_rule(path)
-    path = rule_path(path)
-    stem = path.resolve().parent.name if path.stem == "rule" else path.stem
-    return Contestant(stem, rule, meta_params, config=config)
-
-
-def named_apart(contestants: list[Contestant]) -> list[Contestant]:
-    """Give every contestant a unique name, adding numbers where names collide.
-
-    A learned rule never keeps the name of a hand-written one.
-
-    Args:
-        contestants: contestants whose names may repeat.
-
-    Returns:
-        The same contestants with unique names: "laptop", "laptop 2", …
-    """
-    given = {contestant.name for contestant in contestants}
-    taken: set[str] = set()
-    apart = []
-    for contestant in contestants:
-        name, number = contestant.name, 1
-        while name in taken or (number > 1 and name in given) or (contestant.is_learned and name in HAND_WRITTEN):
-            number += 1
-            name = f"{contestant.name} {number}"
-        taken.add(name)
-        apart.append(replace(contestant, name=name))
-    return apart
+    file = rule_path(path)
+    folder, name = file.resolve().parent, file.stem
+    if file.name == RULE_NAME:
+        name = f"{folder.parent.name}/{folder.name}" if GroupFolder.is_group(folder.parent) else folder.name
+    return Contestant(name, rule, meta_params, config=config)

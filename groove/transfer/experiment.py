@@ -16,6 +16,7 @@ import jax
 from groove.records.json_lines import JsonLines
 from groove.transfer.contestants import RANDOM, Contestant, hand_written
 from groove.transfer.environments import Environment
+from groove.transfer.methods import members_by_group
 from groove.transfer.results import Row, RunKey, append_results, read_results
 from groove.transfer.runner import Runner, RunnerBatch, Setting, groups
 from groove.transfer.scores import ANCHOR, SuiteScores, suite_scores
@@ -23,6 +24,7 @@ from groove.transfer.suites import SUITES
 from groove.transfer.summary import summarise
 from groove.versions import recorded_versions
 from lpg.atomic_file import replacing
+from lpg.rules.plugin_rule import PluginRule
 
 
 class ExperimentError(ValueError):
@@ -191,7 +193,7 @@ class Experiment:
         """
         rows = read_results(self._results)
         return {
-            suite: suite_scores(environments, [row for row in rows if row.suite == suite])
+            suite: suite_scores(environments, [row for row in rows if row.suite == suite], self._groups(suite))
             for suite, environments in self.suites.items()
         }
 
@@ -204,19 +206,23 @@ class Experiment:
         Returns:
             The summary by suite, as in the file.
         """
-        learned = [contestant.name for contestant in self._contestants if contestant.is_learned]
+        learned = dict.fromkeys(contestant.method for contestant in self._contestants if contestant.is_learned)
         timing = self._timing.rows()
         summary = {
             suite: summarise(
                 own,
                 [name for name in learned if name in own.returns],
                 [row for row in timing if row["suite"] == suite],
+                self._groups(suite),
             )
             for suite, own in scores.items()
         }
         with replacing(self.folder / "summary.json") as new:
             new.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         return summary
+
+    def _groups(self, suite: str) -> dict[str, list[str]]:
+        return members_by_group(self.contestants(suite))
 
     @property
     def _results(self) -> Path:
@@ -240,14 +246,15 @@ class Experiment:
         """Return the file that caches a contestant's runs in an environment, None where no runs are cached.
 
         Args:
-            environment: where its agents live.
+            environment: environment that its agents live in.
             contestant: the contestant.
 
         Returns:
             The path, which need not exist.
         """
-        # Only frozen suites are cached: elsewhere the dynamics may have changed, which no fingerprint covers.
-        if self._cache is None or contestant.is_learned or environment.suite not in SUITES:
+        # Only built-in rules in frozen suites: no fingerprint covers all that a user's code or environment depends on.
+        own = contestant.is_learned or isinstance(contestant.rule, PluginRule)
+        if self._cache is None or own or environment.suite not in SUITES:
             return None
         words = [environment.fingerprint(), contestant.fingerprint(environment), asdict(self.setting)]
         words += [_sources(), version("jax"), version("gymnax"), jax.default_backend(), platform.machine()]

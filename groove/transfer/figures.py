@@ -7,21 +7,31 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from groove.figure_style import DOTS_PER_INCH
 from groove.scoring.intervals import Ends, of_aggregate
 from groove.scoring.statistics import iqm, performance_profile
 from groove.transfer.scores import SuiteScores
-from groove.transfer.summary import CVAR_SHARES
+from groove.transfer.summary import CVAR_SHARES, EXACT, LEVELS, mean_returns
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 """Okabe and Ito's colours, which colour-blind readers can distinguish."""
 
 PROFILE_THRESHOLDS = np.linspace(-0.25, 1.5, 141)
 NUM_CURVE_RESAMPLES = 500
-AGGREGATES = {"iqm": "IQM", "mean": "mean", "optimality_gap": "optimality gap"}
+AGGREGATES = {"iqm": "IQM\n ", "mean": "mean\n ", "optimality_gap": "optimality gap\n(lower is better)"}
+TITLES = {
+    "aggregates": "aggregates of the scores, with 95% intervals",
+    "environments": "returns at the end of life",
+    "profiles": "performance profiles",
+    "curves": "learning curves, with 95% intervals",
+    "cvar": "CVaR, the mean score of the worst",
+    "lifetimes": "scores by lifetime, with 95% intervals",
+}
 
 
 def draw_all(folder: Path, scores: dict[str, SuiteScores], summary: dict[str, Any]) -> list[Path]:
@@ -43,7 +53,7 @@ def draw_all(folder: Path, scores: dict[str, SuiteScores], summary: dict[str, An
         found = summary[suite]
         pictures: dict[str, Callable[[Figure], None]] = {
             "aggregates": partial(aggregates, found=found),
-            "environments": partial(environments, found=found),
+            "environments": partial(environments, scores=own),
             "profiles": partial(_on_axes, profiles, own),
             "curves": partial(_on_axes, curves, own),
         }
@@ -52,9 +62,9 @@ def draw_all(folder: Path, scores: dict[str, SuiteScores], summary: dict[str, An
         if found["lifetimes"]:
             pictures["lifetimes"] = partial(_on_axes, lifetimes, found)
         for name, draw in pictures.items():
-            figure = Figure(figsize=(7, 4), layout="constrained")
+            figure = Figure(figsize=(7, 4.5), layout="constrained")
             draw(figure)
-            figure.suptitle(suite, fontsize=10)
+            figure.suptitle(f"{suite}: {TITLES[name]}", fontsize=11)
             for ending in ("png", "svg"):
                 path = folder / f"{suite.replace(':', '-').replace('/', '-')}-{name}.{ending}"
                 # No date and no random ids, so that equal figures are equal files.
@@ -64,8 +74,31 @@ def draw_all(folder: Path, scores: dict[str, SuiteScores], summary: dict[str, An
     return written
 
 
+def scale(exact: bool) -> str:
+    """Return what scores of 0 and 1 stand for.
+
+    Args:
+        exact: whether the best policy is known in all tasks.
+
+    Returns:
+        Text for the label of an axis.
+    """
+    return f"0 = random actions, 1 = {'best policy' if exact else 'PPO or best policy'}"
+
+
 def _on_axes(draw: Callable[[Axes, Any], None], content: Any, figure: Figure) -> None:
     draw(figure.subplots(), content)
+    _legend(figure)
+
+
+def _legend(figure: Figure) -> None:
+    """Explain the colours below all axes, where the legend hides nothing, each rule once."""
+    handles: dict[str, Artist] = {}
+    for axes in figure.axes:
+        handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    if handles:
+        columns = min(len(handles), 4)
+        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns, frameon=False)
 
 
 def _ends(ends: Ends) -> tuple[float, float, float]:
@@ -86,7 +119,7 @@ def aggregates(figure: Figure, found: dict[str, Any]) -> None:
         found: summary of a suite.
     """
     rules = [rule for rule, own in found["rules"].items() if "iqm" in own]
-    figure.set_figheight(1.2 + 0.4 * len(rules))
+    figure.set_figheight(1.8 + 0.4 * len(rules))
     for axes, (name, label) in zip(figure.subplots(1, 3, sharey=True), AGGREGATES.items(), strict=True):
         for place, rule in enumerate(rules):
             estimate, low, high = _ends(found["rules"][rule][name])
@@ -95,8 +128,10 @@ def aggregates(figure: Figure, found: dict[str, Any]) -> None:
         axes.use_sticky_edges = False
         axes.autoscale_view()
         axes.set_xlabel(label)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.set_yticks(range(len(rules)), rules)
     figure.axes[0].invert_yaxis()
+    figure.supxlabel(f"score ({scale(found['normalised_by'] == EXACT)})", fontsize=10)
 
 
 def profiles(axes: Axes, scores: SuiteScores) -> None:
@@ -107,18 +142,22 @@ def profiles(axes: Axes, scores: SuiteScores) -> None:
         scores: scores in a suite.
     """
     rules = list(scores.curves)
+    highest = -np.inf
     for rule in rules:
         final = scores.final(rule)
         sound = final[np.isfinite(final)]
         if sound.size:
+            highest = max(highest, sound.max())
             axes.plot(
                 PROFILE_THRESHOLDS,
                 performance_profile(sound, PROFILE_THRESHOLDS),
                 color=_color(rules, rule),
                 label=rule,
             )
-    axes.set(xlabel="score τ", ylabel="share of runs with a score above τ", ylim=(0, 1))
-    axes.legend(frameon=False)
+    xlabel = f"score τ ({scale(scores.exact)})"
+    if scores.exact and highest > 1:
+        xlabel += "\nScores are means over few episodes; by noise they can exceed 1."
+    axes.set(xlabel=xlabel, ylabel="share of runs with a score above τ", ylim=(0, 1))
 
 
 def curves(axes: Axes, scores: SuiteScores) -> None:
@@ -134,44 +173,55 @@ def curves(axes: Axes, scores: SuiteScores) -> None:
         if values.shape[-1] == 1 and not scores.steps[rule].any():
             continue
         num_points = values.shape[-1]
-        ends = [of_aggregate([values[..., k]], iqm, scores.drawn, NUM_CURVE_RESAMPLES) for k in range(num_points)]
+        ends = [of_aggregate(values[..., k], iqm, scores.drawn, NUM_CURVE_RESAMPLES) for k in range(num_points)]
         share = np.arange(1, num_points + 1) / num_points
         middle, low, high = np.array([[np.nan] * 3 if point is None else point for point in ends], float).T
         axes.plot(share, middle, marker="o", markersize=3, color=_color(rules, rule), label=rule)
         axes.fill_between(share, low, high, color=_color(rules, rule), alpha=0.2, linewidth=0)
-    axes.set(xlabel="share of the lifetime", ylabel="IQM of scores", xlim=(0, 1.02))
-    axes.legend(frameon=False)
+    axes.set(
+        xlabel="share of the agents' lifetime (updates)",
+        ylabel=f"IQM of scores\n({scale(scores.exact)})",
+        xlim=(0, 1.02),
+    )
 
 
-def environments(figure: Figure, found: dict[str, Any]) -> None:
-    """Plot the mean return of every rule in every environment, one panel per environment.
+def environments(figure: Figure, scores: SuiteScores) -> None:
+    """Plot the mean return of every rule in every environment, one panel per environment, bars grouped by lifetime.
 
     Args:
         figure: figure to draw on, made larger for many environments.
-        found: summary of a suite.
+        scores: scores in a suite.
     """
-    returns = found["returns"]
-    num_columns = min(4, len(returns))
-    num_rows = -(-len(returns) // num_columns)
-    rules = list(next(iter(returns.values())))
-    figure.set_size_inches(2.4 * num_columns + 1, 1.9 * num_rows + 0.6)
+    returns = mean_returns(scores)
+    names, factors = list(dict.fromkeys(name for name, _ in returns)), sorted({factor for _, factor in returns})
+    rules = list(scores.returns)
+    num_columns = min(3, len(names))
+    num_rows = -(-len(names) // num_columns)
+    figure.set_size_inches(max(2.8 * num_columns, 5), 2.1 * num_rows + 1.2)
     panels = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
-    for axes, (name, by_rule) in zip(panels, returns.items(), strict=False):
-        for place, rule in enumerate(rules):
-            mean, error, _ = by_rule[rule]
-            if mean is not None:
-                axes.bar(place, mean, yerr=error, color=_color(rules, rule), label=rule, error_kw={"linewidth": 1})
-        axes.set_title(name, fontsize=8)
-        axes.set_xticks([])
-        axes.tick_params(labelsize=7)
-    for axes in panels[len(returns) :]:
+    for axes, name in zip(panels, names, strict=False):
+        for group, factor in enumerate(factors):
+            for place, rule in enumerate(rules, start=group * (len(rules) + 1)):
+                mean, error, _ = returns.get((name, factor), {}).get(rule, (None, None, 0))
+                if mean is not None:
+                    axes.bar(place, mean, yerr=error, color=_color(rules, rule), label=rule, error_kw={"linewidth": 1})
+        middles = [group * (len(rules) + 1) + (len(rules) - 1) / 2 for group in range(len(factors))]
+        axes.set_xticks(middles, [f"{factor:g}" for factor in factors])
+        axes.xaxis.set_visible(len(factors) > 1)
+        axes.set_title(name, fontsize=10)
+        axes.tick_params(labelsize=9)
+    for axes in panels[len(names) :]:
         axes.set_axis_off()
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(rules), frameon=False, fontsize=8)
+    if len(factors) > 1:
+        # The lowest panel of each column; a label of the figure would collide with the legend.
+        for axes in panels[max(len(names) - num_columns, 0) : len(names)]:
+            axes.set_xlabel("lifetime (× its own)", fontsize=9)
+    figure.supylabel("sum of rewards in an episode\n(mean ± standard error over runs)", fontsize=10)
+    _legend(figure)
 
 
 def cvar(axes: Axes, found: dict[str, Any]) -> None:
-    """Plot the mean score on the worst share of the tasks, chosen by one seed and evaluated on the others.
+    """Plot the mean score on the worst share of the levels or runs.
 
     Args:
         axes: axes to draw on.
@@ -180,8 +230,10 @@ def cvar(axes: Axes, found: dict[str, Any]) -> None:
     rules = list(found["rules"])
     for rule, values in found["cvar"].items():
         axes.plot(np.array(CVAR_SHARES) * 100, values, color=_color(rules, rule), label=rule)
-    axes.set(xlabel="worst α% of the tasks", ylabel="mean score on them", xlim=(0, 100))
-    axes.legend(frameon=False)
+    xlabel = f"worst α% of the {found['cvar_over']}"
+    if found["cvar_over"] == LEVELS:
+        xlabel += "\n(what is worst on one seed need not be on another, so curves can fall)"
+    axes.set(xlabel=xlabel, ylabel=f"mean score\n({scale(found['normalised_by'] == EXACT)})", xlim=(0, 100))
 
 
 def lifetimes(axes: Axes, found: dict[str, Any]) -> None:
@@ -203,5 +255,7 @@ def lifetimes(axes: Axes, found: dict[str, Any]) -> None:
     axes.set_xscale("log")
     axes.set_xticks([float(x) for x in found["lifetimes"]], list(found["lifetimes"]))
     axes.minorticks_off()
-    axes.set(xlabel="lifetime (times the environment's own)", ylabel="IQM of scores")
-    axes.legend(frameon=False)
+    axes.set(
+        xlabel="lifetime (times the environment's own)",
+        ylabel=f"IQM of scores\n({scale(found['normalised_by'] == EXACT)})",
+    )

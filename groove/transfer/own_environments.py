@@ -8,6 +8,7 @@ from typing import Any
 from groove.errors import choose
 from groove.transfer.environments import Environment, Torso, of_world
 from groove.transfer.suites import CLASSIC_STEPS, SUITES, Suite
+from levels.near_names import unknown
 from levels.plugins import file_sha256, is_plugin, load_object, plugin_module
 from levels.world import GymnaxWorld, World
 from levels.worlds.random_grid import RandomGrid
@@ -37,7 +38,7 @@ def named_suites(names: Iterable[str]) -> dict[str, Suite]:
 
 
 def find_suite(name: str) -> tuple[str, Suite]:
-    """Return a suite and the name of it that tables show.
+    """Return a suite and the name that tables show for it.
 
     Args:
         name: key of SUITES; LIBRARY:ENVIRONMENT, such as gymnax:Pong-misc, gymnasium:CartPole-v1 or brax:ant, for
@@ -72,7 +73,7 @@ def _own_suite(name: str) -> Suite:
             None if validation is None else partial(_built, name, sha256, validation),
         )
     if not isinstance(own, dict) or not own:
-        raise ValueError(f"{name} must be a Suite or a dict of environments by name, got {own!r}")
+        raise ValueError(f"{name} must be a Suite or a dict of environments by name, got a {type(own).__name__}")
     num_steps = getattr(plugin_module(name), STEPS, CLASSIC_STEPS)
     if not isinstance(num_steps, int) or num_steps < 1:
         raise ValueError(f"{name}: {STEPS} must be an integer >= 1, got {num_steps!r}")
@@ -126,7 +127,7 @@ def _of_library(name: str) -> tuple[World, Any]:
         import gymnax
 
         if environment not in gymnax.registered_envs:
-            raise ValueError(f"unknown gymnax environment {environment!r}; known: {', '.join(gymnax.registered_envs)}")
+            raise ValueError(unknown("gymnax environment", environment, gymnax.registered_envs))
         env, params = gymnax.make(environment)
         return GymnaxWorld(env), params
     from levels.libraries import library_environment

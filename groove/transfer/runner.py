@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from groove.discovery.population import Lives, Population
 from groove.transfer.contestants import Contestant
 from groove.transfer.environments import Environment
 from groove.transfer.results import Row, RunKey
+from levels.world import World
 from lpg.episodes import episode_returns, random_policy
 from lpg.learner import Learner
 
@@ -93,7 +95,7 @@ class _Life:
 
 
 class Runner:
-    """Runs lives in batches and keeps the programs that it compiled."""
+    """Runs lives in batches; JAX keeps the compiled programs, also for other runners."""
 
     def __init__(self, setting: Setting, mesh: Mesh, chunk: int) -> None:
         """Store the settings; nothing runs yet.
@@ -105,7 +107,6 @@ class Runner:
         """
         self._setting, self._mesh = setting, mesh
         self._chunk = chunk
-        self._compiled: dict[object, jax.stages.Compiled] = {}
 
     def run(
         self, environments: list[Environment], contestants: list[Contestant], done: set[RunKey]
@@ -162,9 +163,9 @@ class Runner:
         )
         num_updates = 0 if contestant.rule is None else first.updates(self._setting.steps_per_update)
         if contestant.rule is None:
-            program = partial(_random_returns, first, self._setting.workers)
+            program: Any = _random_returns
+            static: tuple[object, ...] = (first.world, self._setting.workers)
             arguments: tuple[object, ...] = (keys, levels)
-            identity: object = (None, first.world, len(places))
         else:
             population = Population(
                 self._learner(first, contestant), self._mesh, _side_by_side(first), num_points=self._setting.num_points
@@ -180,12 +181,9 @@ class Runner:
                 lengths=jnp.full(len(places), num_updates, jnp.int32),
                 hyper=_joined(hypers),
             )
-            program, arguments = partial(_curve, population), (contestant.meta_params, lives)
-            identity = (population, len(places))
+            program, static, arguments = _curve, (population,), (contestant.meta_params, lives)
         began = time.perf_counter()
-        compiled = self._compiled.get(identity)
-        if compiled is None:
-            compiled = self._compiled[identity] = jax.jit(program).lower(*arguments).compile()
+        compiled = program.lower(*static, *arguments).compile()
         compiled_at = time.perf_counter()
         curves = np.asarray(compiled(*arguments))
         return RunnerBatch(
@@ -243,13 +241,13 @@ def _side_by_side(environment: Environment) -> int:
     return LIVES_ON_CPU["network" if environment.world.num_observations is None else "table"]
 
 
+@partial(jax.jit, static_argnums=0)
 def _curve(population: Population, meta_params: object, lives: Lives) -> Float[Array, "N K"]:
     return population.live(meta_params, lives).curve
 
 
-def _random_returns(environment: Environment, num_workers: int, keys: Array, levels: object) -> Float[Array, "N 1"]:
-    world = environment.world
-
+@partial(jax.jit, static_argnums=(0, 1))
+def _random_returns(world: World, num_workers: int, keys: Array, levels: object) -> Float[Array, "N 1"]:
     def returns(key: Array, level: object) -> Array:
         return jnp.mean(episode_returns(key, world, level, random_policy(world), num_workers))
 

@@ -1,6 +1,7 @@
 """From raw returns to scores that can be compared across environments."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,9 +25,9 @@ class SuiteScores:
     Attributes:
         suite: name of the suite.
         tasks: the n tasks.
-        curves: by rule, [S, n, K] scores of S seeds at K points of life; NaN where an agent's parameters
-            were not finite.
-        returns: by rule, [S, n + e] raw returns at the end of life, first on `tasks`, then on the e `excluded`.
+        curves: by rule, [M, S, n, K] scores of the agents of S seeds at K points of life, for each of the rule files
+            of M meta-seeds, one unless the rule is a group; NaN where an agent's parameters were not finite.
+        returns: by rule, [M, S, n + e] raw returns at the end of life, first on `tasks`, then on the e `excluded`.
         steps: by rule, [n, K] environment steps at the points of life, in each task.
         excluded: tasks without a scale, where PPO does not beat random actions by two standard errors; they are
             not among `tasks`.
@@ -35,8 +36,8 @@ class SuiteScores:
 
     suite: str
     tasks: list[TaskKey]
-    curves: dict[str, Float[np.ndarray, "S n K"]]
-    returns: dict[str, Float[np.ndarray, "S all"]]
+    curves: dict[str, Float[np.ndarray, "M S n K"]]
+    returns: dict[str, Float[np.ndarray, "M S all"]]
     steps: dict[str, Float[np.ndarray, "n K"]]
     excluded: list[TaskKey]
     exact: bool
@@ -46,14 +47,14 @@ class SuiteScores:
         """Whether tasks are levels sampled from a distribution, so that others could have been drawn."""
         return any(task[2] >= 0 for task in self.tasks)
 
-    def final(self, rule: str) -> Float[np.ndarray, "S n"]:
+    def final(self, rule: str) -> Float[np.ndarray, "M S n"]:
         """Return the scores at the end of life.
 
         Args:
             rule: key of `curves`.
 
         Returns:
-            [S, n] scores, NaN for broken agents.
+            [M, S, n] scores, NaN for broken agents.
         """
         return self.curves[rule][..., -1]
 
@@ -71,20 +72,23 @@ class SuiteScores:
         return SuiteScores(
             suite=self.suite,
             tasks=[self.tasks[i] for i in kept],
-            curves={rule: x[:, kept] for rule, x in self.curves.items()},
-            returns={rule: x[:, everywhere] for rule, x in self.returns.items()},
+            curves={rule: x[:, :, kept] for rule, x in self.curves.items()},
+            returns={rule: x[..., everywhere] for rule, x in self.returns.items()},
             steps={rule: x[kept] for rule, x in self.steps.items()},
             excluded=[task for task in self.excluded if task[1] == factor],
             exact=self.exact,
         )
 
 
-def suite_scores(environments: list[Environment], rows: list[Row]) -> SuiteScores:
+def suite_scores(
+    environments: list[Environment], rows: list[Row], groups: Mapping[str, Sequence[str]] | None = None
+) -> SuiteScores:
     """Compute the scores of every rule that lived in a suite.
 
     Args:
         environments: the suite's environments.
         rows: rows of results in these environments, with complete runs of every rule.
+        groups: names of the rules of each group of meta-seeds, by the group's name, which takes their place.
 
     Returns:
         The scores.
@@ -103,22 +107,31 @@ def suite_scores(environments: list[Environment], rows: list[Row]) -> SuiteScore
         scaled = own[task[:2]].optimum is not None or _has_scale(lived, task)
         (kept if scaled else excluded).append(task)
     curves, returns, steps = {}, {}, {}
-    for rule, by_task in lived.items():
+    group_of = {member: group for group, members in (groups or {}).items() for member in members}
+    for rule in dict.fromkeys(group_of.get(name, name) for name in lived):
         if rule == RANDOM and not exact:
             continue
-        last = [[run[-1].value for run in _runs(by_task[task])] for task in kept + excluded]
-        returns[rule] = np.array(last).swapaxes(0, 1)
+        members = [lived[name] for name in (groups or {}).get(rule, [rule])]
+        returns[rule] = np.stack([_points(by_task, kept + excluded, "value")[..., -1] for by_task in members])
         if not kept:
             continue
-        raw = np.array([[[r.value for r in run] for run in _runs(by_task[task])] for task in kept]).swapaxes(0, 1)
+        raw = np.stack([_points(by_task, kept, "value") for by_task in members])
         low, high = (np.array(ends).swapaxes(0, 1) for ends in zip(*(_ends(own, lived, t) for t in kept), strict=True))
         curves[rule] = (raw - low[..., None]) / (high - low)[..., None]
-        steps[rule] = np.array([[r.step for r in _runs(by_task[task])[0]] for task in kept], float)
+        steps[rule] = _points(members[0], kept, "step")[0]
     return SuiteScores(environments[0].suite, kept, curves, returns, steps, excluded, exact)
 
 
 def _runs(by_seed: dict[int, list[Row]]) -> list[list[Row]]:
     return [sorted(by_seed[seed], key=lambda row: row.step) for seed in sorted(by_seed)]
+
+
+def _points(
+    by_task: dict[TaskKey, dict[int, list[Row]]], tasks: list[TaskKey], field: str
+) -> Float[np.ndarray, "S n K"]:
+    """Return a field of every row of one rule file."""
+    runs = [[[getattr(row, field) for row in run] for run in _runs(by_task[task])] for task in tasks]
+    return np.array(runs, float).swapaxes(0, 1)
 
 
 def _last_returns(by_seed: dict[int, list[Row]]) -> Float[np.ndarray, "S"]:

@@ -106,5 +106,7 @@ def with_settings(contestants: list[Contestant], settings: Tuned) -> list[Contes
         elif name not in by_name:
             raise SearchError(f"tuned settings are for {name!r}, which is not compared; compared: {', '.join(by_name)}")
         else:
-            tuned.append(replace(by_name[name], name=f"{name}{TUNED}", tuned=where))
+            own = by_name[name]
+            group = None if own.group is None else f"{own.group}{TUNED}"
+            tuned.append(replace(own, name=f"{name}{TUNED}", tuned=where, group=group))
     return tuned

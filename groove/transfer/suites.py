@@ -14,7 +14,7 @@ LIFETIMES = (0.25, 1.0, 4.0)
 NUM_HELDOUT_LEVELS, NUM_VALIDATION_LEVELS = 128, 32
 
 NUM_DRAWS = 8
-"""Levels drawn of a named world, maze or chain (they differ in objects, start or length); seeds take them in turn."""
+"""Levels drawn from each named world, maze or chain, with other objects, starts or lengths; seeds take them in turn."""
 
 DEEP_SEA_SIZES = (8, 14, 20, 30)
 MINATAR_GAMES = ("Asterix", "Breakout", "Freeway", "SpaceInvaders")
@@ -70,6 +70,10 @@ def _literature_mazes(suite: str) -> "list[Environment]":
 
     own = [of_generator(suite, name, literature_maze(name), NUM_DRAWS) for name in literature_maze_names()]
     return [environment.at_lifetime(factor) for factor in LIFETIMES for environment in own]
+
+
+def _maze_validation(suite: str) -> "list[Environment]":
+    return _validation_levels(suite, "medium", "large")
 
 
 def _chains(suite: str) -> "list[Environment]":
@@ -195,13 +199,11 @@ SUITES: dict[str, Suite] = {
             _short(suite, "chain_distractor"),
         ],
     ),
-    "mazes": Suite(
-        "eleven mazes, at lifetime x 1/4, 1 and 4", _mazes, lambda suite: _validation_levels(suite, "medium", "large")
-    ),
+    "mazes": Suite("eleven mazes, at lifetime x 1/4, 1 and 4", _mazes, _maze_validation),
     "mazes-literature": Suite(
         "the mazes of the UED literature, read from jaxued if it is installed",
         _literature_mazes,
-        lambda suite: _validation_levels(suite, "medium", "large"),
+        _maze_validation,
     ),
     "classic": Suite("CartPole, Acrobot, MountainCar: 5e5 steps", _classic, _classic_validation),
     "bsuite": Suite("Catch, DeepSea 8-30, DiscountingChain, UmbrellaChain: 5e5 steps", _bsuite, _bsuite_validation),

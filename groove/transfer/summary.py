@@ -1,11 +1,12 @@
 """summary.json and the terminal's tables: aggregates of the scores, with intervals."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
-from groove.scoring.intervals import Ends, number, of_aggregate, of_improvement, present
+from groove.scoring.intervals import Ends, number, of_aggregate, of_improvement, of_mean, present
 from groove.scoring.statistics import area_under_curve, cvar_curve, iqm, optimality_gap
 from groove.transfer.contestants import TUNED
 from groove.transfer.scores import SuiteScores
@@ -14,81 +15,95 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 CVAR_SHARES = tuple(percent / 100 for percent in range(1, 101))
-ALL_RULES = "all rules"
-"""Several learned rules, treated as meta-seeds of one way to discover rules."""
+LEVELS, RUNS = "levels, chosen on one seed and scored on the others", "runs"
+"""What the worst share of a CVaR is a share of."""
+
+EXACT = "exact values"
+"""What scores are normalised by if the best policy is known in all tasks."""
 
 
-def summarise(scores: SuiteScores, learned: list[str], timing: list[dict[str, Any]]) -> dict[str, Any]:
+def summarise(
+    scores: SuiteScores,
+    learned: list[str],
+    timing: list[dict[str, Any]],
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:
     """Summarise everything that a report says about a suite.
 
     Args:
         scores: scores in the suite.
-        learned: names of the learned rules, tuned ones included; several untuned ones are also aggregated
-            together, as meta-seeds.
+        learned: names of the learned rules and groups of rules, tuned ones included.
         timing: the suite's rows of timing.jsonl.
+        groups: as for `suite_scores`.
 
     Returns:
         JSON content: for every rule, the IQM, mean, optimality gap and area under the curve with 95% intervals,
-        failed agents, seconds and steps; the probability that a learned rule is better than each other rule, tuned
-        against tuned; returns by environment.
+        failed agents, seconds and steps; for every learned rule, the probability that it is better than each other
+        rule, tuned against tuned; returns by environment.
     """
-    rules = {rule: _of_rule(scores, rule) | _cost(rule, timing) for rule in scores.returns}
-    untuned = [rule for rule in learned if not rule.endswith(TUNED)]
-    if len(untuned) > 1 and scores.tasks:
-        finals = [scores.final(rule) for rule in untuned]
-        together = {name: of_aggregate(finals, aggregate, scores.drawn) for name, aggregate in _AGGREGATES.items()}
-        rules[ALL_RULES] = together | {"meta_seeds": len(untuned)}
-    better = {}
-    for rule in scores.returns:
-        ours = [name for name in learned if name.endswith(TUNED) == rule.endswith(TUNED)]
-        if ours and rule not in learned:
-            returns = [scores.returns[name] for name in ours]
-            better[rule] = of_improvement(returns, scores.returns[rule], scores.drawn)
+    rules = {rule: _of_rule(scores, rule) | _cost((groups or {}).get(rule, [rule]), timing) for rule in scores.returns}
     return {
         "tasks": len(scores.tasks),
         "excluded": [list(task) for task in scores.excluded],
-        "normalised_by": "exact values"
-        if scores.exact
-        else "random actions (0) and PPO (1) where the best is not known",
+        "normalised_by": EXACT if scores.exact else "random actions (0) and PPO (1) where the best is not known",
         "rules": rules,
-        "probability_that_the_rule_is_better": better,
+        "probability_of_improvement": _improvements(scores, learned),
         "lifetimes": _lifetimes(scores),
+        "cvar_over": LEVELS if _has_levels_with_seeds(scores) else RUNS,
         "cvar": _cvar(scores),
-        "returns": _returns(scores),
+        "returns": {
+            name if lifetime == 1 else f"{name} x {lifetime:g}": by_rule
+            for (name, lifetime), by_rule in mean_returns(scores).items()
+        },
     }
 
 
-_AGGREGATES = {"iqm": iqm, "mean": lambda x: float(np.mean(x)), "optimality_gap": optimality_gap}
+def _mean(scores: Float[np.ndarray, "n"]) -> float:
+    return float(np.mean(scores))
 
 
 def _of_rule(scores: SuiteScores, rule: str) -> dict[str, Any]:
     returns = scores.returns[rule]
     found: dict[str, Any] = {"runs": int(returns.size), "failed": int(np.isnan(returns).sum())}
+    if len(returns) > 1:
+        found["meta_seeds"] = len(returns)
     if not scores.tasks:
         return found
     final = scores.final(rule)
     lost = np.flatnonzero(~present(final))
     if lost.size:
         found["tasks_without_a_sound_run"] = [list(scores.tasks[i]) for i in lost]
-    for name, aggregate in _AGGREGATES.items():
-        found[name] = of_aggregate([final], aggregate, scores.drawn)
-    by_task = zip(scores.steps[rule], scores.curves[rule].swapaxes(0, 1), strict=True)
-    areas = np.stack([_area(steps, curve) for steps, curve in by_task], axis=1)
-    found["area_under_curve"] = of_aggregate([areas], _AGGREGATES["mean"], scores.drawn)
+    found["iqm"] = of_aggregate(final, iqm, scores.drawn)
+    found["mean"] = of_mean(final, _mean, scores.drawn)
+    found["optimality_gap"] = of_mean(final, optimality_gap, scores.drawn)
+    by_task = zip(scores.steps[rule], np.moveaxis(scores.curves[rule], 2, 0), strict=True)
+    areas = np.stack([_area(steps, curve) for steps, curve in by_task], axis=-1)
+    found["area_under_curve"] = of_mean(areas, _mean, scores.drawn)
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _area(steps: Float[np.ndarray, "K"], curve: Float[np.ndarray, "S K"]) -> Float[np.ndarray, "S"]:
+def _area(steps: Float[np.ndarray, "K"], curve: Float[np.ndarray, "M S K"]) -> Float[np.ndarray, "M S"]:
     """Return the area under the curves of one task, or the last height if the agents made no steps."""
     if not steps.any():
         return curve[..., -1]
     # In a life with fewer updates than points, some points coincide, and some lie at its start.
-    apart = np.flatnonzero((np.diff(steps, append=np.inf) > 0) & (steps > 0))
-    return area_under_curve(steps[apart], curve[..., apart], start=0.0)
+    distinct = np.flatnonzero((np.diff(steps, append=np.inf) > 0) & (steps > 0))
+    return area_under_curve(steps[distinct], curve[..., distinct], start=0.0)
 
 
-def _cost(rule: str, timing: list[dict[str, Any]]) -> dict[str, Any]:
-    own = [row for row in timing if row["rule"] == rule]
+def _improvements(scores: SuiteScores, learned: list[str]) -> dict[str, Any]:
+    """Return, by learned rule, the probability that it is better than each other rule, tuned against tuned."""
+    found: dict[str, Any] = {}
+    for ours in learned:
+        own = found.setdefault(ours.removesuffix(TUNED), {})
+        for theirs, returns in scores.returns.items():
+            if theirs != ours and theirs.endswith(TUNED) == ours.endswith(TUNED):
+                own[theirs] = of_improvement(scores.returns[ours], returns, scores.drawn)
+    return found
+
+
+def _cost(members: Sequence[str], timing: list[dict[str, Any]]) -> dict[str, Any]:
+    own = [row for row in timing if row["rule"] in members]
     here = [row for row in own if not row.get("cached")]
     seconds, steps = (sum(row[name] for row in here) for name in ("seconds", "env_steps"))
     return {
@@ -108,33 +123,68 @@ def _lifetimes(scores: SuiteScores) -> dict[str, Any]:
         return {}
     parts = {f"{factor:g}": scores.at_lifetime(factor) for factor in factors}
     return {
-        factor: {rule: ends for rule in part.curves if (ends := of_aggregate([part.final(rule)], iqm, part.drawn))}
+        factor: {rule: ends for rule in part.curves if (ends := of_aggregate(part.final(rule), iqm, part.drawn))}
         for factor, part in parts.items()
     }
 
 
+def _has_levels_with_seeds(scores: SuiteScores) -> bool:
+    """Return whether tasks are levels that several seeds lived on; elsewhere each seed may have a draw of its own."""
+    return scores.drawn and all(curve.shape[1] > 1 for curve in scores.curves.values())
+
+
 def _cvar(scores: SuiteScores) -> dict[str, list[float]]:
-    """Return the mean score on the worst 1%, 2% … of the tasks, chosen by seed 0 and evaluated on the other seeds."""
-    found = {}
-    for rule in scores.curves:
-        final = scores.final(rule)
-        final = final[:, np.isfinite(final[0]) & present(final[1:])] if len(final) > 1 else final[:, :0]
-        if final.shape[1] > 1:
-            curve = cvar_curve(final[0], np.nanmean(final[1:], axis=0), np.array(CVAR_SHARES))
-            found[rule] = [round(float(x), 6) for x in curve]
-    return found
+    """Return the mean score on the worst 1%, 2% … of the levels, or of all runs.
+
+    Levels are chosen on one seed and scored on the others, with each seed choosing once, because a score that also
+    chose the level would be too low. Where no level has several seeds, the worst runs are averaged: their curve
+    cannot fall, and it includes bad luck. Each rule file of a group has its own worst levels; the group's curve is the
+    mean of theirs.
+    """
+    of_rule = _cvar_over_levels if _has_levels_with_seeds(scores) else _cvar_over_runs
+    curves = {rule: of_rule(scores.final(rule)) for rule in scores.curves}
+    return {rule: [round(float(x), 6) for x in curve] for rule, curve in curves.items() if curve is not None}
 
 
-def _returns(scores: SuiteScores) -> dict[str, Any]:
-    """Return the mean raw return of every rule in every environment, with its standard error over runs."""
-    found: dict[str, Any] = {}
+def _cvar_over_levels(final: Float[np.ndarray, "M S n"]) -> Float[np.ndarray, "100"] | None:
+    curves = []
+    for of_file in final:
+        for seed, chosen_by in enumerate(of_file):
+            others = np.delete(of_file, seed, axis=0)
+            known = np.isfinite(chosen_by) & present(others[None])
+            if known.any():
+                shares = np.array(CVAR_SHARES)
+                curves.append(cvar_curve(chosen_by[known], np.nanmean(others[:, known], axis=0), shares))
+    return np.mean(curves, axis=0) if curves else None
+
+
+def _cvar_over_runs(final: Float[np.ndarray, "M S n"]) -> Float[np.ndarray, "100"] | None:
+    runs = final[np.isfinite(final)]
+    return cvar_curve(runs, runs, np.array(CVAR_SHARES)) if runs.size else None
+
+
+def mean_returns(scores: SuiteScores) -> dict[tuple[str, float], dict[str, list[Any]]]:
+    """Return the mean raw return of every rule in every environment, with its standard error.
+
+    The error is over the runs of one rule file, or over the means of the rule files of a group.
+
+    Args:
+        scores: scores in a suite.
+
+    Returns:
+        [mean, standard error, number of runs that did not fail] by environment and lifetime, then by rule; None for
+        a mean of no run and for a standard error of fewer than two runs or rule files.
+    """
+    found: dict[tuple[str, float], dict[str, list[Any]]] = {}
     tasks = scores.tasks + scores.excluded
     for key in dict.fromkeys(task[:2] for task in tasks):
         columns = [i for i, task in enumerate(tasks) if task[:2] == key]
-        own: dict[str, Any] = found.setdefault(key[0] if key[1] == 1 else f"{key[0]} x {key[1]:g}", {})
+        own = found.setdefault(key, {})
         for rule, returns in scores.returns.items():
-            values = returns[:, columns][np.isfinite(returns[:, columns])]
-            error = values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else np.nan
+            sound = [values[np.isfinite(values)] for values in returns[..., columns]]
+            values = np.concatenate(sound)
+            units = values if len(sound) == 1 else np.array([each.mean() for each in sound if each.size])
+            error = units.std(ddof=1) / np.sqrt(units.size) if units.size > 1 else np.nan
             own[rule] = [number(values.mean() if values.size else np.nan), number(error), int(values.size)]
     return found
 
@@ -153,7 +203,7 @@ def tables(summary: dict[str, Any]) -> "list[Table]":
     shown = []
     for suite, found in summary.items():
         table = Table(title=f"{suite}: {found['tasks']} tasks, {found['normalised_by']}", title_justify="left")
-        for column in ("rule", "IQM [95%]", "mean", "gap", "P(rule better)", "failed", "steps/s", "gradient steps"):
+        for column in columns(found):
             table.add_column(column, justify="left" if column == "rule" else "right")
         for cells in rule_rows(found):
             table.add_row(*cells)
@@ -173,6 +223,20 @@ def tables(summary: dict[str, Any]) -> "list[Table]":
     return shown
 
 
+def columns(found: dict[str, Any]) -> list[str]:
+    """Name the columns of `rule_rows`.
+
+    Args:
+        found: summary of a suite.
+
+    Returns:
+        Titles; "P(rule better)" for the only learned rule, "P(NAME better)" for each of several.
+    """
+    learned = list(found["probability_of_improvement"])
+    better = [f"P({name} better)" for name in learned] if len(learned) > 1 else ["P(rule better)"]
+    return ["rule", "IQM [95%]", "mean", "gap", *better, "failed", "steps/s", "gradient steps"]
+
+
 def rule_rows(found: dict[str, Any]) -> list[list[str]]:
     """Format the rows of a suite's table.
 
@@ -180,20 +244,21 @@ def rule_rows(found: dict[str, Any]) -> list[list[str]]:
         found: summary of the suite.
 
     Returns:
-        Rule, IQM with interval, mean, optimality gap, probability that the rule is better, failed, steps/s,
-        gradient steps.
+        Rule, IQM with interval, mean, optimality gap, probability that each learned rule is better than this one,
+        failed, steps/s, gradient steps.
     """
     rows = []
+    learned = list(found["probability_of_improvement"].values()) or [{}]
     for rule, own in found["rules"].items():
-        better = found["probability_that_the_rule_is_better"].get(rule)
         speed = own.get("env_steps_per_second")
         rows.append(
             [
                 rule,
                 _bracketed(own.get("iqm")),
-                _plain(own.get("mean")),
+                # The IQM of a few meta-seeds has no interval, the mean has.
+                (_bracketed if "meta_seeds" in own else _plain)(own.get("mean")),
                 _plain(own.get("optimality_gap")),
-                _bracketed(better),
+                *(_bracketed(better.get(rule)) for better in learned),
                 str(own.get("failed", "")),
                 "" if speed is None else f"{speed / 1e3:,.0f}k",
                 "" if "gradient_steps" not in own else f"{own['gradient_steps']:,}",

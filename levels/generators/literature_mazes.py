@@ -7,6 +7,7 @@ from pathlib import Path
 from levels.ascii_map import FREE, START, WALL
 from levels.extras import install_hint
 from levels.generators.mazes import GOAL, MazeGenerator
+from levels.near_names import unknown
 
 PACKAGE = "jaxued"
 MODULE = Path("environments", "maze", "level.py")
@@ -42,7 +43,7 @@ def literature_maze(name: str) -> MazeGenerator:
     """
     prefabs = _prefabs()
     if name not in prefabs:
-        raise ValueError(f"unknown literature maze {name!r}; known: {', '.join(prefabs)}")
+        raise ValueError(unknown("literature maze", name, prefabs))
     kept = {WALL, FREE, GOAL, "\n"}
     text = "".join(sign if sign in kept else START for sign in prefabs[name])
     return MazeGenerator(tuple(text.split()))

@@ -10,6 +10,7 @@ from jaxtyping import Array, Key
 from levels.ascii_map import START, read_map
 from levels.generators.distributions import DISTRIBUTIONS, LevelDistribution
 from levels.level import UNUSED, Level
+from levels.near_names import unknown
 from levels.placement import draw_free_cells
 from levels.worlds.tabular_grid import TabularGrid
 
@@ -109,7 +110,7 @@ def maze_rows(name: str) -> tuple[str, ...]:
         ValueError: the name is unknown.
     """
     if name not in MAZE_NAMES:
-        raise ValueError(f"unknown maze {name!r}; known: {', '.join(MAZE_NAMES)}")
+        raise ValueError(unknown("maze", name, MAZE_NAMES))
     maps = resources.files("levels.generators") / "maze_maps"
     return tuple((maps / f"{name}.txt").read_text(encoding="utf-8").split())
 

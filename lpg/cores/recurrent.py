@@ -1,19 +1,14 @@
 """Recurrent cells that run backwards over a rollout."""
 
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
 from lpg.cores.low_rank import LowRank
-from lpg.settings import Cell
+from lpg.settings import Cell, Precision
 
 GATES = {"gru": 3, "lstm": 4}
-
-Precision = Literal["float32", "tf32", "bfloat16"]
-"""Precision of the factors of recurrent products; sums are always float32. A CPU treats tf32 as float32."""
 
 
 class BackwardRecurrence(nn.Module):

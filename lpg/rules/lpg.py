@@ -9,11 +9,11 @@ from flax import linen as nn
 from flax import struct
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
-from lpg.cores.recurrent import BackwardRecurrence, Precision
+from lpg.cores.recurrent import BackwardRecurrence
 from lpg.networks import Outputs
 from lpg.policy import action_log_prob, entropy
 from lpg.rollout import Rollout
-from lpg.settings import RuleSettings
+from lpg.settings import Precision, RuleSettings
 from lpg.update_rule import Hyperparameters, Metrics, Progress
 
 

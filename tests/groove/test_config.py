@@ -126,11 +126,14 @@ def test_fields_change_what_a_run_does_and_when(tmp_path, monkeypatch):
     stub_populations(monkeypatch)
     closing = {}
 
-    def record(**arguments):
-        closing.update(arguments)
-        return []
+    class Recorded:
+        def __init__(self, **arguments):
+            closing.update(arguments)
 
-    monkeypatch.setattr("groove.run.train.closing_scores", record)
+        def scores(self, rules):
+            return []
+
+    monkeypatch.setattr("groove.run.run_parts.ClosingTable", Recorded)
     monkeypatch.setattr("groove.run.train.render", lambda *_: "")
     run = Run(SMALLEST.replaced(**LOOPED), Console(quiet=True))
     with RunFolder.create(tmp_path / "run") as folder:
@@ -160,7 +163,7 @@ def test_config_survives_json():
         ({"workers": True}, "config: workers must be int, got True"),
         ({"workers": 0}, "--workers must be >= 1, got 0"),
         ({"sigma": None}, "config: sigma must be float, got None"),
-        ({"rule": "ppo"}, "config: rule must be .*'lpg', 'ta-lpg'.*, got 'ppo'"),
+        ({"rule": "ppo"}, "--rule must be one of lpg, ta-lpg or FILE.py:NAME, got 'ppo'"),
         ({"lifetime": 5}, "config: lifetime must be tuple.*, got 5"),
         ({"lifetime": [1, 2, 3]}, "config: lifetime must be tuple.*"),
         ({"lifetime": [3, 2]}, "--lifetime must be two numbers 1 <= LOW <= HIGH < 2"),
@@ -174,7 +177,7 @@ def test_from_json_names_the_field(change, message):
 
 @pytest.mark.parametrize("content", [None, [], "tiny", 3])
 def test_from_json_refuses_what_is_no_object(content):
-    with pytest.raises(ValueError, match=f"config must be a JSON object, got a {type(content).__name__}"):
+    with pytest.raises(ValueError, match=f"config must be a JSON object, got {type(content).__name__}"):
         TrainConfig.from_json(content)
 
 

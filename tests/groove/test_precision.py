@@ -22,8 +22,9 @@ def scores():
     would decide the mean alone.
     """
     rule, meta_params, config = read_discovered_rule(RULE)
-    levels = build_generator(config)
-    heldout = draw_level_set(levels, HELDOUT_STREAM, 128)
+    # Half the lives that the rule was discovered on.
+    levels = build_generator(config.replaced(lifetime=(50, 50)))
+    heldout = draw_level_set(levels, HELDOUT_STREAM, 96)
     hyper = build_hyperparameters(config, levels.world)
 
     def of(precision):

@@ -1,8 +1,37 @@
-"""The settings of a run: each number out of range is named."""
+"""The settings of a run: each value that is not allowed is named, whether it comes from a flag or from Python."""
+
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
+from groove.config import TrainConfig
 from groove.settings import AntagonistSettings, EvolutionSettings
+
+KINDS = [
+    (type(group), name, kind)
+    for group in vars(TrainConfig()).values()
+    for name, annotation in get_type_hints(type(group)).items()
+    for kind in (annotation, *get_args(annotation))
+]
+"""Every field of every group with each of its types, for `T | None` those are `T | None`, T and None."""
+
+
+@pytest.mark.parametrize(("group", "name"), [(group, name) for group, name, kind in KINDS if kind is float])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_must_be_finite(group, name, value):
+    with pytest.raises(ValueError, match=rf"^{group.__name__}\.{name} must be .*, got {value}$"):
+        group(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "kind"), [(*field, kind) for *field, kind in KINDS if get_origin(kind) is Literal]
+)
+def test_a_choice_must_be_a_known_one(group, name, kind):
+    with pytest.raises(ValueError, match=rf"^{group.__name__}\.{name} must be .*, got 'pp0'$") as refused:
+        group(**{name: "pp0"})
+    assert all(known in str(refused.value) for known in get_args(kind))
+    for known in get_args(kind):
+        group(**{name: known})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import jax
 import numpy as np
 import pytest
 
+from levels.level import Level
+
 
 @functools.cache
 def _walker(world, generator, num_levels, num_steps):
@@ -44,3 +46,24 @@ def walk():
         return jax.tree.map(np.asarray, walked)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def level():
+    """2×3 cells of a 3×4 array: S a # / b . . with an unused slot between the two objects."""
+    walls = np.ones((3, 4), bool)
+    walls[:2, :3] = False
+    walls[0, 2] = True
+    return Level(
+        max_steps_in_episode=np.int32(9),
+        walls=walls,
+        height=np.int32(2),
+        width=np.int32(3),
+        start=np.int32(0),
+        object_cells=np.int32([1, 0, 4]),
+        object_types=np.int32([0, -1, 1]),
+        object_rewards=np.float32([1, 0, -0.5]),
+        object_terminate_probs=np.float32([0, 0, 1]),
+        object_respawn_probs=np.float32([0, 0, 1]),
+        lifetime=np.int32(1),
+    )

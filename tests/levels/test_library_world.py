@@ -58,5 +58,5 @@ def test_planes_by_hand():
 
 def test_require_known_lists_the_known():
     require_known("zoo", "ant", ["bee", "ant"])
-    with pytest.raises(ValueError, match="^unknown environment 'cow' of zoo; known: ant, bee$"):
+    with pytest.raises(ValueError, match="^unknown zoo environment 'cow'; known: ant, bee$"):
         require_known("zoo", "cow", ["bee", "ant"])

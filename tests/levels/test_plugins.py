@@ -86,7 +86,7 @@ def test_a_file_may_import_the_modules_beside_it(mine, tmp_path):
         (
             "class Bare:\n    def __init__(self): self.x = 1 / 0",
             "Bare",
-            ": Bare, line 2: ZeroDivisionError: ",
+            ": Bare, called to build a thing, line 2: ZeroDivisionError",
         ),
         ("def make(): return None", "make", ": make must be a thing, but it lacks sample"),
     ],
@@ -114,6 +114,8 @@ def test_find_again_looks_where_the_file_was_and_beside_what_records_it(mine, tm
         assert find_again(name, recorded, rule) == absolute(name)
         (tmp_path / "mine.py").rename(rule.parent / "mine.py")
         assert find_again(name, recorded, rule) == f"{rule.parent / 'mine.py'}:x"
+        group = rule.parent / "seed-0" / "rule.safetensors"
+        assert find_again(name, recorded, group) == f"{rule.parent / 'mine.py'}:x"
     (rule.parent / "mine.py").unlink()
     with pytest.raises(PluginError, match=r"rule.safetensors: needs .*mine.py, which is neither there nor"):
         find_again(name, recorded, rule)

@@ -4,33 +4,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from levels.level import Level
-from levels.renderer import AGENT_FILL, INK, WALL, render_gallery, render_rgb, render_text, reward_color
+from levels.renderer import AGENT_FILL, INK, WALL, render_rgb, render_text, reward_color
 from levels.worlds.random_grid import NOWHERE, RandomGridState
 from levels.worlds.tabular_grid import GridState
 
 PIXELS = 24
-
-
-@pytest.fixture(scope="module")
-def level():
-    """2×3 cells of a 3×4 array: S a # / b . . with an unused slot between the two objects."""
-    walls = np.ones((3, 4), bool)
-    walls[:2, :3] = False
-    walls[0, 2] = True
-    return Level(
-        max_steps_in_episode=np.int32(9),
-        walls=walls,
-        height=np.int32(2),
-        width=np.int32(3),
-        start=np.int32(0),
-        object_cells=np.int32([1, 0, 4]),
-        object_types=np.int32([0, -1, 1]),
-        object_rewards=np.float32([1, 0, -0.5]),
-        object_terminate_probs=np.float32([0, 0, 1]),
-        object_respawn_probs=np.float32([0, 0, 1]),
-        lifetime=np.int32(1),
-    )
 
 
 def cell(picture, row, column):
@@ -105,47 +83,13 @@ def test_reward_color_runs_from_vermillion_through_white_to_blue():
     assert reward_color(0.5).tolist() == [127.5, 184.5, 216.5]
 
 
-def test_render_gallery_tiles_levels_of_any_size(level):
-    small = level.replace(height=np.int32(1), width=np.int32(1), walls=np.arange(12).reshape(3, 4) > 0)
-    small = small.replace(object_types=np.int32([-1, -1, -1]))
-    gallery = render_gallery([level, small, level], columns=2)
-    margin = PIXELS // 2
-    assert gallery.shape == (2 * (2 * PIXELS + margin) + margin, 2 * (3 * PIXELS + margin) + margin, 3)
-    first = gallery[margin : margin + 2 * PIXELS, margin : margin + 3 * PIXELS]
-    assert np.array_equal(first, render_rgb(level))
-    top, left = 2 * margin + 2 * PIXELS, margin
-    assert np.array_equal(gallery[top : top + 2 * PIXELS, left : left + 3 * PIXELS], render_rgb(level))
-    assert np.all(gallery[top - 2 :, left + 3 * PIXELS + 2 :] == 255), "there is no fourth level"
+def test_render_rgb_draws_an_agent_that_stands_on_an_object(level):
+    state = GridState(time=1, position=jnp.int32(1), present=jnp.int32(0b001), terminated=False)
+    both = cell(render_rgb(level.replace(object_respawn_probs=np.float32([1, 0, 1])), state), 0, 1)
+    assert np.all(both[12, 12] == AGENT_FILL) and np.all(both[4, 4] < 60), "the ring stays in sight"
 
 
-def test_render_gallery_writes_titles(level):
-    plain = render_gallery([level], columns=3)
-    named = render_gallery([level], columns=3, titles=["regret 0.5"])
-    extra = named.shape[0] - plain.shape[0]
-    assert extra > 10 and named.shape[1] == plain.shape[1]
-    strip = named[PIXELS // 2 : PIXELS // 2 + extra - 4]
-    assert strip.min() < 100 and strip.mean() > 180
-
-
-def test_render_gallery_makes_room_for_the_longest_title(level):
-    heights = [
-        render_gallery([level, level], columns=2, titles=titles).shape[0]
-        for titles in (["a", "b"], ["a", "b\nc\nd"], ["", "a\n"])
-    ]
-    assert heights == [heights[0], heights[0] + 2 * 24, heights[0] + 24]
-    strips = render_gallery([level], columns=1, titles=["a\nb"])[PIXELS // 2 :][:48]
-    assert strips[:24].min() < 100 and strips[24:].min() < 100, "a line stands in each half"
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"levels": []}, "render_gallery: levels must hold at least one level, got none"),
-        ({"columns": 0}, "render_gallery: columns must be >= 1, got 0"),
-        ({"titles": ["a", "b"]}, "render_gallery: titles must be one per level, got 2 for 1 levels"),
-        ({"cell_pixels": 3}, "render_rgb: cell_pixels must be >= 4, got 3"),
-    ],
-)
-def test_render_gallery_settings_are_checked(level, settings, message):
-    with pytest.raises(ValueError, match=message):
-        render_gallery(**{"levels": [level], "columns": 1, **settings})
+def test_render_rgb_of_one_pixel_per_cell(level):
+    assert render_rgb(level, cell_pixels=1).shape == (2, 3, 3)
+    with pytest.raises(ValueError, match="render_rgb: cell_pixels must be >= 1, got 0"):
+        render_rgb(level, cell_pixels=0)

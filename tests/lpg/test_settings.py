@@ -15,8 +15,8 @@ from lpg.settings import AgentSettings, RuleSettings
         (RuleSettings, "rule", "mlp", "one of lpg, ta-lpg"),
         (AgentSettings, "workers", 0, ">= 1"),
         (AgentSettings, "rollout_length", 0, ">= 1"),
-        (AgentSettings, "agent_learning_rate", 0.0, "> 0"),
-        (AgentSettings, "kl_cost", -0.5, ">= 0"),
+        (AgentSettings, "agent_learning_rate", 0.0, "> 0 and finite"),
+        (AgentSettings, "kl_cost", -0.5, ">= 0 and finite"),
     ],
 )
 def test_a_number_out_of_range_is_named(settings, field, value, allowed):

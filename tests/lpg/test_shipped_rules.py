@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_rule_path_prefers_the_name_of_a_shipped_rule(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"^no rule file './laptop'; shipped rules: laptop$"):
+    with pytest.raises(ValueError, match=r"^no rule file './laptop'; perhaps laptop; shipped rules: laptop$"):
         rule_path("./laptop")
     Path("laptop").touch()
     assert rule_path("laptop") == SHIPPED["laptop"]

@@ -18,9 +18,10 @@ from ued.settings import ReplaySettings
         ("staleness", 1.5, "in 0..1"),
         ("staleness", -0.1, "in 0..1"),
         ("priorities", "softmax", "rank, proportional or top"),
-        ("temperature", 0.0, "> 0"),
-        ("temperature", -1.0, "> 0"),
-        ("temperature", float("nan"), "> 0"),
+        ("temperature", 0.0, "> 0 and finite"),
+        ("temperature", -1.0, "> 0 and finite"),
+        ("temperature", float("nan"), "> 0 and finite"),
+        ("temperature", float("inf"), "> 0 and finite"),
     ],
 )
 def test_a_number_out_of_range_is_named(field, value, allowed):

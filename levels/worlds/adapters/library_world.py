@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int, Integer, Key
 
+from levels.near_names import unknown
 from levels.time_limit import TimeLimit
 from levels.world import GymnaxNoise, keys_of_steps
 
@@ -129,4 +130,4 @@ def require_known(library: str, name: str, known: Collection[str]) -> None:
         ValueError: the environment is not among them.
     """
     if name not in known:
-        raise ValueError(f"unknown environment {name!r} of {library}; known: {', '.join(sorted(known))}")
+        raise ValueError(unknown(f"{library} environment", name, sorted(known)))

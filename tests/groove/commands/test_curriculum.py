@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from groove.commands.main import main
+from groove.records.group_folder import GroupFolder
 from groove.report.curriculum_snapshot import read_snapshot
 from levels.level_folder import level_folder
 from tests.groove.kept_levels import CONFIG, kept_buffer, learnability_state, write_metrics, write_run
@@ -41,6 +42,7 @@ def test_run_is_shown_and_drawn(capsys, run):
     # The optimum of the best level was solved: .625 is what lies beside its start.
     (best,) = [line for line in printed.splitlines() if line.split()[:1] == ["12"]]
     assert best.split()[5:8] == ["0.750", "-0.250", "0.625"]
+    assert printed.count("by noise they can exceed the exact optimum") == 1
     assert printed.splitlines()[-5:] == [f"plr/curriculum/{name}" for name in PICTURES]
     assert sorted(path.name for path in run.curriculum_path.iterdir()) == sorted(PICTURES)
     assert all((run.curriculum_path / name).read_bytes().startswith(b"\x89PNG") for name in PICTURES)
@@ -55,6 +57,14 @@ def test_run_that_goes_on_is_read_and_left_alone(capsys, run):
         assert curriculum("plr", "--out", "elsewhere") == 0
         assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
     assert capsys.readouterr().out.splitlines()[-1] == "elsewhere/sampling.png"
+
+
+def test_runs_of_a_group_are_shown_one_at_a_time(capsys, run):
+    with GroupFolder.create("group") as group:
+        group.write_config({"seeds": [0, 1], "config": CONFIG.to_json()})
+    run.path.rename(group.run(1).path)
+    assert refused(capsys, "group") == "groove: group: a group of runs; name one of them: group/seed-1\n"
+    assert curriculum("group/seed-1", "--out", "elsewhere") == 0
 
 
 def test_what_cannot_be_drawn_is_told(capsys, tmp_path, run):
@@ -81,7 +91,7 @@ def test_run_on_chains_has_a_table_but_no_gallery_and_no_level_files(capsys, tmp
     write_run(tmp_path / "chains", config)
     assert curriculum("chains") == 0
     assert "gallery.png left out: the levels of chain_short are not grids\n" in capsys.readouterr().out
-    assert "chain_short are no grids" in refused(capsys, "chains", "--export", "out")
+    assert "chain_short are not grids" in refused(capsys, "chains", "--export", "out")
 
 
 def test_broken_checkpoint_is_passed_over_and_told(capsys, run):
@@ -117,13 +127,13 @@ def test_export_takes_all_that_have_a_score_by_default(capsys, tmp_path):
     # Level 17 has none.
     assert [path.stem.split("-")[-1] for path in sorted((tmp_path / "deep" / "all").iterdir())] == ["12", "9", "4", "3"]
     line = refused(capsys, "plr", "--export", "deep/all")
-    assert line == "groove: deep/all: holds level files already; name another folder\n"
+    assert line == "groove: deep/all: already holds level files; name another folder\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ("", ["PATH"]),
+        ("", ["curriculum needs RUN: folder of the run"]),
         ("absent", ["absent: no such folder"]),
         ("no_run", ["no_run: not a run folder, it has no config.json"]),
         ("early", ["early/checkpoints: no checkpoint"]),
@@ -131,7 +141,7 @@ def test_export_takes_all_that_have_a_score_by_default(capsys, tmp_path):
         ("odd", ["odd/config.json: config must be a JSON object"]),
         ("torn", ["torn/metrics.jsonl: line 1 is not JSON"]),
         ("plr --rows 0", ["--rows must be >= 1, got 0"]),
-        ("plr --row 3", ["unknown flag --row; perhaps --rows; known: --rows"]),
+        ("plr --row 3", ["unknown flag --row; perhaps --rows (see groove curriculum --help)"]),
         ("plr --why x", ["--why", "'x'"]),
         ("plr --top 3", ["--top goes with --export"]),
         ("plr --export new --top 0", ["--top must be in 1..4, the levels with a score, got 0"]),

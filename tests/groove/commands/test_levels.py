@@ -90,19 +90,19 @@ def test_edit_draws_from_a_distribution_what_sample_draws(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ("", ["STR"]),
+        ("", ["levels edit needs LEVEL: level file, or name of a distribution"]),
         ("row.toml", ["name an edit with --edit; known: flip_wall", "max_steps"]),
         ("row.toml --edit flop", ["unknown edit 'flop'; known: flip_wall, ", "move_start", "respawn"]),
-        ("row.toml --edit reward --edit", ["--edit", "Missing value"]),
+        ("row.toml --edit reward --edit", ["--edit needs a value"]),
         ("row.toml --edit reward --times 0", ["--times must be >= 1, got 0"]),
         ("row.toml --edit reward --times x", ["--times", "'x'"]),
         ("row.toml --edit reward --seed -1", ["--seed must be in 0..4294967295, got -1"]),
         ("row.toml --edit reward -o absent/new.toml", ["absent/new.toml"]),
-        ("row.toml --edits reward", ["unknown flag --edits; perhaps --edit; known: --edit"]),
+        ("row.toml --edits reward", ["unknown flag --edits; perhaps --edit (see groove levels edit --help)"]),
         ("row.toml row.toml --edit reward", ["row.toml"]),
         ("absent.toml --edit reward", ["absent.toml: no such level file", *GENERATORS]),
         ("cut.toml --edit reward", ["cut.toml: map", "is missing"]),
-        ("chain_short --edit reward", ["chain_short: a chain is no grid level"]),
+        ("chain_short --edit reward", ["chain_short: its levels are not grid levels"]),
     ],
 )
 def test_edit_names_the_mistake(capsys, tmp_path, arguments, parts):

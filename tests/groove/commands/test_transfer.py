@@ -68,7 +68,7 @@ def refused(capsys, *arguments):
     ("arguments", "message"),
     [
         (["lpg.safetensors", "--suite", "atari"], "unknown suite 'atari'; perhaps minatar; known: grid-heldout, "),
-        (["lpg.safetensors", "--siute", "classic"], "unknown flag --siute; perhaps --suite; known: --workers "),
+        (["lpg.safetensors", "--siute", "classic"], "unknown flag --siute; perhaps --suite (see "),
         (["lpg.safetensors", "--seeds", "0"], "--seeds must be >= 1, got 0"),
         (["lpg.safetensors", "--seeds", "many"], "seeds"),
         (["lpg.safetensors", "--chunk", "0"], "--chunk must be >= 1, got 0"),
@@ -77,7 +77,7 @@ def refused(capsys, *arguments):
         (["corrupt.safetensors", "--suite", "classic"], "corrupt.safetensors: "),
         (["lpg.safetensors", "--suite", "absent.py:own"], "absent.py: cannot be read: No such file"),
         (["lpg.safetensors", "--suite", "corrupt.py:own"], "corrupt.py: own, line 1: NameError: "),
-        (["lpg.safetensors", "--suite", "gymnax:Pong"], "unknown gymnax environment 'Pong'; known: "),
+        (["lpg.safetensors", "--suite", "gymnax:Pong"], "unknown gymnax environment 'Pong'; perhaps Pong-misc; "),
         (["lpg.safetensors", "--suite", "gymnax:Pendulum-v1", "--out", "out"], "has continuous actions, but lpg reads"),
         (["lpg.safetensors", "--suite", "classic", "--out", "lpg.safetensors"], "lpg.safetensors"),
         (["lpg.safetensors", "--suite", "classic", "--out", "foreign"], "foreign/config.json: corrupt: "),
@@ -116,7 +116,10 @@ def test_mistakes_of_a_benchmark_are_told_in_one_line(capsys, tmp_path, argument
         ([], "tune: name a rule first"),
         (["ppo", "--suite", "gymnax:Pong-misc"], "unknown suite 'gymnax:Pong-misc'; known: "),
         (["ppo", "--configurations", "0"], "--configurations must be >= 1, got 0"),
-        (["sac"], "no rule file 'sac'; shipped rules: laptop; hand-written rules: a2c, reinforce, ppo, dpo"),
+        (
+            ["sac"],
+            "no rule file 'sac'; shipped rules: laptop; perhaps a2c; hand-written rules: a2c, reinforce, ",
+        ),
         (["random"], "no rule file 'random'"),
     ],
 )
@@ -153,14 +156,46 @@ def test_benchmark_from_end_to_end(capsys, tmp_path):
     assert "holds another experiment, with different setting" in refused(capsys, *command, "--workers", "2")
 
 
-def test_evaluate_takes_several_rules_together(capsys, tmp_path):
-    tiny.save(tmp_path / "other" / "lpg.safetensors", seed=1)
-    command = ["evaluate", "lpg.safetensors", "other/lpg.safetensors", "--suite", "own.py:own", *SMALL]
+def test_evaluate_compares_several_rules_and_takes_those_of_a_group_together(capsys, tmp_path):
+    tiny.save(tmp_path / "other" / "lpg.safetensors", seed=2)
+    tiny.save(tmp_path / "run" / "rule.safetensors", seed=3)
+    tiny.save_group(tmp_path / "group", (1, 0))
+    named = ["lpg.safetensors", "group", "other/lpg.safetensors", "run"]
+    command = ["evaluate", *named, "--suite", "own.py:own", *SMALL]
     assert main(command) == 0
     (out,) = (tmp_path / "runs").glob("evaluate-*")
-    assert list(dict.fromkeys(row["rule"] for row in rows(out))) == ["random", "ppo", "lpg", "lpg 2"]
-    found = json.loads((out / "summary.json").read_text())["own"]["rules"]
-    assert found["all rules"]["meta_seeds"] == 2 and str(out.name) in capsys.readouterr().out
+    members = ["group/seed-1", "group/seed-0"]
+    names = ["random", "ppo", "lpg", *members, "lpg 2", "run"]
+    assert list(dict.fromkeys(row["rule"] for row in rows(out))) == names
+    (found,) = json.loads((out / "summary.json").read_text()).values()
+    assert list(found["rules"]) == ["ppo", "lpg", "group", "lpg 2", "run"]
+    assert found["rules"]["group"]["meta_seeds"] == 2 and found["rules"]["group"]["runs"] == 4
+    better = found["probability_of_improvement"]
+    assert list(better) == ["lpg", "group", "lpg 2", "run"] and list(better["group"]) == ["ppo", "lpg", "lpg 2", "run"]
+    printed = capsys.readouterr().out
+    assert str(out.name) in printed and "seed-1" not in printed.partition("own: 1 tasks")[2]
+
+
+def test_rules_of_a_group_are_tuned_each_and_compared_as_one(capsys, tmp_path, named):
+    tiny.save_group(tmp_path / "group", (0, 1))
+    command = ["tune", "group", "--suite", "tiny", "--configurations", "2", *SMALL[4:], "--out", "t.json"]
+    assert main(command) == 0
+    assert capsys.readouterr().out.count(" on tiny: vector: learning_rate ") == 2
+    command = ["benchmark", "group", "--suite", "tiny", "--against", "ppo", "--tuned", "t.json", *SMALL]
+    assert main([*command, "--out", "out"]) == 0
+    found = json.loads((tmp_path / "out" / "summary.json").read_text())["tiny"]
+    assert list(found["rules"]) == ["group", "ppo", "group (tuned)"]
+    assert found["rules"]["group (tuned)"]["meta_seeds"] == 2
+    assert list(found["probability_of_improvement"]["group"]) == ["ppo"]
+
+
+def test_group_that_cannot_be_compared_is_refused(capsys, tmp_path):
+    group = tiny.save_group(tmp_path / "group", (0, 1))
+    (group / "seed-1" / "rule.safetensors").unlink()
+    line = "group/seed-1: 0 of 2500 generations are done; finish the group with: groove resume group"
+    for command in ("evaluate", "tune"):
+        assert refused(capsys, command, "group", "--suite", "classic") == line
+    assert refused(capsys, "bakeoff", "group") == "'group' holds several rules; name one of them: group/seed-0"
 
 
 def test_benchmark_tunes_every_rule_alike_and_ppo_on_the_environment_itself(tmp_path, named):

@@ -1,23 +1,27 @@
 """Curricula from the config: valid ones are built, the others refused with one line that says why."""
 
 import dataclasses
+import io
 import itertools
 
 import jax
 import jax.numpy as jnp
 import pytest
+from rich.console import Console
 
 from groove.building import build_training
 from groove.commands.main import main
-from groove.discovery.curricula import CURRICULA, build_curriculum
+from groove.discovery.curricula import CURRICULA, build_curriculum, why_no_replay
 from groove.job.devices import lives_mesh
+from groove.records.run_folder import RunFolder
+from groove.run.train import Run
 from levels.generators.emptied import Emptied
 from levels.generators.solvable import Solvable, is_solvable
 from levels.generators.with_lifetime import WithLifetime
 from levels.level_file import save_level
 from levels.level_folder import FixedLevels
 from levels.registry import generator
-from tests.smallest_run import SMALLEST, StubPopulation, settle_devices
+from tests.smallest_run import SMALLEST, StubPopulation, metrics, settle_devices, stub_populations
 from ued.curriculum import DomainRandomization
 from ued.learnability_sampling import LearnabilitySampling
 from ued.replay import PrioritizedLevelReplay
@@ -74,6 +78,8 @@ def test_generation_measures_all_that_the_score_reads(curriculum, score, tmp_pat
 
 
 REFUSED = [
+    ({"curriculum": "prl"}, "unknown curriculum 'prl'; perhaps plr; known: "),
+    ({"curriculum": "plr", "score": "exact_return"}, "unknown score 'exact_return'; perhaps exact_regret; known: "),
     ({"curriculum": "paired"}, "unknown curriculum 'paired'; known: dr, fixed, plr, robust_plr, accel, sfl"),
     ({"curriculum": "plr", "score": "td"}, "unknown score 'td'; known: algorithmic_regret, exact_regret, "),
     ({"score": "uniform"}, "--score has no effect on --curriculum dr"),
@@ -87,9 +93,9 @@ REFUSED = [
     ({"staleness": 2.0}, "--staleness must be in 0..1, got 2.0"),
     ({"min_filled": 1.1}, "--min-filled must be in 0..1, got 1.1"),
     ({"edit_fraction": -1.0}, "--edit-fraction must be in 0..1, got -1.0"),
-    ({"temperature": 0.0}, "--temperature must be > 0, got 0.0"),
-    ({"temperature": -1.0}, "--temperature must be > 0, got -1.0"),
-    ({"temperature": float("nan")}, "--temperature must be > 0, got nan"),
+    ({"temperature": 0.0}, "--temperature must be > 0 and finite, got 0.0"),
+    ({"temperature": -1.0}, "--temperature must be > 0 and finite, got -1.0"),
+    ({"temperature": float("nan")}, "--temperature must be > 0 and finite, got nan"),
     ({"antagonist_seeds": 0}, "--antagonist-seeds must be >= 1, got 0"),
     ({"antagonist_seeds": 3}, "--antagonist-max-seeds must be >= --antagonist-seeds 3, got 2"),
     ({"sfl_period": 0}, "--sfl-period must be >= 1, got 0"),
@@ -129,7 +135,7 @@ def test_what_makes_no_sense_is_refused_before_the_run(fields, message):
     [
         ("small", None, "must hold at least one level file"),
         ("small", "S" + "." * 40, "must fit the array's"),
-        ("chain_short", "S.", "--level-folder holds grid levels, chain_short are none"),
+        ("chain_short", "S.", "--level-folder holds grid levels; chain_short is not a grid"),
     ],
 )
 def test_fixed_levels_that_are_none_or_do_not_fit_are_refused(levels, map_rows, message, tmp_path):
@@ -140,6 +146,37 @@ def test_fixed_levels_that_are_none_or_do_not_fit_are_refused(levels, map_rows, 
     config = GRID.replaced(levels=levels, curriculum="fixed", level_folder=str(tmp_path))
     with pytest.raises(ValueError, match=message):
         build_training(config, lives_mesh(1))
+
+
+# Of 4 levels in a generation 2 are new, so that half a buffer of 20 is full after 5 generations; the run ends after 6.
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"curriculum": "plr", "buffer": 20}, None),
+        (
+            {"curriculum": "plr", "buffer": 24},
+            "--min-filled 0.5 of --buffer 24 takes 6 generations of 2 new levels, --generations is 6",
+        ),
+        ({"curriculum": "sfl", "sfl_period": 5, "sfl_fraction": 1.0}, None),
+        (
+            {"curriculum": "sfl", "sfl_period": 6, "sfl_fraction": 1.0},
+            "the first pool takes --sfl-period 6 generations, --generations is 6",
+        ),
+        ({"curriculum": "dr"}, None),
+    ],
+)
+def test_run_notes_why_no_level_is_replayed(fields, reason, tmp_path, monkeypatch):
+    stub_populations(monkeypatch)
+    monkeypatch.setattr("groove.run.run_parts.ClosingTable.scores", lambda *_: [])
+    config, printed = GRID.replaced(**fields), io.StringIO()
+    assert why_no_replay(config, 4) == reason
+    with RunFolder.create(tmp_path / "run") as folder:
+        Run(config, Console(file=printed)).start(folder)
+    notes = [line for line in printed.getvalue().splitlines() if line.startswith("note: ")]
+    prefix = f"note: --curriculum {fields['curriculum']} replays no level in this run: "
+    assert notes == ([] if reason is None else [prefix + reason])
+    replayed = sum(row.get("levels_replayed", 0) for row in metrics(tmp_path / "run"))
+    assert (replayed > 0) == (reason is None and fields["curriculum"] != "dr")
 
 
 def test_command_line_refuses_in_one_line(tmp_path, monkeypatch, capsys):

@@ -28,7 +28,7 @@ def test_programs_agree_with_the_function_they_are_parts_of(fields, monkeypatch)
     programs, whole = GenerationPrograms(training, run_key, start), jax.jit(training.generation)
     state, expected = start, start
     for _ in range(3):
-        state, metrics = programs(state)
+        state, metrics = programs(run_key, state)
         expected, expected_metrics = whole(run_key, expected)
         jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6), metrics, expected_metrics)
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6), state, expected)

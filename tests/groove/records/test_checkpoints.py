@@ -170,7 +170,7 @@ def test_save_refuses_what_it_cannot_give_back(checkpoints):
 
 def test_leaves_must_be_arrays(checkpoints):
     for use in (lambda: checkpoints.save(0, {"count": 3}, {}), lambda: checkpoints.restore({"count": 3})):
-        with pytest.raises(CheckpointError, match="count must be an array, got a int"):
+        with pytest.raises(CheckpointError, match="count must be an array, got int"):
             use()
 
 

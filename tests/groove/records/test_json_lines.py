@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from groove.records.json_file import RunFolderError
 from groove.records.json_lines import JsonLines
-from groove.records.run_folder import RunFolderError
 from tests.full_disk import full_disk
 
 

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from groove.records.run_folder import RunFolder, RunFolderError
+from groove.records.json_file import RunFolderError
+from groove.records.run_folder import RunFolder
 from lpg.atomic_file import replacing
 from tests.full_disk import full_disk
 
@@ -82,9 +83,7 @@ def test_lock_holds_within_a_process_until_close(tmp_path):
     RunFolder.open(folder.path).close()
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"), [('{"seed": ', "not JSON"), ("[1]", "must hold a JSON object, got a list")]
-)
+@pytest.mark.parametrize(("text", "reason"), [('{"seed": ', "not JSON"), ("[1]", "must hold a JSON object, got list")])
 def test_read_config_names_file_and_fault(tmp_path, text, reason):
     folder = RunFolder(tmp_path)
     folder.config_path.write_text(text)

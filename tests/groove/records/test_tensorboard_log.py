@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-from groove.records.run_folder import RunFolderError
+from groove.records.json_file import RunFolderError
 from groove.records.tensorboard_log import TensorBoardLog
 from tests.full_disk import full_disk
 

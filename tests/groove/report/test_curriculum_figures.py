@@ -16,6 +16,7 @@ from groove.report.curriculum_figures import (
     draw_regret_vs_exact,
     draw_sampling,
 )
+from groove.report.curriculum_report import noise_note
 from groove.report.curriculum_snapshot import read_snapshot
 from levels.worlds.random_grid import RandomGrid
 from tests.groove.kept_levels import CONFIG, PRIZES, kept_buffer, learnability_state, write_run
@@ -43,30 +44,47 @@ def inside(figure):
     return all(min(box.x0, box.y0) >= 0 and box.x1 <= width and box.y1 <= height for box in boxes)
 
 
-def test_gallery_has_a_line_of_tiles_for_each_group(tmp_path, snapshot, monkeypatch):
-    titles = []
+@pytest.fixture
+def tiles(monkeypatch):
+    """The rows and notes of the galleries that were drawn."""
+    drawings = []
 
-    def keep_titles(levels, columns, titles_given, cell_pixels):
-        titles.extend(titles_given)
-        assert columns == 1 and [float(level.object_rewards[0]) for level in levels] == [0.625, 0.875, 0.5]
-        # Four cells of a corridor leave room for a title of 30 characters.
-        assert 4 * cell_pixels >= 240
+    def keep(rows, notes):
+        drawings.append((rows, notes))
         return np.zeros((4, 4, 3), np.uint8)
 
-    monkeypatch.setattr("groove.report.curriculum_figures.render_gallery", keep_titles)
+    monkeypatch.setattr("groove.report.curriculum_figures.render_gallery", keep)
+    return drawings
+
+
+def test_gallery_has_a_line_of_tiles_for_each_group(tmp_path, snapshot, tiles):
     draw_gallery(tmp_path / "gallery.png", snapshot, 1)
-    assert titles == [
+    rows, _ = tiles[0]
+    assert [float(level.object_rewards[0]) for ((_, level),) in rows] == [0.625, 0.875, 0.5]
+    assert [title for ((title, _),) in rows] == [
         "top 1: level 12, score 1.000\nregret 1.000 ± 0.100\nantagonist 0.750, agent -0.250\noptimum 0.625",
         "median 1: level 4, score 0.500\nregret 0.500 ± 0.100\nantagonist 0.750, agent 0.250\noptimum 0.875",
         "bottom 1: level 17, score –\nregret 0.500 ± 0.100\nantagonist 0.500, agent 0.000\noptimum 0.500",
     ]
+    draw_gallery(tmp_path / "gallery.png", snapshot, 2)
+    assert [len(row) for row in tiles[1][0]] == [2, 1, 2]
+
+
+def test_gallery_says_what_its_numbers_are(tmp_path, snapshot, tiles):
+    draw_gallery(tmp_path / "gallery.png", snapshot, 1)
+    caption, note = tiles[0][1]
+    assert caption.startswith("Score: algorithmic_regret. Returns are sums of rewards in an episode")
+    assert note == noise_note(snapshot, [0])
+    solved = snapshot.kept.extras.replace(optimal_return=jnp.full(5, 2.0))
+    draw_gallery(tmp_path / "gallery.png", dataclasses.replace(snapshot, kept=snapshot.kept.replace(extras=solved)), 1)
+    assert tiles[1][1] == [caption], "nothing exceeds the optimum"
 
 
 def test_gallery_is_written(tmp_path, snapshot):
     draw_gallery(tmp_path / "gallery.png", snapshot, 2)
     picture = imread(tmp_path / "gallery.png")
-    # Two columns of corridors, each 240 pixels wide; top and bottom have two levels, the median row has one.
-    assert 500 < picture.shape[1] < 600 and picture.shape[0] > 3 * (4 * 24 + 60)
+    # Corridors of 4 × 1 cells, 96 pixels each, in two columns and three rows, below titles of four lines.
+    assert picture.shape[1] == 2 * (384 + 12) + 12 and picture.shape[0] > 3 * (4 * 24 + 96)
 
 
 def test_sampling_shows_chances_against_scores(tmp_path, snapshot, drawn):
@@ -94,6 +112,14 @@ def test_regrets_are_compared_by_rank(tmp_path, snapshot, drawn):
     np.testing.assert_allclose(points, [[0.875, 1], [0.875, 0.75], [0.625, 0.5], [0.25, 0.25], [0.5, 0.5]])
     # Ranks 4.5, 4.5, 3, 1, 2 and 5, 4, 2.5, 1, 2.5: covariance 9 / (9.5 · 9.5)^(1/2).
     assert axes.get_title() == "Spearman's correlation 0.95 over 5 kept levels (same agents)" and inside(drawn[0])
+    assert drawn[0].get_supxlabel().replace("\n", " ") == noise_note(snapshot, [0])
+
+
+def test_regrets_below_the_exact_ones_need_no_note(tmp_path, snapshot, drawn):
+    solved = snapshot.kept.extras.replace(optimal_return=jnp.full(5, 2.0))
+    kept = snapshot.kept.replace(extras=solved)
+    draw_regret_vs_exact(tmp_path / "regret.png", dataclasses.replace(snapshot, kept=kept))
+    assert drawn[0].get_supxlabel() == ""
 
 
 def test_correlation_without_spread_is_undefined(tmp_path, snapshot, drawn):

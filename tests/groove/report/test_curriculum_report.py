@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from groove.report.curriculum_report import groups, summary, table, why
+from groove.report.curriculum_report import groups, noise_note, summary, table, why
 from groove.report.curriculum_snapshot import read_snapshot
 from tests.groove.kept_levels import CONFIG, kept_buffer, learnability_state, write_run
 
@@ -124,3 +124,15 @@ def test_why_of_an_unknown_level_says_which_are_kept(snapshot, tmp_path):
         why(snapshot, 5)
     with pytest.raises(ValueError, match=r"^level 5 is not kept; kept: none$"):
         why(read_snapshot(write_run(tmp_path / "empty"), CONFIG), 5)
+
+
+def test_noise_note_is_there_where_a_return_exceeds_the_optimum(snapshot):
+    solved = snapshot.solved([0, 1, 2, 3, 4])
+    # By score: antagonists .75, .875, .75, .75, .5; optima .625, 1, .875, .75, .5.
+    assert "can exceed the exact optimum" in noise_note(solved, [1, 0])
+    assert noise_note(solved, [1, 2, 3, 4]) is None
+    assert noise_note(snapshot, [0]) is None, "an optimum that is not known is not exceeded"
+    lucky = solved.kept.replace(agent_return=solved.kept.extras.optimal_return + 0.01)
+    assert noise_note(dataclasses.replace(solved, kept=lucky), [3]) is not None
+    rounded = solved.kept.replace(agent_return=solved.kept.extras.optimal_return + 1e-6)
+    assert noise_note(dataclasses.replace(solved, kept=rounded), [3]) is None, "both print alike"

@@ -43,7 +43,7 @@ def test_regret_over_time_draws_new_and_replayed_levels(tmp_path, rows, drawn):
     np.testing.assert_allclose(new, 0.1 * np.arange(12))
     np.testing.assert_allclose(replayed[4:], 0.2 * np.arange(4, 12))
     assert np.isnan(replayed[:4]).all() and axes.get_ylabel() == "mean algorithmic regret (return)"
-    assert drawn[0].get_supxlabel() == "generation (line: mean over 3 generations)"
+    assert drawn[0].get_supxlabel() == "generation (points: each; lines: mean over 3 generations)"
 
 
 def test_regret_over_time_draws_another_score_below(tmp_path, rows, drawn):

@@ -100,7 +100,8 @@ def contest(levels):
     ), learner.rule.init(jax.random.key(0))
 
 
-def test_bakeoff_judges_every_score():
+def test_bakeoff_judges_every_score(monkeypatch):
+    monkeypatch.setattr("groove.scoring.bakeoff.NUM_RESAMPLES", 20)
     bakeoff, meta_params = contest(WithLifetime(DISTRIBUTIONS["small"], 2, 2))
     verdicts = {verdict.score: verdict for verdict in bakeoff.run(meta_params, num_levels=16, seed=0)}
     regret = "algorithmic_regret"

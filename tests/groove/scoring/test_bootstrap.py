@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from groove.scoring.bootstrap import crossed_bootstrap, hierarchical_bootstrap, matrix_bootstrap, stratified_bootstrap
+from groove.scoring.bootstrap import (
+    crossed_bootstrap,
+    crossed_task_bootstrap,
+    hierarchical_bootstrap,
+    matrix_bootstrap,
+    stratified_bootstrap,
+)
 from groove.scoring.statistics import iqm, probability_of_improvement
 
 
@@ -223,3 +229,28 @@ def test_interval_of_the_probability_of_improvement_with_missing_runs():
     x, y = np.array([[[2.0, 5.0], [np.nan, 6.0]]]), np.array([[[1.0, 7.0]]])
     interval = matrix_bootstrap([x, y], probability_of_improvement, num_resamples=20)
     assert interval.low == interval.estimate == interval.high == 0.5
+
+
+def test_crossed_task_bootstrap_of_one_meta_seed_still_makes_the_published_draws():
+    # The intervals of grid-heldout in the README come from these draws.
+    scores = np.arange(12.0).reshape(1, 3, 4) ** 2
+    interval = crossed_task_bootstrap([scores], iqm, num_resamples=100, seed=5)
+    assert [interval.estimate, interval.low, interval.high] == pytest.approx([199 / 6, 25.2125, 264.1 / 6])
+
+
+def test_crossed_task_bootstrap_resamples_meta_seeds_and_tasks():
+    # Only meta-seeds differ; then only tasks do, which all meta-seeds share; then both, so that the variances add up.
+    of_seeds, of_tasks = normal(0, 40, 1, 1), normal(1, 1, 1, 60)
+    errors = [np.std(of_seeds) / np.sqrt(40), np.std(of_tasks) / np.sqrt(60)]
+    cases = [(of_seeds, errors[0]), (of_tasks, errors[1]), (of_seeds + of_tasks, np.hypot(*errors))]
+    for scores, error in cases:
+        interval = crossed_task_bootstrap([np.broadcast_to(scores, (40, 2, 60))], mean)
+        assert half_width(interval) == pytest.approx(1.96 * error, rel=0.1)
+
+
+def test_crossed_task_bootstrap_draws_the_same_tasks_for_all_samples():
+    # Both sides agree on every task, so their difference is the same in every resample.
+    scores = normal(2, 1, 1, 30)
+    samples = [np.broadcast_to(scores, (num_seeds, 2, 30)) for num_seeds in (1, 3)]
+    interval = crossed_task_bootstrap(samples, lambda x, y: mean(x) - mean(y), num_resamples=50)
+    assert [interval.estimate, interval.low, interval.high] == pytest.approx([0, 0, 0], abs=1e-12)

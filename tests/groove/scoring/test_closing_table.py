@@ -13,7 +13,7 @@ from groove.building import build_hyperparameters, build_learner
 from groove.config import TrainConfig
 from groove.discovery.population import Population
 from groove.job.devices import lives_mesh
-from groove.scoring.closing_table import closing_scores, render, score, tuned_on
+from groove.scoring.closing_table import ClosingTable, render, score, tuned_on
 from groove.scoring.heldout import VALIDATION_STREAM, Evaluation, LevelSet, draw_level_set
 from groove.scoring.random_search import TUNING_SEEDS, search_space
 from levels.registry import generator
@@ -72,13 +72,12 @@ def test_tune_never_takes_a_configuration_that_fails():
 
 
 @pytest.mark.parametrize("heldout", [SOLVED, UNSOLVED])
-def test_closing_scores_tunes_only_on_validation_levels(heldout):
+def test_closing_table_tunes_only_on_validation_levels(heldout):
     learned = KnownEvaluation(lambda rule, hyper, seed: rule)
     baseline = KnownEvaluation(lambda _, hyper, seed: float(hyper.learning_rate) / 1000)
     validation = LevelSet(None, KEYS, None, None)
-    rows = closing_scores(
-        learned, baseline, {"untrained": 0.25, "trained": 0.75}, DEFAULT, DEFAULT, heldout, validation, 5
-    )
+    table = ClosingTable(learned, baseline, DEFAULT, DEFAULT, heldout, validation, 5)
+    rows = table.scores({"untrained": 0.25, "trained": 0.75})
     values = {row.name: row.mean_return for row in rows}
     anchors = {} if heldout is UNSOLVED else {"random policy": 0.0, "optimum": 2.0}
     tuned = max(float(hyper.learning_rate) for hyper in search_space(A2C(), DEFAULT, 5)) / 1000
@@ -91,6 +90,9 @@ def test_closing_scores_tunes_only_on_validation_levels(heldout):
     text = StringIO()
     Console(width=80, file=text).print(render(rows, "4 levels"))
     assert all(f" {name} " in text.getvalue() for name in values)
+    # Another run of the group scores only its own rule.
+    again = {row.name: row.mean_return for row in table.scores({"untrained": 0.25, "trained": 0.5})}
+    assert again == values | {"trained": 0.5} and len(baseline.asked) == 25 and len(learned.asked) == 15
 
 
 def test_a2c_learns_small_levels():

@@ -32,7 +32,7 @@ TASKS = [(name, lifetime, -1) for lifetime in (0.5, 1.0) for name in ("first", "
 def scores(rules=("rule", "ppo"), tasks=TASKS, exact=False):
     """Scores around 0.5 for the first rule and 0.2 higher for each rule after it."""
     draws = np.random.default_rng(0)
-    shape = (NUM_SEEDS, len(tasks), NUM_POINTS)
+    shape = (1, NUM_SEEDS, len(tasks), NUM_POINTS)
     curves = {rule: draws.normal(0.5 + 0.2 * n, 0.1, shape) for n, rule in enumerate(rules)}
     return SuiteScores(
         suite="own",

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from groove.transfer.contestants import Contestant, hand_written, learned, named_apart
+from groove.transfer.contestants import hand_written, learned
 from lpg.baselines import BASELINES
 from lpg.saved_rules import save_rule
 from tests.groove.transfer import tiny
@@ -58,25 +58,6 @@ def test_a_rule_file_without_its_config_is_refused_by_name(tmp_path):
         learned(path)
     with pytest.raises(ValueError, match="^no rule file .*absent"):
         learned(tmp_path / "absent.safetensors")
-
-
-@pytest.mark.parametrize(
-    ("names", "apart"),
-    [
-        (["a", "b"], ["a", "b"]),
-        (["a", "a", "b", "a"], ["a", "a 2", "b", "a 3"]),
-        (["a", "a 2", "a"], ["a", "a 2", "a 3"]),
-    ],
-)
-def test_rules_with_the_same_name_get_numbers(names, apart):
-    assert [who.name for who in named_apart([Contestant(name) for name in names])] == apart
-
-
-def test_a_learned_rule_never_takes_the_name_of_a_hand_written_one():
-    # PPO anchors the scores, so a file called ppo.safetensors must not pass for it.
-    rules = [Contestant(name, config=tiny.CONFIG) for name in ("ppo", "random", "mine")]
-    apart = [who.name for who in named_apart([*rules, hand_written("ppo")])]
-    assert apart == ["ppo 2", "random 2", "mine", "ppo"]
 
 
 def test_fingerprint_covers_rule_meta_params_passes_and_settings(tmp_path):

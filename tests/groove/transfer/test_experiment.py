@@ -187,7 +187,7 @@ def test_summary_is_written_and_names_the_learned_rules(rule, tmp_path):
     assert json.loads((tmp_path / "summary.json").read_text(), parse_constant=pytest.fail) == summary
     # A rule with tuned settings is not a second meta-seed.
     assert list(summary["own"]["rules"]) == ["lpg", "lpg (tuned)", "random"] and summary["own"]["tasks"] == 2
-    assert set(summary["own"]["probability_that_the_rule_is_better"]) == {"random"}
+    assert list(summary["own"]["probability_of_improvement"]["lpg"]) == ["random"]
     # The tuned settings here are the ones it has anyway.
     assert summary["own"]["rules"]["lpg (tuned)"]["iqm"] == summary["own"]["rules"]["lpg"]["iqm"]
     assert summary["own"]["rules"]["lpg"]["env_steps"] == 2 * 5 * SETTING.steps_per_update

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from groove.transfer.figures import draw_all
-from groove.transfer.summary import summarise
+from groove.transfer.figures import cvar, draw_all, profiles
+from groove.transfer.summary import EXACT, LEVELS, RUNS, summarise
 from tests.groove.transfer.handmade import TASKS, scores
 
 NAMES = ("aggregates", "environments", "profiles", "curves", "cvar", "lifetimes")
@@ -43,18 +45,72 @@ def test_figures_show_the_numbers(drawn, tmp_path):
     lifetimes = by_name["lifetimes"].axes[0].containers[0].lines[0]
     np.testing.assert_allclose(lifetimes.get_xdata(), [0.5, 1])
     np.testing.assert_allclose(by_name["cvar"].axes[0].lines[1].get_ydata(), summary["cvar"]["ppo"])
-    bars = [patch.get_height() for patch in by_name["environments"].axes[3].patches]
-    assert bars == pytest.approx([summary["returns"]["first"][rule][0] for rule in ("rule", "ppo")])
+    panels = by_name["environments"].axes
+    assert [axes.get_title() for axes in panels] == ["first", "second", "third"], "one panel for all lifetimes"
+    bars = [patch.get_height() for patch in panels[0].patches]
+    shown = [summary["returns"][name][rule][0] for name in ("first x 0.5", "first") for rule in ("rule", "ppo")]
+    assert bars == pytest.approx(shown)
+    assert [tick.get_text() for tick in panels[0].get_xticklabels()] == ["0.5", "1"]
     profile = by_name["profiles"].axes[0].lines[1]
     assert np.interp(0.7, profile.get_xdata(), profile.get_ydata()) == pytest.approx(
         np.mean(made.final("ppo") > 0.7), abs=0.05
     )
 
 
+def faults(figure):
+    """What lies partly outside a figure, or below its legend."""
+    figure.draw_without_rendering()
+    width, height = figure.bbox.size
+    boxes = {f"axes {axes.get_title()}": axes.get_tightbbox() for axes in figure.axes if axes.axison}
+    legends = {f"legend {i}": legend.get_window_extent() for i, legend in enumerate(figure.legends)}
+    covered = [f"{name} under the legend" for name, box in boxes.items() if any(map(box.overlaps, legends.values()))]
+    boxes |= legends | {text.get_text(): text.get_window_extent() for text in figure.texts}
+    ends = {name: (-min(box.x0, box.y0), box.x1 - width, box.y1 - height) for name, box in boxes.items()}
+    return covered + [name for name, beyond in ends.items() if max(beyond) > 1]
+
+
+@pytest.mark.parametrize(("exact", "num_environments", "factors"), [(True, 11, (0.25, 1.0, 4.0)), (False, 1, (1.0,))])
+def test_no_text_is_cut_and_units_are_named(drawn, tmp_path, exact, num_environments, factors):
+    tasks = [(f"maze_with_a_name_{i}", factor, -1) for factor in factors for i in range(num_environments)]
+    made = scores(("rule", "ppo", "a2c"), tasks, exact)
+    draw_all(tmp_path, {"grid-heldout": made}, {"grid-heldout": summarise(made, ["rule"], [])})
+    assert [fault for figure in drawn for fault in faults(figure)] == []
+    by_name = dict(zip(NAMES, drawn[::2], strict=False))
+    unit = "0 = random actions, 1 = " + ("best policy" if exact else "PPO or best policy")
+    for name in set(by_name) - {"environments"}:
+        assert unit in " ".join(text.get_text() for text in by_name[name].findobj(Text)), name
+    assert by_name["environments"].get_supylabel().startswith("sum of rewards in an episode")
+    assert sum(axes.axison for axes in by_name["environments"].axes) == num_environments
+    for name in set(by_name) - {"aggregates"}:
+        assert [text.get_text() for text in by_name[name].legends[0].get_texts()] == ["rule", "ppo", "a2c"]
+
+
+@pytest.mark.parametrize("over", [RUNS, LEVELS])
+def test_the_cvar_figure_says_what_the_worst_are(over):
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    found = {"rules": {"rule": {}}, "normalised_by": EXACT, "cvar_over": over, "cvar": {"rule": [0.5] * 100}}
+    cvar(figure.subplots(), found)
+    label = figure.axes[0].get_xlabel()
+    assert label.startswith(f"worst α% of the {over}") and ("curves can fall" in label) == (over == LEVELS)
+    assert faults(figure) == []
+
+
+@pytest.mark.parametrize(
+    ("highest", "exact", "explained"), [(1.2, True, True), (1.0, True, False), (1.2, False, False)]
+)
+def test_profiles_explain_scores_above_the_best_policy(highest, exact, explained):
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    made = scores(exact=exact)
+    curve = np.full_like(made.curves["ppo"], 0.5)
+    curve[0, 0, -1] = highest
+    profiles(figure.subplots(), replace(made, curves={"ppo": curve}))
+    assert ("by noise they can exceed 1" in figure.axes[0].get_xlabel()) == explained and faults(figure) == []
+
+
 def test_figures_of_one_lifetime_broken_agents_and_names_with_slashes(tmp_path):
     made = scores().at_lifetime(1.0)
     broken = made.curves["rule"].copy()
-    broken[:, 0], broken[0, 1, -1] = np.nan, np.nan
+    broken[0, :, 0], broken[0, 0, 1, -1] = np.nan, np.nan
     made = replace(made, curves=made.curves | {"rule": broken}, returns=made.returns | {"rule": 10 * broken[..., -1]})
     found = {"gymnasium:ALE/Pong": summarise(made, ["rule"], [])}
     written = draw_all(tmp_path / "new", {"gymnasium:ALE/Pong": made}, found)

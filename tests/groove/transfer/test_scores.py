@@ -13,9 +13,9 @@ def test_exact_scores_use_the_anchors_of_each_seeds_level():
     exact = environment(random=[0.0, 1.0], optimum=[2.0, 5.0])
     found = suite_scores([exact], rows("rule", [[0.5, 1.0], [1.0, 3.0], [2.0, 2.0]]))
     # Seeds 0 and 2 live on level 0, between 0 and 2; seed 1 on level 1, between 1 and 5.
-    np.testing.assert_allclose(found.curves["rule"][:, 0], [[0.25, 0.5], [0.0, 0.5], [1.0, 1.0]])
-    np.testing.assert_allclose(found.final("rule"), [[0.5], [0.5], [1.0]])
-    np.testing.assert_array_equal(found.returns["rule"], [[1.0], [3.0], [2.0]])
+    np.testing.assert_allclose(found.curves["rule"][0, :, 0], [[0.25, 0.5], [0.0, 0.5], [1.0, 1.0]])
+    np.testing.assert_allclose(found.final("rule")[0], [[0.5], [0.5], [1.0]])
+    np.testing.assert_array_equal(found.returns["rule"][0], [[1.0], [3.0], [2.0]])
     np.testing.assert_array_equal(found.steps["rule"], [[40.0, 80.0]])
     assert found.exact and found.tasks == [("e", 1.0, -1)] and found.excluded == [] and found.suite == "own"
 
@@ -25,7 +25,7 @@ def test_levels_that_every_seed_lives_on_are_tasks_of_their_own():
     lived = rows("rule", [[1.0], [2.0]], levels=[0, 0]) + rows("rule", [[3.0], [1.0]], levels=[1, 1])
     found = suite_scores([exact], lived)
     assert found.tasks == [("e", 1.0, 0), ("e", 1.0, 1)]
-    np.testing.assert_allclose(found.final("rule"), [[0.5, 0.5], [1.0, 0.0]])
+    np.testing.assert_allclose(found.final("rule")[0], [[0.5, 0.5], [1.0, 0.0]])
 
 
 def test_scores_do_not_depend_on_the_order_of_the_rows():
@@ -39,7 +39,7 @@ def test_scores_do_not_depend_on_the_order_of_the_rows():
 def test_random_actions_are_a_rule_like_any_other_if_anchors_are_exact():
     exact = environment(random=[0.0, 1.0], optimum=[2.0, 5.0])
     found = suite_scores([exact], rows("rule", [[1.0]]) + rows("random", [[0.5]]))
-    np.testing.assert_allclose(found.final("random"), [[0.25]])
+    np.testing.assert_allclose(found.final("random")[0], [[0.25]])
 
 
 def anchored(random, ppo, rule=((2.0,), (4.0,)), name="e"):
@@ -50,14 +50,14 @@ def test_scores_without_exact_anchors_run_from_random_actions_to_ppo():
     # On average, random actions return 1 and PPO returns 5, whatever the level.
     found = suite_scores([environment()], anchored([[0.9], [1.1]], [[3.0, 4.8], [3.0, 5.2]], [[2.0, 3.0], [1.0, 7.0]]))
     assert not found.exact and set(found.curves) == {"ppo", "rule"}
-    np.testing.assert_allclose(found.curves["rule"][:, 0], [[0.25, 0.5], [0.0, 1.5]])
-    np.testing.assert_allclose(found.final("ppo"), [[0.95], [1.05]])
-    np.testing.assert_array_equal(found.returns["rule"], [[3.0], [7.0]])
+    np.testing.assert_allclose(found.curves["rule"][0, :, 0], [[0.25, 0.5], [0.0, 1.5]])
+    np.testing.assert_allclose(found.final("ppo")[0], [[0.95], [1.05]])
+    np.testing.assert_array_equal(found.returns["rule"][0], [[3.0], [7.0]])
 
 
 def test_anchors_leave_out_broken_agents():
     found = suite_scores([environment()], anchored([[1.0], [1.0], [NAN]], [[5.0], [NAN], [5.0]], [[3.0], [NAN], [3.0]]))
-    np.testing.assert_array_equal(found.final("rule"), [[0.5], [NAN], [0.5]])
+    np.testing.assert_array_equal(found.final("rule")[0], [[0.5], [NAN], [0.5]])
     assert np.isnan(found.returns["rule"]).sum() == np.isnan(found.returns["ppo"]).sum() == 1
 
 
@@ -78,7 +78,7 @@ def test_a_task_in_which_ppo_is_no_better_than_random_actions_has_no_scale(ppo, 
     )
     task = ("unclear", 1.0, -1)
     assert (task in found.tasks) == has_scale and (task in found.excluded) != has_scale
-    assert found.tasks[0] == ("clear", 1.0, -1) and found.final("rule").shape == (2, 1 + has_scale)
+    assert found.tasks[0] == ("clear", 1.0, -1) and found.final("rule").shape == (1, 2, 1 + has_scale)
 
 
 def test_one_seed_has_no_error_but_must_gain_something():
@@ -91,6 +91,18 @@ def test_scores_of_one_lifetime_are_those_of_its_tasks():
     whole = scores()
     half = whole.at_lifetime(0.5)
     assert half.tasks == TASKS[:3] and whole.at_lifetime(1.0).tasks == TASKS[3:]
-    np.testing.assert_array_equal(half.final("rule"), whole.final("rule")[:, :3])
-    np.testing.assert_array_equal(half.returns["ppo"], whole.returns["ppo"][:, :3])
+    np.testing.assert_array_equal(half.final("rule"), whole.final("rule")[..., :3])
+    np.testing.assert_array_equal(half.returns["ppo"], whole.returns["ppo"][..., :3])
     assert half.steps["ppo"].shape == (3, 3) and whole.at_lifetime(4.0).tasks == []
+
+
+def test_rules_of_a_group_take_its_name():
+    exact = environment(random=[0.0, 1.0], optimum=[2.0, 5.0])
+    lived = (
+        rows("other", [[1.0]]) + rows("g/seed-4", [[0.5, 1.0]]) + rows("a2c", [[1.0]]) + rows("g/seed-1", [[1.0, 2.0]])
+    )
+    found = suite_scores([exact], lived, {"g": ["g/seed-4", "g/seed-1"]})
+    assert list(found.curves) == list(found.returns) == ["other", "g", "a2c"]
+    np.testing.assert_allclose(found.curves["g"], [[[[0.25, 0.5]]], [[[0.5, 1.0]]]])
+    np.testing.assert_array_equal(found.returns["g"], [[[1.0]], [[2.0]]])
+    np.testing.assert_array_equal(found.steps["g"], [[40.0, 80.0]])

@@ -12,7 +12,7 @@ import pytest
 
 from groove.scoring.heldout import TRANSFER_STREAM, VALIDATION_STREAM
 from groove.transfer.environments import of_generator
-from groove.transfer.suites import DEEP_SEA_SIZES, LIFETIMES, SUITES
+from groove.transfer.suites import DEEP_SEA_SIZES, LIFETIMES, NUM_DRAWS, SUITES
 from levels.registry import generator
 from lpg.networks import Dense, Table
 
@@ -50,8 +50,18 @@ def built(name):
 
 
 @cache
+def built_validation(build):
+    """Validation environments with as many levels as the suites have, which makes them cheaper to solve."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("groove.transfer.suites.NUM_VALIDATION_LEVELS", NUM_DRAWS)
+        return build("any")
+
+
 def validation(name):
-    return SUITES[name].build_validation(name)
+    """Suites that share their validation environments are given the same ones."""
+    environments = built_validation(SUITES[name].build_validation)
+    assert {environment.suite for environment in environments} == {"any"}
+    return [replace(environment, suite=name) for environment in environments]
 
 
 cheap = pytest.mark.parametrize("name", [name for name in SUITES if name not in ("grid-heldout", "grid-classic")])
@@ -69,7 +79,7 @@ def test_suites_and_help_need_no_jax():
 def test_environments_of_a_suite_have_unique_names(name):
     keys = [(environment.name, environment.lifetime) for environment in built(name)]
     assert len(keys) == len(set(keys)) > 2
-    assert {environment.suite for environment in built(name) + validation(name)} == {name}
+    assert {environment.suite for environment in built(name)} == {name}
 
 
 @pytest.mark.parametrize("name", FINGERPRINTS)

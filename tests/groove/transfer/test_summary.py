@@ -8,9 +8,23 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from groove.scoring.bootstrap import hierarchical_bootstrap, matrix_bootstrap, stratified_bootstrap
-from groove.scoring.statistics import area_under_curve, cvar_curve, iqm, optimality_gap, probability_of_improvement
-from groove.transfer.summary import ALL_RULES, CVAR_SHARES, rule_rows, summarise, tables
+from groove.scoring.bootstrap import (
+    crossed_task_bootstrap,
+    hierarchical_bootstrap,
+    matrix_bootstrap,
+    stratified_bootstrap,
+)
+from groove.scoring.intervals import FEWEST_META_SEEDS
+from groove.scoring.statistics import (
+    area_under_curve,
+    cvar,
+    cvar_curve,
+    iqm,
+    optimality_gap,
+    probability_of_improvement,
+)
+from groove.scoring.variance_components import mean_interval
+from groove.transfer.summary import CVAR_SHARES, LEVELS, RUNS, columns, rule_rows, summarise, tables
 from tests.groove.transfer.handmade import TASKS, scores, timing
 
 NAN = float("nan")
@@ -21,10 +35,16 @@ def rounded(interval):
 
 
 def with_final(made, rule, change):
-    """Return the scores with one rule's curves [S, n, K] changed."""
+    """Return the scores with one rule's curves [1, S, n, K] changed."""
     curve = made.curves[rule].copy()
     change(curve)
     return replace(made, curves=made.curves | {rule: curve}, returns=made.returns | {rule: 10 * curve[..., -1]})
+
+
+def with_finals(made, final):
+    """Return the scores with the same final scores [S, n] of both rules at all points."""
+    curve = np.repeat(final[None, ..., None], made.curves["rule"].shape[-1], axis=-1)
+    return replace(made, curves=dict.fromkeys(made.curves, curve), returns=dict.fromkeys(made.returns, final[None]))
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +54,20 @@ def summary():
 
 def test_aggregates_are_those_of_the_statistics(summary):
     for rule in ("rule", "ppo"):
-        final, found = scores().final(rule), summary["rules"][rule]
+        final, found = scores().final(rule)[0], summary["rules"][rule]
         assert found["iqm"] == rounded(stratified_bootstrap(final, iqm)) and found["iqm"][0] == round(iqm(final), 6)
         assert found["mean"] == rounded(stratified_bootstrap(final, np.mean))
         assert found["optimality_gap"] == rounded(stratified_bootstrap(final, optimality_gap))
-        areas = area_under_curve(np.array([20.0, 40.0, 80.0]), scores().curves[rule], start=0.0)
+        areas = area_under_curve(np.array([20.0, 40.0, 80.0]), scores().curves[rule][0], start=0.0)
         assert found["area_under_curve"] == rounded(stratified_bootstrap(areas, np.mean))
         assert found["runs"] == 24 and found["failed"] == 0 and "tasks_without_a_sound_run" not in found
         assert found["iqm"][1] < found["iqm"][0] < found["iqm"][2]
 
 
 def test_probability_of_improvement_is_that_of_the_rule_over_each_other_one(summary):
-    pair = [scores().final("rule")[None], scores().final("ppo")[None]]
+    pair = [scores().final("rule"), scores().final("ppo")]
     expected = matrix_bootstrap(pair, probability_of_improvement)
-    assert summary["probability_that_the_rule_is_better"] == {"ppo": rounded(expected)} and expected.estimate < 0.5
+    assert summary["probability_of_improvement"]["rule"] == {"ppo": rounded(expected)} and expected.estimate < 0.5
 
 
 def test_costs_are_sums_and_speed_is_steps_over_seconds(summary):
@@ -59,37 +79,72 @@ def test_costs_are_sums_and_speed_is_steps_over_seconds(summary):
 
 def test_lifetimes_and_worst_tasks(summary):
     assert set(summary["lifetimes"]) == {"0.5", "1"} and set(summary["lifetimes"]["1"]) == {"rule", "ppo"}
-    part = scores().final("rule")[:, :3]
+    part = scores().final("rule")[0, :, :3]
     assert summary["lifetimes"]["0.5"]["rule"] == rounded(stratified_bootstrap(part, iqm))
-    final = scores().final("rule")
-    expected = cvar_curve(final[0], final[1:].mean(axis=0), np.array(CVAR_SHARES))
-    assert summary["cvar"]["rule"] == pytest.approx(expected, abs=1e-6) and len(expected) == 100
+    runs = scores().final("rule")
+    expected = [cvar(runs, share) for share in CVAR_SHARES]
+    assert summary["cvar"]["rule"] == pytest.approx(expected, abs=1e-6) and summary["cvar_over"] == RUNS
+
+
+LEVEL_TASKS = [("first", 1.0, level) for level in range(4)]
+
+
+def test_worst_levels_are_chosen_on_one_seed_and_scored_on_the_others():
+    final = np.array([[0.1, 0.2, 0.3, 0.4], [0.8, 0.0, 0.4, 0.4]])
+    found = summarise(with_finals(scores(tasks=LEVEL_TASKS), final), ["rule"], [])
+    # The first seed chooses levels 0, 1, 2, 3; the second 1, then the tie of 2 and 3, then 0.
+    on_second, on_first = np.array([0.8, 0.4, 0.4, 0.4]), np.array([0.2, 0.275, 0.3, 0.25])
+    expected = np.repeat((on_second + on_first) / 2, 25)
+    assert found["cvar"]["rule"] == pytest.approx(expected, abs=1e-6) and found["cvar_over"] == LEVELS
+
+
+def test_cvar_of_runs_cannot_fall_where_the_choice_on_one_seed_misleads():
+    # In the mazes each seed lives on another draw, so a maze that is hard for one seed may be easy for the others.
+    first = np.array([-0.3, -0.2, -0.1, 0.5, 0.6, 0.7])
+    final = np.stack([first, *3 * [first[::-1]]])
+    curve = np.array(summarise(with_finals(scores(), final), ["rule"], [])["cvar"]["rule"])
+    assert np.all(np.diff(curve) >= 0) and curve[0] == -0.3 and curve[-1] == pytest.approx(final.mean())
+    chosen_on_first = cvar_curve(first, final[1:].mean(axis=0), np.array(CVAR_SHARES))
+    assert chosen_on_first[0] == pytest.approx(0.7) and np.all(np.diff(chosen_on_first) <= 1e-9)
+
+
+def test_cvar_of_levels_without_a_second_seed_or_with_broken_agents():
+    made = scores(tasks=LEVEL_TASKS)
+    one = replace(made, curves={rule: x[:, :1] for rule, x in made.curves.items()})
+    found = summarise(one, ["rule"], [])
+    assert found["cvar_over"] == RUNS and np.all(np.diff(found["cvar"]["rule"]) >= 0)
+    broken = made.curves["rule"].copy()
+    broken[0, :, 1], broken[0, 0, 2] = NAN, NAN
+    found = summarise(replace(made, curves=made.curves | {"rule": broken}), ["rule"], [])
+    assert found["cvar_over"] == LEVELS and np.all(np.isfinite(found["cvar"]["rule"]))
+    broken[:] = NAN
+    assert set(summarise(replace(made, curves=made.curves | {"rule": broken}), ["rule"], [])["cvar"]) == {"ppo"}
 
 
 def test_returns_are_means_and_errors_by_environment(summary):
     assert list(summary["returns"]) == ["first x 0.5", "second x 0.5", "third x 0.5", "first", "second", "third"]
-    values = scores().returns["ppo"][:, 4]
+    values = scores().returns["ppo"][0, :, 4]
     error = values.std(ddof=1) / 2
     assert summary["returns"]["second"]["ppo"] == pytest.approx([values.mean(), error, 4], abs=1e-6)
 
 
 def test_summary_of_broken_agents():
     def break_some(curve):
-        curve[0, 0, -1] = NAN
-        curve[:, 1] = NAN
+        curve[0, 0, 0, -1] = NAN
+        curve[0, :, 1] = NAN
 
     found = summarise(with_final(scores(), "rule", break_some), ["rule"], [])
     own = found["rules"]["rule"]
     assert own["failed"] == 5 and own["runs"] == 24
     assert own["tasks_without_a_sound_run"] == [["second", 0.5, -1]]
-    final = scores().final("rule").copy()
+    final = scores().final("rule")[0].copy()
     final[0, 0] = NAN
     expected = stratified_bootstrap(final[:, [0, 2, 3, 4, 5]], iqm)
     assert own["iqm"] == rounded(expected) and found["rules"]["ppo"]["failed"] == 0
     assert set(found["cvar"]) == {"rule", "ppo"} and found["returns"]["second x 0.5"]["rule"] == [None, None, 0]
     assert found["returns"]["first x 0.5"]["rule"][2] == 3
-    both = [final[None][..., [0, 2, 3, 4, 5]], scores().final("ppo")[None][..., [0, 2, 3, 4, 5]]]
-    assert found["probability_that_the_rule_is_better"]["ppo"] == rounded(
+    both = [final[None][..., [0, 2, 3, 4, 5]], scores().final("ppo")[..., [0, 2, 3, 4, 5]]]
+    assert found["probability_of_improvement"]["rule"]["ppo"] == rounded(
         matrix_bootstrap(both, probability_of_improvement)
     )
     json.dumps(found, allow_nan=False)
@@ -101,30 +156,90 @@ def test_summary_of_a_rule_whose_agents_all_broke():
 
     found = summarise(with_final(scores(), "rule", break_all), ["rule"], [])
     assert found["rules"]["rule"]["failed"] == 24 and "iqm" not in found["rules"]["rule"]
-    assert found["probability_that_the_rule_is_better"] == {"ppo": None} and found["lifetimes"]["1"].keys() == {"ppo"}
+    assert found["probability_of_improvement"] == {"rule": {"ppo": None}} and found["lifetimes"]["1"].keys() == {"ppo"}
     json.dumps(found, allow_nan=False)
     assert len(tables({"own": found})) == 2
 
 
-def test_several_learned_rules_are_taken_together():
+def test_several_learned_rules_are_compared_and_never_pooled():
     made = scores(("one", "two", "ppo"))
     found = summarise(made, ["one", "two"], [])
-    together = hierarchical_bootstrap(np.stack([made.final("one"), made.final("two")]), iqm)
-    assert found["rules"][ALL_RULES]["iqm"] == rounded(together)
-    assert found["rules"][ALL_RULES]["meta_seeds"] == 2
-    assert set(found["probability_that_the_rule_is_better"]) == {"ppo"}
-    assert ALL_RULES not in summarise(made, ["one"], [])["rules"]
+    assert list(found["rules"]) == ["one", "two", "ppo"]
+    better = found["probability_of_improvement"]
+    assert {rule: list(others) for rule, others in better.items()} == {"one": ["two", "ppo"], "two": ["one", "ppo"]}
+    assert better["one"]["two"][0] == pytest.approx(1 - better["two"]["one"][0])
+    assert columns(found)[4:6] == ["P(one better)", "P(two better)"]
+    estimate, low, high = better["two"]["one"]
+    assert rule_rows(found)[0][4:6] == ["", f"{estimate:.3f} [{low:.3f}, {high:.3f}]"]
+    assert "P(two better)" in drawn(found)
+
+
+def with_group(num_seeds, tasks=TASKS):
+    """Scores of a group of that many rules and of PPO, and the names of the rules."""
+    names = [f"rule-{seed}" for seed in range(num_seeds)]
+    made = scores((*names, "ppo"), tasks)
+
+    def joined(values):
+        return {"group": np.concatenate([values[name] for name in names]), "ppo": values["ppo"]}
+
+    steps = {rule: made.steps["ppo"] for rule in ("group", "ppo")}
+    return replace(made, curves=joined(made.curves), returns=joined(made.returns), steps=steps), names
+
+
+def test_rules_of_a_group_are_one_rule():
+    made, names = with_group(2)
+    found = summarise(made, ["group"], [timing("rule-0"), timing("rule-1", 6.0), timing("ppo", 1.0)], {"group": names})
+    own, final = found["rules"]["group"], made.final("group")
+    assert own["meta_seeds"] == 2 and own["runs"] == 48 and own["seconds"] == 8.0 and own["env_steps"] == 2000
+    assert list(found["probability_of_improvement"]) == ["group"] and columns(found)[4] == "P(rule better)"
+    # The error of a mean is over the meta-seeds.
+    means = made.returns["group"][:, :, 4].mean(axis=1)
+    expected = [means.mean(), abs(means[0] - means[1]) / 2, 8]
+    assert found["returns"]["second"]["group"] == pytest.approx(expected, abs=1e-6)
+    assert found["cvar"]["group"] == pytest.approx([cvar(final, share) for share in CVAR_SHARES], abs=1e-6)
+    assert "meta_seeds" not in found["rules"]["ppo"]
+
+
+def test_few_meta_seeds_give_an_interval_to_means_alone():
+    made, _ = with_group(3)
+    found = summarise(made, ["group"], [])
+    own, final = found["rules"]["group"], made.final("group")
+    assert own["iqm"] == [pytest.approx(iqm(final), abs=1e-6), None, None]
+    assert found["probability_of_improvement"]["group"]["ppo"][1:] == [None, None]
+    # Tasks that are fixed leave only the meta-seeds: their three means, with two degrees of freedom.
+    for name, values in (("mean", final), ("optimality_gap", np.maximum(1 - final, 0))):
+        assert own[name] == rounded(mean_interval(values.mean(axis=(1, 2))[:, None]))
+    assert rule_rows(found)[0][1:3] == [f"{own['iqm'][0]:.3f}", "{:.3f} [{:.3f}, {:.3f}]".format(*own["mean"])]
+
+
+def test_meta_seeds_are_resampled_if_they_are_many():
+    made, _ = with_group(FEWEST_META_SEEDS)
+    found = summarise(made, ["group"], [])
+    assert found["rules"]["group"]["iqm"] == rounded(hierarchical_bootstrap(made.final("group"), iqm))
+    pair = [made.returns["group"], made.returns["ppo"]]
+    expected = matrix_bootstrap(pair, probability_of_improvement)
+    assert found["probability_of_improvement"]["group"]["ppo"] == rounded(expected)
+
+
+def test_meta_seeds_are_crossed_with_levels_that_were_drawn():
+    made, _ = with_group(FEWEST_META_SEEDS, [("first", 1.0, level) for level in range(20)])
+    found, final = summarise(made, ["group"], []), made.final("group")
+    assert found["rules"]["group"]["iqm"] == rounded(crossed_task_bootstrap([final], lambda x: iqm(x)))
+    assert found["rules"]["group"]["mean"] == rounded(mean_interval(final.mean(axis=1)))
+    pair = [made.returns["group"], made.returns["ppo"]]
+    expected = crossed_task_bootstrap(pair, probability_of_improvement)
+    assert found["probability_of_improvement"]["group"]["ppo"] == rounded(expected)
 
 
 def test_summary_without_learned_rules_or_tasks():
     found = summarise(scores(), [], [])
-    assert found["probability_that_the_rule_is_better"] == {} and "iqm" in found["rules"]["ppo"]
+    assert found["probability_of_improvement"] == {} and "iqm" in found["rules"]["ppo"]
     assert found["rules"]["ppo"]["env_steps_per_second"] is None
     empty = replace(scores(), tasks=[], curves={}, steps={}, excluded=TASKS)
     found = summarise(empty, ["rule"], [])
     assert found["tasks"] == 0 and set(found["rules"]) == {"rule", "ppo"} and len(found["excluded"]) == 6
     # Neither returns nor the probability of improvement need a scale.
-    assert len(found["returns"]) == 6 and found["probability_that_the_rule_is_better"]["ppo"][0] < 0.5
+    assert len(found["returns"]) == 6 and found["probability_of_improvement"]["rule"]["ppo"][0] < 0.5
     json.dumps(found, allow_nan=False)
     assert "6 more tasks have no scale" in drawn(found)
 
@@ -134,7 +249,7 @@ def test_lives_with_fewer_updates_than_points_have_an_area():
     made = scores()
     steps = made.steps | {"rule": np.tile([0.0, 40.0, 40.0], (6, 1))}
     found = summarise(replace(made, steps=steps), ["rule"], [])
-    expected = area_under_curve(np.array([40.0]), made.curves["rule"][..., 2:], start=0.0)
+    expected = area_under_curve(np.array([40.0]), made.curves["rule"][0, ..., 2:], start=0.0)
     assert found["rules"]["rule"]["area_under_curve"] == rounded(stratified_bootstrap(expected, np.mean))
 
 

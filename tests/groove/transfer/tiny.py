@@ -10,6 +10,7 @@ from gymnax.environments.bsuite.catch import Catch
 
 from groove.config import TrainConfig
 from groove.job.devices import lives_mesh
+from groove.records.group_folder import GroupFolder
 from groove.transfer.environments import of_generator, of_world
 from groove.transfer.runner import Runner, Setting
 from levels.registry import generator
@@ -57,12 +58,22 @@ def grid(every_level=True):
     return dataclasses.replace(drawn, every_level=every_level).at_lifetime(0.02)
 
 
-def save(path, seed=0):
+def save(path, seed=0, generations=CONFIG.run.generations, run_seed=0):
     """Write a rule file; different seeds give different rules."""
     rule = LPG(RuleSettings(prediction_size=2, hidden_size=2, embedding_size=2))
     meta_params = jax.tree.map(lambda x: 3 * x, jax.jit(rule.init)(jax.random.key(seed)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_rule(path, rule, meta_params, {"config": CONFIG.to_json()})
+    provenance = {"config": CONFIG.replaced(seed=run_seed).to_json(), "generations": generations}
+    save_rule(path, rule, meta_params, provenance)
+    return path
+
+
+def save_group(path, seeds):
+    """Write the folder of a finished group, with its rules alone."""
+    with GroupFolder.create(path) as folder:
+        folder.write_config({"seeds": list(seeds), "config": CONFIG.to_json()})
+    for seed in seeds:
+        save(folder.run(seed).rule_path, seed, run_seed=seed)
     return path
 
 

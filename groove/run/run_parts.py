@@ -1,0 +1,115 @@
+"""What runs that differ in their seed alone share."""
+
+import dataclasses
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+from jaxtyping import Array, Key
+
+from groove.building import (
+    build_generator,
+    build_hyperparameters,
+    build_learner,
+    build_population,
+    build_rule,
+    build_training,
+)
+from groove.config import TrainConfig
+from groove.discovery.generation_programs import GenerationPrograms
+from groove.discovery.meta_training import RunState
+from groove.job.agreement import meet
+from groove.job.devices import lives_mesh
+from groove.run.shared_rules import SharedRule, shared_rule
+from groove.scoring.closing_table import ClosingTable
+from groove.scoring.heldout import HELDOUT_STREAM, VALIDATION_STREAM, Evaluation, LevelSet, draw_level_set
+from lpg.rule_file import describe
+from lpg.rules.actor_critic import A2C
+from lpg.saved_rules import load_rule
+from lpg.shipped_rules import rule_path
+
+VALIDATION_LEVELS = 128
+
+
+class RunParts:
+    """What runs that differ in their seed alone share: objects, compiled programs, level sets and baselines.
+
+    Attributes:
+        rule: the rule to discover, without meta-parameters.
+        mesh: mesh of the devices.
+        training: everything that makes up a generation.
+        init: `training.init`, compiled once.
+        evaluation: scores the run's rules on held-out levels.
+        start: the rule that the search starts from; None for a freshly initialised one.
+    """
+
+    def __init__(self, config: TrainConfig, start_from: Path | str | None = None) -> None:
+        """Build everything that may refuse the config, before anything is compiled or written.
+
+        Args:
+            config: config of the runs; its seed is not read.
+            start_from: rule file or shipped rule to start the search at, None for a freshly initialised rule. In a
+                job, all processes take the one of the writing process.
+
+        Raises:
+            ValueError: the config names something unknown or asks for the impossible, or the rule to start from
+                cannot be read or is of another shape.
+        """
+        self._config = config
+        self.rule = build_rule(config)
+        self.mesh = lives_mesh(config.run.devices)
+        self.training = build_training(config, self.mesh)
+        self.init = jax.jit(self.training.init)
+        # Scored on the distribution itself, whatever the curriculum makes of it.
+        self._levels = build_generator(config)
+        self.evaluation = Evaluation(dataclasses.replace(self.training.population, value_probe=None))
+        if start_from is not None:
+            _refuse_other_shape(start_from, self.rule.architecture)
+        meet(self.mesh)
+        self.start = self.shared_rule(None if start_from is None else rule_path(start_from))
+        self._programs: GenerationPrograms | None = None
+
+    def programs(self, run_key: Key[Array, ""], state: RunState) -> GenerationPrograms:
+        """Return the programs of a generation, compiled by the first call.
+
+        Args:
+            run_key: key of a run, on every device of the mesh.
+            state: any state of the run, on every device of the mesh; not kept.
+
+        Returns:
+            The programs.
+        """
+        if self._programs is None:
+            self._programs = GenerationPrograms(self.training, run_key, state)
+        return self._programs
+
+    def shared_rule(self, path: Path | None) -> SharedRule | None:
+        """Read a rule file of these runs on the writing process and send it to the others; see `shared_rule`."""
+        return shared_rule(self.mesh, self.rule, path)
+
+    @cached_property
+    def heldout(self) -> LevelSet:
+        """The held-out levels, which all runs share."""
+        return draw_level_set(self._levels, HELDOUT_STREAM, self._config.run.heldout_levels)
+
+    @cached_property
+    def closing(self) -> ClosingTable:
+        """The closing table, which scores its baselines once for all runs."""
+        world = self._levels.world
+        a2c = build_learner(self._config, world, A2C())
+        return ClosingTable(
+            learned=self.evaluation,
+            baseline=Evaluation(build_population(self._config, self.mesh, a2c)),
+            hyper=self.training.hyper,
+            baseline_hyper=build_hyperparameters(TrainConfig(), world),
+            heldout=self.heldout,
+            validation=draw_level_set(self._levels, VALIDATION_STREAM, VALIDATION_LEVELS),
+            num_configurations=self._config.run.tune_configurations,
+        )
+
+
+def _refuse_other_shape(start_from: Path | str, wanted: dict[str, Any]) -> None:
+    found = load_rule(start_from)[0].architecture
+    if found != wanted:
+        raise ValueError(f"--from {start_from}: its rule is {describe(found)}, but the run's is {describe(wanted)}")

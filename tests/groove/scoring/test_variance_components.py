@@ -1,0 +1,59 @@
+"""Intervals over meta-seeds and levels: textbook cases, and their coverage in simulated experiments."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from groove.scoring.variance_components import mean_interval
+
+
+def ends(interval):
+    return [interval.estimate, interval.low, interval.high]
+
+
+def t_interval(values, confidence=0.95):
+    return [np.mean(values), *stats.t.interval(confidence, len(values) - 1, np.mean(values), stats.sem(values))]
+
+
+def test_interval_by_hand():
+    # Seeds 1 and 3 from the mean 2; levels 1.5, 2, 2.5: A = 3·2 = 6 with 1 degree of freedom, B = 2·½ / 2 = ½ with 2.
+    scores = np.array([[0.5, 1.0, 1.5], [2.5, 3.0, 3.5]])
+    freedom = 6.5**2 / (6**2 / 1 + 0.5**2 / 2)
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(6.5 / 6)
+    assert ends(mean_interval(scores)) == pytest.approx([2, 2 - half, 2 + half])
+
+
+def test_interval_of_one_meta_seed_is_over_levels_and_that_of_one_level_over_meta_seeds():
+    values = np.random.default_rng(0).normal(size=7)
+    for scores in (values[None], values[:, None]):
+        assert ends(mean_interval(scores)) == pytest.approx(t_interval(values))
+    # Meta-seeds that agree everywhere say no more than one does.
+    assert ends(mean_interval(np.tile(values, (3, 1)))) == pytest.approx(t_interval(values))
+    assert ends(mean_interval(np.tile(values, (3, 1)).T, 0.8)) == pytest.approx(t_interval(values, 0.8))
+
+
+def test_levels_that_add_no_variance_are_left_out():
+    # The level means differ by less than the rest explains.
+    scores = np.array([[1.0, 3.0], [3.0, 1.0], [6.0, 5.0]])
+    assert ends(mean_interval(scores)) == pytest.approx(t_interval(scores.mean(axis=1)))
+
+
+def test_extremes():
+    assert ends(mean_interval(np.full((3, 4), 2.5))) == [2.5, 2.5, 2.5]
+    interval = mean_interval(np.full((1, 1), 2.5))
+    assert interval.estimate == 2.5 and np.isnan([interval.low, interval.high]).all()
+    assert np.isnan(ends(mean_interval(np.array([[1.0, np.nan], [1.0, 2.0]])))).all()
+    with pytest.raises(ValueError, match="confidence must be in"):
+        mean_interval(np.ones((2, 2)), 1.0)
+
+
+@pytest.mark.parametrize("spread", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1), (0.1, 1, 1)], ids=str)
+@pytest.mark.parametrize("num_seeds", [3, 5])
+def test_interval_covers_the_mean_whichever_component_dominates(num_seeds, spread):
+    draws, covered = np.random.default_rng(0), []
+    for _ in range(2000):
+        seeds, levels, rest = (draws.normal(size=shape) for shape in ((num_seeds, 1), (1, 32), (num_seeds, 32)))
+        interval = mean_interval(spread[0] * seeds + spread[1] * levels + spread[2] * rest)
+        covered.append(interval.low <= 0 <= interval.high)
+    # The standard error of a coverage of .95 is .005.
+    assert 0.92 <= np.mean(covered) <= 0.98

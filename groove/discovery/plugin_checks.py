@@ -59,7 +59,7 @@ def check_score(name: str, score: Score) -> None:
     """
     numbers = jnp.zeros(2)
     outcome = Outcome(jnp.ones(2, bool), numbers, jnp.zeros((2, 3)), unknown_extras(2), numbers, numbers, numbers)
-    found = _traced(f"{name}: the score of two levels", score, outcome)
+    found = _traced(f"{name}: the score of two levels", score.formula, outcome)
     if found.shape != (2,):
         raise ValueError(f"{name} must return scores [n]; for 2 levels it returned an array of shape {found.shape}")
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from levels.level_generator import LevelGenerator
+from levels.plugins import described
 from lpg.learner import Learner
 from ued.curriculum import Outcome, unknown_extras
 from ued.scores import Score
@@ -68,4 +69,4 @@ def _traced(what: str, call: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return jax.eval_shape(call, *arguments)
     except Exception as error:
-        raise ValueError(f"{what} fails: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
+        raise ValueError(f"{what} fails: {described(error)[:300]}") from error

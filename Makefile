@@ -60,7 +60,7 @@ run: $(INSTALLED)
 
 test: $(TEST_INSTALLED)
 	@echo "==> pytest"
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(TEST_INSTALLED)
 	@echo "==> ruff"

@@ -11,6 +11,7 @@ from groove.discovery.curricula import build_curriculum
 from groove.discovery.evolution import Evolution
 from groove.discovery.measurement import Measurement
 from groove.discovery.meta_training import MetaTraining
+from groove.discovery.plugin_checks import check_levels, check_rule
 from groove.discovery.population import Population
 from levels.generators.emptied import Emptied
 from levels.generators.solvable import Solvable
@@ -47,24 +48,12 @@ def build_generator(config: TrainConfig) -> LevelGenerator:
     """
     levels = generator(config.world.levels)
     if is_plugin(config.world.levels):
-        _check_levels(config.world.levels, levels)
+        check_levels(config.world.levels, levels)
     if config.world.solvable and exact_grid(levels.world) is None:
         raise ValueError(f"--solvable needs a grid whose objects the level places, {config.world.levels} is not one")
     if config.world.lifetime is not None:
         levels = WithLifetime(levels, *config.world.lifetime)
     return Solvable(levels) if config.world.solvable else levels
-
-
-def _check_levels(name: str, levels: LevelGenerator) -> None:
-    """Refuse levels of a user's own that agents cannot live on."""
-    try:
-        drawn = jax.eval_shape(levels.sample, jax.random.key(0))
-    except Exception as error:
-        message = " ".join(str(error).split())
-        raise ValueError(f"{name}: sample(key) fails: {type(error).__name__}: {message}") from error
-    lifetime = getattr(drawn, "lifetime", None)
-    if lifetime is None or lifetime.shape or not jnp.issubdtype(lifetime.dtype, jnp.integer):
-        raise ValueError(f"{name}: its levels must have a lifetime, an int32 scalar, the updates of an agent's life")
 
 
 def build_fresh(config: TrainConfig, levels: LevelGenerator) -> LevelGenerator:
@@ -217,11 +206,14 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     shapes = jax.eval_shape(rule.init, jax.random.key(0))
     if not jax.tree.leaves(shapes):
         raise ValueError(f"--rule {config.rule.rule} has no meta-parameters, so there is nothing to meta-train")
+    learner = build_learner(config, levels.world, rule)
+    if isinstance(rule, PluginRule):
+        check_rule(config.rule.rule, learner, levels)
     search = evolution.search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
     chosen = build_curriculum(config, levels, evolution.num_groups * config.evolution.levels_per_candidate)
     probe = ValueProbe(config.curriculum.value_steps) if "values" in chosen.needs else None
     return MetaTraining(
-        population=build_population(config, mesh, build_learner(config, levels.world, rule), probe),
+        population=build_population(config, mesh, learner, probe),
         search=search,
         curriculum=chosen.curriculum,
         measurement=build_measurement(config, mesh, levels.world, chosen.needs),

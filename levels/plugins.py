@@ -148,6 +148,18 @@ def plugin_module(name: str) -> ModuleType:
         raise _failure(path, part, error) from error
 
 
+def described(error: BaseException) -> str:
+    """Return the type and the message of an error of a user's code in one line.
+
+    Args:
+        error: the error.
+
+    Returns:
+        Such as "ZeroDivisionError: division by zero".
+    """
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+
+
 def find_again(name: str, sha256: Mapping[str, str], beside: Path) -> str:
     """Return the name of a recorded plugin whose file may have moved, and warn if the file has changed.
 
@@ -221,5 +233,4 @@ def _failure(path: Path, part: str, error: BaseException) -> PluginError:
     """Describe an error of the user's code in one line, with the last line of the file that it passed."""
     frames = traceback.extract_tb(error.__traceback__)
     line = next((f", line {at.lineno}" for at in reversed(frames) if at.filename == str(path.resolve())), "")
-    message = " ".join(str(error).split())
-    return PluginError(f"{path}: {part}{line}: {type(error).__name__}: {message}".rstrip(": "))
+    return PluginError(f"{path}: {part}{line}: {described(error)}")

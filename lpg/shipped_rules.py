@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from levels.near_names import perhaps
+from levels.plugins import is_plugin
 
 SHIPPED = {name: Path(__file__).parent / "shipped" / f"{name}.safetensors" for name in ("laptop",)}
 """Shipped rule files by name; each is the rule from the run of that name in runs/published."""
@@ -32,6 +33,8 @@ def rule_path(rule: Path | str) -> Path:
         path /= RULE_NAME
         if not path.exists() and deeper:
             raise ValueError(f"{str(rule)!r} holds several rules; name one of them: {deeper}")
+    if is_plugin(str(rule)):
+        raise ValueError(f"{str(rule)!r} names a rule without meta-parameters; name the rule file of its meta-training")
     if not path.exists():
         near = perhaps(str(rule), SHIPPED)
         raise ValueError(f"no rule file {str(rule)!r}{near}; shipped rules: {', '.join(SHIPPED)}")

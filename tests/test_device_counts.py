@@ -38,6 +38,7 @@ for num_devices in (1, 2, 4):
 """Generations and held-out returns of a config on 1, 2 and 4 CPU devices, a line each."""
 
 
+@pytest.mark.slow
 def test_number_of_devices_changes_no_fitness_and_no_heldout_return():
     # Two chunks of two lives on each of four devices.
     config = SMALLEST.replaced(population=16, heldout_levels=16, chunk=2, generations=3)

@@ -28,6 +28,13 @@ class Bare(ScaledActorCritic):
     def targets(self, meta_params, *rest):
         return super().targets({"log_scale": 0.0, "offset": 0.0}, *rest)
 
+class Broken(ScaledActorCritic):
+    def targets(self, meta_params, outputs, next_prediction, rollout, progress):
+        return rollout.rewards
+
+def total(outcome):
+    return jnp.sum(outcome.agent_return)
+
 tiny_catch = {"catch": Catch(rows=4, columns=3)}
 NUM_STEPS = 200
 """
@@ -159,6 +166,9 @@ def test_later_commands_say_that_a_file_has_changed(mine, capsys):
         (("--rule", "mine.py:spread"), "mine.py: spread, called to build an update rule, line "),
         (("--levels", "mine.py"), "mine.py is a file; name an object in it: mine.py:NAME"),
         (("--curriculum", "plr", "--score", "mine.py:Rooms"), "mine.py:Rooms must be a Score or a function"),
+        (("--curriculum", "plr", "--score", "mine.py:total"), "mine.py:total must return scores [n]; for 2 levels it"),
+        (("--rule", "mine.py:Broken"), "mine.py:Broken: an agent's first update fails: AttributeError: "),
+        (("--from", "mine.py:Bare"), "names a rule without meta-parameters; name the rule file of its meta-training"),
         (("--rule", "absent.py:R"), "absent.py: cannot be read: No such file or directory"),
         (
             ("--curriculum", "mine.py:ScaledActorCritic"),

@@ -13,7 +13,7 @@ from groove.commands.flags import read_flags
 from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure
 from levels.near_names import perhaps
-from levels.plugins import is_plugin
+from levels.plugins import described, is_plugin
 from levels.registry import GENERATORS, generator
 
 if TYPE_CHECKING:
@@ -259,9 +259,7 @@ def _draw(name: str, seed: int, number: int, solvable: bool = False) -> "Level":
     except Exception as error:
         if not is_plugin(name):
             raise
-        raise UsageError(
-            f"{name}: sample(key) fails: {type(error).__name__}: {' '.join(str(error).split())}"
-        ) from error
+        raise UsageError(f"{name}: sample(key) fails: {described(error)}") from error
     if not isinstance(level, Level):
         raise UsageError(f"{name}: its levels are not grid levels")
     return level

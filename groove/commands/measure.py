@@ -16,6 +16,7 @@ from levels.plugins import is_plugin
 if TYPE_CHECKING:
     from groove.commands.evaluate import EvaluateFlags
     from groove.transfer.contestants import Contestant
+    from groove.transfer.environments import Environment
     from groove.transfer.experiment import Experiment
     from groove.transfer.runner import Setting
     from groove.transfer.tuning import Tuned
@@ -81,7 +82,7 @@ def measure(
             searched = folder / f"tuned-{num_tuned}.json"
             if (folder / "config.json").exists() and not searched.exists():
                 raise ExperimentError(f"{folder} holds another experiment, without --tune {num_tuned}")
-            _add(settings, _search(searched, flags, setting, named, own, num_tuned, console))
+            _add(settings, _search(searched, flags, setting, named, suites, own, num_tuned, console))
         contestants = own + with_settings(own, settings)
         experiment = Experiment(folder, suites, contestants, setting, Path("runs/baselines"))
         experiment.open()
@@ -101,6 +102,7 @@ def _search(
     flags: "EvaluateFlags",
     setting: "Setting",
     suites: "dict[str, Suite]",
+    environments: "dict[str, list[Environment]]",
     own: "list[Contestant]",
     num_configurations: int,
     console: Console,
@@ -119,7 +121,7 @@ def _search(
                     continue
                 search.on_validation(contestant, validation)
                 if contestant.name == "ppo":
-                    search.on_itself(contestant, suite.build(name))
+                    search.on_itself(contestant, environments[name])
     return search.found
 
 

@@ -11,7 +11,6 @@ from groove.commands.lives import LivesFlags, contestants_of, progress_bar, read
 from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure, lives_mesh
 from groove.transfer.suites import SUITES
-from levels.plugins import is_plugin
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def tune(arguments: list[str]) -> int:
     """
     flags = read_lives(TuneFlags, "tune", arguments, "rule")
     for name in flags.suite:
-        if not is_plugin(name):
+        if ":" not in name:
             choose("suite", name, SUITES)
     if flags.configurations < 1:
         raise UsageError(f"--configurations must be >= 1, got {flags.configurations}")

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from groove.config import TrainConfig
+from groove.discovery.plugin_checks import check_score
 from levels.generators.distributions import DISTRIBUTIONS
 from levels.generators.solvable import is_solvable
 from levels.level import Level
@@ -120,7 +121,7 @@ def find_score(name: str) -> Score:
         The score.
 
     Raises:
-        ValueError: the name is unknown, or the file does not hold a score.
+        ValueError: the name is unknown, or the file does not hold a score that gives a number for each level.
     """
     if not is_plugin(name):
         if name not in SCORES:
@@ -131,7 +132,9 @@ def find_score(name: str) -> Score:
         raise ValueError(
             f"{name} must be a Score or a function from an Outcome to scores [n], got a {type(own).__name__}"
         )
-    return own if isinstance(own, Score) else Score(own)
+    score = own if isinstance(own, Score) else Score(own)
+    check_score(name, score)
+    return score
 
 
 def _unranked(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> ChosenCurriculum:

@@ -120,6 +120,22 @@ class LockedFolder:
         """
         return read_json(self.config_path)
 
+    def write_generations(self, generations: int) -> None:
+        """Write another number of generations into the config; results of a shorter or longer run are removed.
+
+        Args:
+            generations: generations in all.
+
+        Raises:
+            RunFolderError: the config cannot be read or written.
+        """
+        written = self.read_config()
+        if written["config"]["generations"] != generations:
+            # First, because results beside the new number would pass for those of finished work.
+            self.results_path.unlink(missing_ok=True)
+            written["config"]["generations"] = generations
+            self.write_config(written)
+
     def write_results(self, rows: list[dict[str, Any]]) -> None:
         """Write `results.json` atomically.
 

@@ -80,16 +80,12 @@ class RunGroup:
             CommandError: a run cannot be resumed.
         """
         if folder is not None:
-            wanted, content = self._first.config.run.generations, folder.read_config()
+            wanted = self._first.config.run.generations
             checkpoints = (folder.run(seed).checkpoints_path for seed in self.runs)
             done = max((number for path in checkpoints for number in Checkpoints(path).generations()), default=0)
             if wanted < done:
                 raise UsageError(f"--generations must be >= {done}, the generations that are done, got {wanted}")
-            if content["config"]["generations"] != wanted:
-                # First, because results beside the new number would pass for those of a finished group.
-                folder.results_path.unlink(missing_ok=True)
-                content["config"]["generations"] = wanted
-                folder.write_config(content)
+            folder.write_generations(wanted)
         self._train(folder)
 
     def _train(self, folder: GroupFolder | None) -> None:

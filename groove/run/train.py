@@ -146,12 +146,7 @@ class Run:
                 f"got {self.config.run.generations}"
             )
         if folder is not None:
-            written = folder.read_config()
-            if written["config"]["generations"] != self.config.run.generations:
-                # First, because results beside the new number would pass for those of a finished run.
-                folder.results_path.unlink(missing_ok=True)
-                written["config"]["generations"] = self.config.run.generations
-                folder.write_config(written)
+            folder.write_generations(self.config.run.generations)
         if restored is None:
             self.console.print("no checkpoint yet: starting from the first generation")
             self._run(files, self.initial_state(), NO_STEPS)

@@ -9,7 +9,7 @@ from groove.errors import choose
 from groove.transfer.environments import Environment, Torso, of_world
 from groove.transfer.suites import CLASSIC_STEPS, SUITES, Suite
 from levels.near_names import unknown
-from levels.plugins import file_sha256, is_plugin, load_object, plugin_module
+from levels.plugins import described, file_sha256, is_plugin, load_object, plugin_module
 from levels.world import GymnaxWorld, World
 from levels.worlds.random_grid import RandomGrid
 
@@ -86,7 +86,7 @@ def _built(name: str, sha256: str, build: Callable[[str], list[Environment]], su
         environments = build(suite)
         return [replace(environment, source_sha256=sha256) for environment in environments]
     except Exception as error:
-        raise ValueError(f"{name}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{name}: {described(error)}") from error
 
 
 def _of_table(name: str, table: dict[Any, Any], num_steps: int, suite: str) -> list[Environment]:

@@ -28,4 +28,4 @@ def test_an_experiment_is_summarised_and_drawn_again(tmp_path):
     found = json.loads((tmp_path / "summary.json").read_text())["bsuite"]
     assert found["rules"]["mine"]["env_steps_per_second"] == 400
     # Only the learned rule is compared with the others.
-    assert set(found["probability_that_the_rule_is_better"]) == {"ppo"}
+    assert {rule: set(others) for rule, others in found["probability_of_improvement"].items()} == {"mine": {"ppo"}}

@@ -114,7 +114,7 @@ def test_mistakes_of_a_benchmark_are_told_in_one_line(capsys, tmp_path, argument
     ("arguments", "message"),
     [
         ([], "tune: name a rule first"),
-        (["ppo", "--suite", "gymnax:Pong-misc"], "unknown suite 'gymnax:Pong-misc'; known: "),
+        (["ppo", "--suite", "gymnax:Pong-misc"], "gymnax:Pong-misc has no validation environments to tune on"),
         (["ppo", "--configurations", "0"], "--configurations must be >= 1, got 0"),
         (
             ["sac"],

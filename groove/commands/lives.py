@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,12 +13,11 @@ from groove.errors import UsageError, one_line
 from groove.records.group_folder import GroupFolder
 from levels.near_names import perhaps
 from levels.plugins import is_plugin
-from lpg.settings import AgentSettings
 from lpg.shipped_rules import SHIPPED, rule_path
 
 if TYPE_CHECKING:
     from groove.transfer.contestants import Contestant
-    from groove.transfer.runner import Setting
+    from groove.transfer.environments import Environment
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,9 @@ class LivesFlags:
     """What every agent's life is like, whatever its rule."""
 
     workers: int | None = None
-    """Number of parallel environments per agent; those of the first rule's meta-training by default, else 64."""
+    """Number of parallel environments per agent, whatever its rule; the suite's own by default (64)."""
     rollout_length: int | None = None
-    """Steps between two updates; those of the first rule's meta-training by default, else 20."""
+    """Steps between two updates, whatever the rule; the suite's own by default (20)."""
     chunk: int = 128
     """Lives between two writes of results, rounded up on a GPU to fill it; does not affect the results."""
     devices: int | None = None
@@ -93,25 +92,21 @@ def contestants_of(name: str, hand_written_names: tuple[str, ...]) -> "list[Cont
     return [learned(name)]
 
 
-def setting_of(flags: LivesFlags, contestants: "list[Contestant]", num_seeds: int, num_points: int) -> "Setting":
-    """Return the setting of an experiment.
+def shaped(environments: "list[Environment]", flags: LivesFlags) -> "list[Environment]":
+    """Return environments with the workers and steps of the flags, where these are given.
 
     Args:
+        environments: environments with the workers and steps of their suite.
         flags: the command's flags.
-        contestants: the first learned one gives the workers and steps that no flag gives.
-        num_seeds: agents in each environment.
-        num_points: evaluations of a life.
 
     Returns:
-        The setting.
+        The environments.
     """
-    from groove.transfer.runner import Setting
-
-    config = next((contestant.config for contestant in contestants if contestant.config is not None), None)
-    agents = AgentSettings() if config is None else config.agents
-    return Setting(
-        num_seeds, flags.workers or agents.workers, flags.rollout_length or agents.rollout_length, num_points
-    )
+    given = {name: getattr(flags, name) for name in ("workers", "rollout_length")}
+    return [
+        replace(environment, **{name: value for name, value in given.items() if value is not None})
+        for environment in environments
+    ]
 
 
 @contextmanager

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from groove.commands.lives import contestants_of, progress_bar, setting_of
+from groove.commands.lives import contestants_of, progress_bar, shaped
 from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure, lives_mesh
+from groove.records.group_folder import GroupFolder
 from groove.records.run_folder import RunFolder
 from groove.transfer.suites import SUITES, Suite
 from levels.plugins import is_plugin
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from groove.transfer.contestants import Contestant
     from groove.transfer.environments import Environment
     from groove.transfer.experiment import Experiment
-    from groove.transfer.runner import Setting
-    from groove.transfer.tuning import Tuned
+    from groove.transfer.tuned_settings import Tuned
 
 
 def measure(
@@ -54,9 +54,9 @@ def measure(
     from groove.transfer.experiment import Experiment, ExperimentError
     from groove.transfer.methods import named_apart
     from groove.transfer.own_environments import named_suites
-    from groove.transfer.runner import Runner
+    from groove.transfer.runner import Runner, Setting
     from groove.transfer.search import with_settings
-    from groove.transfer.tuning import Tuned, read_tuned
+    from groove.transfer.tuned_settings import Tuned, read_tuned
 
     console, mesh = Console(), lives_mesh(flags.devices)
     with one_line(ValueError, OSError):
@@ -66,28 +66,33 @@ def measure(
         given = [contestants_of(name, HAND_WRITTEN) for name in flags.rules]
         more = [name for name in dict.fromkeys(against) if name not in flags.rules]
         own = named_apart([*given, *(contestants_of(name, HAND_WRITTEN) for name in more)])
-        setting = setting_of(flags, own, flags.seeds, flags.points)
+        setting = Setting(flags.seeds, flags.points)
         named = named_suites(flags.suite)
         if num_tuned and not any(suite.build_validation for suite in named.values()):
             raise UsageError(f"--tune needs a suite with validation environments: {', '.join(SUITES)}")
-        suites = {name: suite.build(name) for name, suite in named.items()}
+        suites = {name: shaped(suite.build(name), flags) for name, suite in named.items()}
         folder = flags.out or Path("runs") / f"{command}-{datetime.now():%Y%m%d-%H%M%S}"
         settings: Tuned = {}
         for path in tuned:
-            _add(settings, read_tuned(path, setting))
+            settings |= read_tuned(path)
+        if num_tuned and (others := {search.configurations for search in settings} - {num_tuned}):
+            sizes = " and ".join(map(str, sorted(others)))
+            raise UsageError(f"--tuned has settings of {sizes} configurations, but --tune tries {num_tuned}")
         # Refuses what cannot be compared, or written, before a long search.
-        Experiment(folder, suites, own + with_settings(own, settings), setting)
-        folder.mkdir(parents=True, exist_ok=True)
+        Experiment(folder, suites, own + with_settings(own, settings, suites), setting)
+        if GroupFolder.is_group(folder):
+            raise UsageError(f"--out {folder}: is a group of runs; name another folder")
+    # Locked before the search, so that of two commands in one folder the second one does not search in vain.
+    with one_line(ValueError, OSError), RunFolder.claim(folder):
         if num_tuned:
             searched = folder / f"tuned-{num_tuned}.json"
             if (folder / "config.json").exists() and not searched.exists():
                 raise ExperimentError(f"{folder} holds another experiment, without --tune {num_tuned}")
-            _add(settings, _search(searched, flags, setting, named, suites, own, num_tuned, console))
-        contestants = own + with_settings(own, settings)
+            settings |= _search(searched, flags, named, suites, own, num_tuned, console)
+        contestants = own + with_settings(own, settings, suites)
         experiment = Experiment(folder, suites, contestants, setting, Path("runs/baselines"))
         experiment.open()
-    print(f"results: {folder}")
-    with one_line(ValueError, OSError), RunFolder.open(folder):
+        print(f"results: {folder}")
         with progress_bar(console, "lives") as advance:
             experiment.run(
                 Runner(setting, mesh, flags.chunk),
@@ -100,7 +105,6 @@ def measure(
 def _search(
     path: Path,
     flags: "EvaluateFlags",
-    setting: "Setting",
     suites: "dict[str, Suite]",
     environments: "dict[str, list[Environment]]",
     own: "list[Contestant]",
@@ -111,11 +115,11 @@ def _search(
     from groove.transfer.search import TuningSearch
 
     with progress_bar(console, "lives") as advance:
-        search = TuningSearch(path, setting, lives_mesh(flags.devices), flags.chunk, num_configurations, advance)
+        search = TuningSearch(path, lives_mesh(flags.devices), flags.chunk, num_configurations, advance)
         for name, suite in suites.items():
             if suite.build_validation is None:
                 continue
-            validation = suite.build_validation(name)
+            validation = shaped(suite.build_validation(name), flags)
             for contestant in own:
                 if contestant.rule is None:
                     continue
@@ -123,11 +127,6 @@ def _search(
                 if contestant.name == "ppo":
                     search.on_itself(contestant, environments[name])
     return search.found
-
-
-def _add(settings: "Tuned", more: "Tuned") -> None:
-    for name, where in more.items():
-        settings.setdefault(name, {}).update(where)
 
 
 def _report(experiment: "Experiment", console: Console) -> None:

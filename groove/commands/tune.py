@@ -7,7 +7,7 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from groove.commands.lives import LivesFlags, contestants_of, progress_bar, read_lives, setting_of
+from groove.commands.lives import LivesFlags, contestants_of, progress_bar, read_lives, shaped
 from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure, lives_mesh
 from groove.transfer.suites import SUITES
@@ -26,8 +26,8 @@ class TuneFlags(LivesFlags):
     configurations: int = 16
     """Configurations tried, including the default."""
     out: Path | None = None
-    """File of the results, runs/tuned/RULE-CONFIGURATIONS.json by default; searches that it already holds are not
-    repeated."""
+    """File of the results, runs/tuned/RULE-CONFIGURATIONS.json by default; several commands may add to one file, and
+    searches that it already holds for the very rule, suite and number of configurations are not repeated."""
 
 
 def tune(arguments: list[str]) -> int:
@@ -53,17 +53,16 @@ def tune(arguments: list[str]) -> int:
     with one_line(ValueError, OSError):
         contestants = contestants_of(flags.rule, tuple(BASELINES))
         path = flags.out or Path("runs/tuned") / f"{contestants[0].method}-{flags.configurations}.json"
-        setting = setting_of(flags, contestants, num_seeds=1, num_points=1)
         with progress_bar(Console(), "lives") as advance:
-            search = TuningSearch(path, setting, lives_mesh(flags.devices), flags.chunk, flags.configurations, advance)
+            search = TuningSearch(path, lives_mesh(flags.devices), flags.chunk, flags.configurations, advance)
             for name, suite in named_suites(flags.suite).items():
                 if suite.build_validation is None:
                     raise UsageError(f"{name} has no validation environments to tune on")
+                validation = shaped(suite.build_validation(name), flags)
                 for contestant in contestants:
-                    search.on_validation(contestant, suite.build_validation(name))
-    for contestant in contestants:
-        for key, hyper in search.found[contestant.name].items():
-            values = {field.name: f"{float(getattr(hyper, field.name)):.3g}" for field in dataclasses.fields(hyper)}
-            print(f"{contestant.name} on {key}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
+                    search.on_validation(contestant, validation)
+    for one, hyper in search.found.items():
+        values = {field.name: f"{float(getattr(hyper, field.name)):.3g}" for field in dataclasses.fields(hyper)}
+        print(f"{one.name} on {one.where}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
     print(path)
     return 0

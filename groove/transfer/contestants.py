@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,7 @@ class Contestant:
             if key in self.tuned:
                 return self.tuned[key]
         world, config = environment.world, TrainConfig()
-        if self.config is not None and observation_kind(generator(self.config.world.levels).world) == observation_kind(
-            world
-        ):
+        if self.config is not None and _discovered_on(self.config) == observation_kind(world):
             config = self.config
         return build_hyperparameters(config, world, self.epochs * self.minibatches)
 
@@ -126,15 +125,29 @@ class Contestant:
         Returns:
             The hash as hexadecimal digits.
         """
-        words: list[Any] = [repr(self.rule), self.epochs, self.minibatches]
-        if isinstance(self.rule, PluginRule):
-            words.append(self.rule.sha256)
+        words: list[Any] = [self.digest]
         if self.rule is not None:
             words.append([float(x) for x in jax.tree.leaves(self.hyper(environment))])
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the rule, its meta-parameters, passes and discovery, whatever its name and tuned settings."""
+        words: list[Any] = [repr(self.rule), self.epochs, self.minibatches]
+        if self.config is not None:
+            # What `hyper` reads of it.
+            words += [dataclasses.asdict(self.config.agents), _discovered_on(self.config)]
+        if isinstance(self.rule, PluginRule):
+            words.append(self.rule.sha256)
         digest = hashlib.sha256(json.dumps(words).encode())
         for leaf in jax.tree.leaves(self.meta_params):
             digest.update(np.asarray(leaf).tobytes())
         return digest.hexdigest()
+
+
+def _discovered_on(config: TrainConfig) -> str:
+    """Return the kind of observation in the worlds that a rule was discovered on."""
+    return observation_kind(generator(config.world.levels).world)
 
 
 def tuning_keys(environment: Environment) -> tuple[str, str]:

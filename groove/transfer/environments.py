@@ -34,6 +34,8 @@ class Environment:
             seed s lives only on level s mod n.
         num_updates: updates per life, None if the budget is num_steps.
         num_steps: environment steps per life, over all workers, None if the budget is num_updates.
+        workers: workers B of each agent, whatever its rule.
+        rollout_length: steps T between two updates, whatever the rule.
         lifetime: length of a life as a multiple of the environment's own.
         random: [n] expected return of random actions, None if not known exactly.
         optimum: [n] expected return of the best policy, None if not known exactly.
@@ -48,6 +50,8 @@ class Environment:
     every_level: bool = False
     num_updates: int | None = None
     num_steps: int | None = None
+    workers: int = 64
+    rollout_length: int = 20
     lifetime: float = 1.0
     random: Float[np.ndarray, "n"] | None = field(default=None, repr=False)
     optimum: Float[np.ndarray, "n"] | None = field(default=None, repr=False)
@@ -57,25 +61,27 @@ class Environment:
     def __post_init__(self) -> None:
         if (self.num_updates is None) == (self.num_steps is None):
             raise ValueError(f"{self.suite}/{self.name}: exactly one of num_updates and num_steps must be given")
+        for name in ("workers", "rollout_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{self.suite}/{self.name}: {name} must be >= 1, got {getattr(self, name)}")
 
     @property
     def num_levels(self) -> int:
         """Number of levels n."""
         return int(jax.tree.leaves(self.levels)[0].shape[0])
 
-    def updates(self, steps_per_update: int) -> int:
-        """Return the number of updates in a life.
+    @property
+    def steps_per_update(self) -> int:
+        """Environment steps between two updates, over all workers."""
+        return self.workers * self.rollout_length
 
-        Args:
-            steps_per_update: environment steps between two updates, over all workers.
-
-        Returns:
-            The number of updates, ≥ 1.
-        """
+    @property
+    def updates(self) -> int:
+        """Number of updates in a life, ≥ 1."""
         if self.num_steps is None:
             assert self.num_updates is not None
             return self.num_updates
-        return max(1, self.num_steps // steps_per_update)
+        return max(1, self.num_steps // self.steps_per_update)
 
     def network(self, prediction_size: int) -> Network:
         """Return the agents' network, the same for every rule except for the prediction.
@@ -139,7 +145,8 @@ class Environment:
             The SHA-256 as hexadecimal digits.
         """
         digest = hashlib.sha256()
-        words = (self.suite, self.name, self.lifetime, self.num_updates, self.num_steps, self.torso)
+        budget = (self.lifetime, self.num_updates, self.num_steps, self.workers, self.rollout_length)
+        words = (self.suite, self.name, *budget, self.torso)
         digest.update(repr((words, self.world.num_actions, self.world.observation_shape)).encode())
         digest.update(self.source_sha256.encode())
         for leaf in jax.tree.leaves(self.levels):

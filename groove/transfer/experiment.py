@@ -154,7 +154,7 @@ class Experiment:
         jobs = [
             (suite, group, contestant)
             for suite, environments in self.suites.items()
-            for group in groups(environments, self.setting)
+            for group in groups(environments)
             for contestant in self.contestants(suite)
         ]
         num_lives = sum(runner.num_lives(group) for _, group, _ in jobs)

@@ -36,27 +36,18 @@ class Setting:
 
     Attributes:
         num_seeds: agents of each rule in each environment.
-        workers: number of workers B of each agent.
-        rollout_length: steps T between two updates.
         num_points: points of a life at which its agent is evaluated, including the end.
         first_seed: seed of the first agent.
     """
 
     num_seeds: int
-    workers: int = 64
-    rollout_length: int = 20
     num_points: int = 5
     first_seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("num_seeds", "workers", "rollout_length", "num_points"):
+        for name in ("num_seeds", "num_points"):
             if getattr(self, name) < 1:
                 raise ValueError(f"Setting.{name} must be >= 1, got {getattr(self, name)}")
-
-    @property
-    def steps_per_update(self) -> int:
-        """Environment steps between two updates, over all workers."""
-        return self.workers * self.rollout_length
 
 
 @dataclass(frozen=True)
@@ -161,10 +152,10 @@ class Runner:
                 for part in parts
             ]
         )
-        num_updates = 0 if contestant.rule is None else first.updates(self._setting.steps_per_update)
+        num_updates = 0 if contestant.rule is None else first.updates
         if contestant.rule is None:
             program: Any = _random_returns
-            static: tuple[object, ...] = (first.world, self._setting.workers)
+            static: tuple[object, ...] = (first.world, first.workers)
             arguments: tuple[object, ...] = (keys, levels)
         else:
             population = Population(
@@ -194,7 +185,7 @@ class Runner:
 
     def _learner(self, environment: Environment, contestant: Contestant) -> Learner:
         assert contestant.rule is not None
-        config = TrainConfig.of(workers=self._setting.workers, rollout_length=self._setting.rollout_length)
+        config = TrainConfig.of(workers=environment.workers, rollout_length=environment.rollout_length)
         learner = build_learner(config, environment.world, contestant.rule, contestant.epochs, contestant.minibatches)
         return replace(learner, network=environment.network(contestant.rule.prediction_size))
 
@@ -205,25 +196,25 @@ class Runner:
             contestant = life.contestant
             for point, value in enumerate(curve, start=1):
                 updates = num_updates * point // num_points
-                steps = updates * self._setting.steps_per_update
+                steps = updates * life.environment.steps_per_update
                 descents = updates * contestant.epochs * contestant.minibatches
                 rows.append(Row(*life.key, steps, updates, descents, float(value)))
         return rows
 
 
-def groups(environments: Iterable[Environment], setting: Setting) -> list[list[Environment]]:
+def groups(environments: Iterable[Environment]) -> list[list[Environment]]:
     """Group the environments that share a compiled program.
 
     Args:
         environments: environments of one suite.
-        setting: settings of all lives.
 
     Returns:
         Groups with equal worlds, torsos and budgets, each in the given order.
     """
 
     def key(environment: Environment) -> object:
-        return (environment.world, environment.torso, environment.updates(setting.steps_per_update))
+        shape = (environment.updates, environment.workers, environment.rollout_length)
+        return (environment.world, environment.torso, *shape)
 
     found: dict[object, list[Environment]] = {}
     for environment in environments:

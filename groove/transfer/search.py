@@ -6,10 +6,11 @@ from pathlib import Path
 
 from jax.sharding import Mesh
 
-from groove.transfer.contestants import TUNED, Contestant, tuning_keys
+from groove.transfer.contestants import TUNED, Contestant
 from groove.transfer.environments import Environment
-from groove.transfer.runner import Runner, Setting
-from groove.transfer.tuning import Tuned, by_kind, read_tuned, tune, tuning_setting, write_tuned
+from groove.transfer.runner import Runner
+from groove.transfer.tuned_settings import Search, Tuned, TuningError, add_tuned, read_tuned, refuse_unlike, search_of
+from groove.transfer.tuning import TUNING, by_kind, tune
 from lpg.update_rule import Hyperparameters
 
 CEILING = "ppo, tuned here"
@@ -19,32 +20,27 @@ Tell = Callable[[str, int, int], None]
 """Called with what is being tuned, the lives done and the lives in total."""
 
 
-class SearchError(ValueError):
-    """One line that says why settings cannot be used."""
-
-
 class TuningSearch:
     """A random search that saves what it finds and does not repeat finished searches."""
 
-    def __init__(
-        self, path: Path, setting: Setting, mesh: Mesh, chunk: int, num_configurations: int, tell: Tell
-    ) -> None:
+    def __init__(self, path: Path, mesh: Mesh, chunk: int, num_configurations: int, tell: Tell) -> None:
         """Read the results of earlier searches from the file, if it exists.
 
         Args:
             path: path of the settings file.
-            setting: setting of the experiment.
             mesh: mesh of the devices.
             chunk: lives in a batch.
             num_configurations: number of configurations tried in each search.
             tell: called with the progress after every batch.
 
         Raises:
-            TuningError: the file is not a settings file, or was made with other workers or steps.
+            TuningError: the file is not a settings file.
         """
-        self._path, self._setting, self._tell = path, setting, tell
+        self._path, self._tell = path, tell
         self._mesh, self._chunk, self._num_configurations = mesh, chunk, num_configurations
-        self.found: Tuned = read_tuned(path, setting) if path.exists() else {}
+        self._known = read_tuned(path) if path.exists() else {}
+        self.found: Tuned = {}
+        """Results of the searches that were asked for."""
 
     def on_validation(self, contestant: Contestant, environments: list[Environment]) -> None:
         """Tune a rule on a suite's validation environments, separately for each kind of observation.
@@ -53,8 +49,8 @@ class TuningSearch:
             contestant: the rule with its default settings.
             environments: validation environments of one suite.
         """
-        for key, alike in by_kind(environments).items():
-            self._search(contestant.name, contestant, key, alike)
+        for alike in by_kind(environments).values():
+            self._search(search_of(contestant, alike, self._num_configurations), contestant, alike)
 
     def on_itself(self, contestant: Contestant, environments: list[Environment]) -> None:
         """Tune a rule on each environment at its own lifetime; the settings serve the other lifetimes as well.
@@ -65,48 +61,65 @@ class TuningSearch:
         """
         for environment in environments:
             if environment.lifetime == 1:
-                self._search(CEILING, contestant, tuning_keys(environment)[0], [environment])
+                search = search_of(contestant, [environment], self._num_configurations, ceiling=True)
+                self._search(search, contestant, [environment])
 
-    def _search(self, name: str, contestant: Contestant, key: str, environments: list[Environment]) -> None:
-        if key in self.found.get(name, {}):
-            return
-        setting = tuning_setting(self._setting)
-        lives = sum(len(environment.lives(setting.num_seeds)) for environment in environments)
-        done = 0
+    def _search(self, search: Search, contestant: Contestant, environments: list[Environment]) -> None:
+        if search not in self._known:
+            lives = sum(len(environment.lives(TUNING.num_seeds)) for environment in environments)
+            done = 0
 
-        def tell(num_lives: int) -> None:
-            nonlocal done
-            done += num_lives
-            self._tell(f"tuning {contestant.name} on {key}", done, lives * self._num_configurations)
+            def tell(num_lives: int) -> None:
+                nonlocal done
+                done += num_lives
+                self._tell(f"tuning {contestant.name} on {search.where}", done, lives * self._num_configurations)
 
-        runner = Runner(setting, self._mesh, self._chunk)
-        best: Hyperparameters = tune(runner, setting, contestant, environments, self._num_configurations, tell)
-        self.found.setdefault(name, {})[key] = best
-        write_tuned(self._path, self.found, self._setting)
+            runner = Runner(TUNING, self._mesh, self._chunk)
+            best = tune(runner, contestant, environments, self._num_configurations, tell)
+            self._known = add_tuned(self._path, {search: best})
+        self.found[search] = self._known[search]
 
 
-def with_settings(contestants: list[Contestant], settings: Tuned) -> list[Contestant]:
+def with_settings(
+    contestants: list[Contestant], found: Tuned, suites: dict[str, list[Environment]]
+) -> list[Contestant]:
     """Return tuned copies of the contestants.
 
     Args:
         contestants: contestants with their default settings.
-        settings: tuned settings of some of them, and possibly of CEILING.
+        found: results of searches for some of them.
+        suites: environments that they will live in, by suite.
 
     Returns:
-        One contestant for each rule in the settings.
+        A copy of each contestant with settings for one of the suites, then one of each with settings tuned in the
+        very environments, called CEILING.
 
     Raises:
-        SearchError: the settings are for a rule that is not among the contestants.
+        TuningError: settings are for a rule that is not among the contestants, or cannot be used in these suites.
     """
-    by_name = {contestant.name: contestant for contestant in contestants}
+    names = {contestant.digest: contestant.name for contestant in contestants}
+    for search in found:
+        if search.rule not in names:
+            another = " as the same rule" if search.name in names.values() else ""
+            raise TuningError(
+                f"tuned settings are for {search.name!r}, which is not compared{another}; "
+                f"compared: {', '.join(names.values())}"
+            )
+    here: Tuned = {}
+    for environments in suites.values():
+        here |= refuse_unlike(found, environments)
     tuned = []
-    for name, where in settings.items():
-        if name == CEILING and "ppo" in by_name:
-            tuned.append(replace(by_name["ppo"], name=CEILING, tuned=where))
-        elif name not in by_name:
-            raise SearchError(f"tuned settings are for {name!r}, which is not compared; compared: {', '.join(by_name)}")
-        else:
-            own = by_name[name]
+    for own in contestants:
+        if settings := _settings(here, own, ceiling=False):
             group = None if own.group is None else f"{own.group}{TUNED}"
-            tuned.append(replace(own, name=f"{name}{TUNED}", tuned=where, group=group))
-    return tuned
+            tuned.append(replace(own, name=f"{own.name}{TUNED}", tuned=settings, group=group))
+    ceilings = [(own, _settings(here, own, ceiling=True)) for own in contestants]
+    return tuned + [replace(own, name=CEILING, tuned=settings) for own, settings in ceilings if settings]
+
+
+def _settings(found: Tuned, contestant: Contestant, ceiling: bool) -> dict[str, Hyperparameters]:
+    return {
+        search.where: hyper
+        for search, hyper in found.items()
+        if (search.rule, search.ceiling) == (contestant.digest, ceiling)
+    }

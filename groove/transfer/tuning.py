@@ -1,11 +1,8 @@
 """One random search for every rule, for the learning rates and costs that do best in validation environments."""
 
-import json
 from collections.abc import Callable
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import replace
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -14,35 +11,14 @@ from groove.transfer.contestants import Contestant, tuning_keys
 from groove.transfer.environments import Environment
 from groove.transfer.results import Row
 from groove.transfer.runner import Runner, Setting, groups
-from lpg.atomic_file import replacing
 from lpg.update_rule import Hyperparameters
 
-FIRST_TUNING_SEED = 1_000_000
-"""Seed of a search's first agent, far from the seeds of reported agents."""
-
-Tuned = dict[str, dict[str, Hyperparameters]]
-"""Tuned settings by rule, then by a key of `groove.transfer.contestants.tuning_keys`."""
-
-
-class TuningError(ValueError):
-    """One line that names a file of tuned settings and what is wrong with it."""
-
-
-def tuning_setting(setting: Setting) -> Setting:
-    """Return the setting of a search: the experiment's workers and steps, but separate seeds, evaluated at the end.
-
-    Args:
-        setting: setting of the experiment.
-
-    Returns:
-        The setting of the search.
-    """
-    return replace(setting, num_seeds=TUNING_SEEDS, first_seed=FIRST_TUNING_SEED, num_points=1)
+TUNING = Setting(num_seeds=TUNING_SEEDS, num_points=1, first_seed=1_000_000)
+"""Setting of a search: seeds far from those of reported agents, and one evaluation, at the end of life."""
 
 
 def tune(
     runner: Runner,
-    setting: Setting,
     contestant: Contestant,
     environments: list[Environment],
     num_configurations: int,
@@ -55,8 +31,7 @@ def tune(
     highest mean over environments wins.
 
     Args:
-        runner: runner with the setting below.
-        setting: result of `tuning_setting`.
+        runner: runner with the setting TUNING.
         contestant: contestant whose rule is tuned, with its default settings.
         environments: environments to tune on, with one kind of observation.
         num_configurations: number of configurations tried, including the default, ≥ 1.
@@ -73,7 +48,7 @@ def tune(
         for number, configuration in enumerate(configurations)
     ]
     rows: list[Row] = []
-    for group in groups(environments, setting):
+    for group in groups(environments):
         for batch in runner.run(group, variants, set()):
             rows += batch.rows
             tell(len(batch.rows))
@@ -106,61 +81,3 @@ def _worth(rows: list[Row], environment: Environment, num_configurations: int) -
         return np.zeros(num_configurations)
     low, high = means[sound].min(), means[sound].max()
     return np.where(sound, (means - low) / (high - low if high > low else 1.0), -1.0)
-
-
-def write_tuned(path: Path, tuned: Tuned, setting: Setting) -> None:
-    """Save tuned settings for other experiments.
-
-    Args:
-        path: JSON file to write.
-        tuned: the tuned settings.
-        setting: setting with the workers and steps that they were found with.
-    """
-    rules = {
-        rule: {
-            where: {field.name: float(getattr(hyper, field.name)) for field in fields(hyper)}
-            for where, hyper in own.items()
-        }
-        for rule, own in tuned.items()
-    }
-    content = {"workers": setting.workers, "rollout_length": setting.rollout_length, "rules": rules}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as new:
-        new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def read_tuned(path: Path, setting: Setting) -> Tuned:
-    """Read settings that `write_tuned` wrote.
-
-    Args:
-        path: JSON file to read.
-        setting: setting of the experiment that they are for.
-
-    Returns:
-        The tuned settings.
-
-    Raises:
-        TuningError: the file is missing or not such a file, or its settings were found with other workers or steps.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        found_with = (content["workers"], content["rollout_length"])
-        rules = {
-            rule: {
-                where: Hyperparameters(
-                    **{field.name: jnp.float32(values[field.name]) for field in fields(Hyperparameters)}
-                )
-                for where, values in own.items()
-            }
-            for rule, own in content["rules"].items()
-        }
-    except OSError as error:
-        raise TuningError(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TuningError(f"{path}: must be a settings file written by `groove tune`") from error
-    if found_with != (setting.workers, setting.rollout_length):
-        raise TuningError(
-            f"{path}: tuned with {found_with[0]} workers x {found_with[1]} steps, "
-            f"but this experiment uses {setting.workers} x {setting.rollout_length}"
-        )
-    return rules

@@ -2,15 +2,17 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
 import groove.commands.measure
 import groove.commands.tune
 from groove.commands.main import main
-from groove.transfer.runner import Setting
+from groove.transfer.contestants import hand_written
+from groove.transfer.experiment import Experiment
 from groove.transfer.suites import SUITES, Suite
-from groove.transfer.tuning import read_tuned, write_tuned
+from groove.transfer.tuned_settings import add_tuned, read_tuned, search_of
 from lpg.update_rule import Hyperparameters
 from tests.groove.transfer import tiny
 
@@ -27,9 +29,7 @@ class Press(Catch):
 own = {"press": Press(rows=12, columns=3)}
 NUM_STEPS = 2000
 """
-WORKERS_AND_STEPS = (4, 5)
-"""Of the rule in the file."""
-
+SHAPE = ["--workers", "4", "--rollout-length", "5"]
 SMALL = ["--seeds", "2", "--points", "2", "--devices", "1", "--chunk", "4"]
 
 
@@ -100,13 +100,14 @@ def test_mistakes_are_told_in_one_line(capsys, tmp_path, command, arguments, mes
         (["--tuned", "absent.json"], "absent.json: No such file or directory"),
         (["--tuned", "lpg.safetensors"], "lpg.safetensors: must be a settings file written by `groove tune`"),
         (["--tuned", "dpo.json"], "tuned settings are for 'dpo', which is not compared; compared: lpg, ppo, a2c"),
-        (["--tuned", "here.json", "--against", "a2c"], "settings are for 'ppo, tuned here', which is not compared"),
+        (["--tuned", "here.json", "--against", "a2c"], "settings are for 'ppo', which is not compared; compared: lpg"),
+        (["--tuned", "here.json", "--tune", "5"], "--tuned has settings of 4 configurations, but --tune tries 5"),
     ],
 )  # fmt: skip
 def test_mistakes_of_a_benchmark_are_told_in_one_line(capsys, tmp_path, arguments, message):
-    for name, rule in (("dpo", "dpo"), ("here", "ppo, tuned here")):
-        settings = {rule: {"classic: vector": Hyperparameters(1.0, 1.0)}}
-        write_tuned(tmp_path / f"{name}.json", settings, Setting(1, *WORKERS_AND_STEPS))
+    for name, rule in (("dpo", "dpo"), ("here", "ppo")):
+        search = search_of(hand_written(rule), [tiny.catch()], 4)
+        add_tuned(tmp_path / f"{name}.json", {search: Hyperparameters(1.0, 1.0)})
     assert message in refused(capsys, "benchmark", "lpg.safetensors", "--suite", "classic", *arguments)
 
 
@@ -128,13 +129,13 @@ def test_mistakes_of_tune_are_told_in_one_line(capsys, arguments, message):
 
 
 def test_benchmark_from_end_to_end(capsys, tmp_path):
-    command = ["benchmark", "lpg.safetensors", "--suite", "own.py:own", "--against", "ppo", *SMALL]
+    command = ["benchmark", "lpg.safetensors", "--suite", "own.py:own", "--against", "ppo", *SMALL, *SHAPE]
     command += ["--out", "out"]
     out = tmp_path / "out"
     assert main(command) == 0
     printed = capsys.readouterr().out
     assert "own: 1 tasks, random actions (0) and PPO (1) where" in printed and "out/summary.json" in printed
-    # Workers and steps are those of the rule's discovery: 20 steps an update, 100 updates.
+    # 20 steps an update, 100 updates.
     lived = rows(out)
     assert [(row["rule"], row["seed"], row["step"]) for row in lived] == [
         (rule, seed, step)
@@ -146,14 +147,13 @@ def test_benchmark_from_end_to_end(capsys, tmp_path):
     assert set(summary["own"]["rules"]) == {"lpg", "ppo"} and summary["own"]["rules"]["ppo"]["mean"][0] == 1
     assert {path.suffix for path in (out / "figures").iterdir()} == {".png", ".svg"}
     assert (out / "figures" / "own-curves.png").stat().st_size > 2000
-    assert json.loads((out / "config.json").read_text())["setting"]["workers"] == 4
     # Again, nothing is lived: what the clock said is still all there is.
     names = ("results.csv", "timing.jsonl", "config.json")
     before = {name: (out / name).read_bytes() for name in names}
     assert main(command) == 0
     assert {name: (out / name).read_bytes() for name in names} == before
     assert "own: random" not in capsys.readouterr().out
-    assert "holds another experiment, with different setting" in refused(capsys, *command, "--workers", "2")
+    assert "holds another experiment, with different suites" in refused(capsys, *command, "--workers", "2")
 
 
 def test_evaluate_compares_several_rules_and_takes_those_of_a_group_together(capsys, tmp_path):
@@ -161,7 +161,7 @@ def test_evaluate_compares_several_rules_and_takes_those_of_a_group_together(cap
     tiny.save(tmp_path / "run" / "rule.safetensors", seed=3)
     tiny.save_group(tmp_path / "group", (1, 0))
     named = ["lpg.safetensors", "group", "other/lpg.safetensors", "run"]
-    command = ["evaluate", *named, "--suite", "own.py:own", *SMALL]
+    command = ["evaluate", *named, "--suite", "own.py:own", *SMALL, *SHAPE]
     assert main(command) == 0
     (out,) = (tmp_path / "runs").glob("evaluate-*")
     members = ["group/seed-1", "group/seed-0"]
@@ -201,12 +201,12 @@ def test_group_that_cannot_be_compared_is_refused(capsys, tmp_path):
 def test_benchmark_tunes_every_rule_alike_and_ppo_on_the_environment_itself(tmp_path, named):
     command = ["benchmark", "lpg.safetensors", "--suite", "tiny", "--against", "ppo", "--tune", "2", *SMALL]
     assert main([*command, "--out", "out"]) == 0
-    tuned = read_tuned(tmp_path / "out" / "tuned-2.json", Setting(1, *WORKERS_AND_STEPS))
-    assert {name: list(where) for name, where in tuned.items()} == {
-        "lpg": ["tiny: vector"],
-        "ppo": ["tiny: vector"],
-        "ppo, tuned here": ["tiny/catch"],
-    }
+    tuned = read_tuned(tmp_path / "out" / "tuned-2.json")
+    assert [(search.name, search.where, search.ceiling) for search in tuned] == [
+        ("lpg", "tiny: vector", False),
+        ("ppo", "tiny: vector", False),
+        ("ppo", "tiny/catch", True),
+    ]
     names = ["random", "lpg", "ppo", "lpg (tuned)", "ppo (tuned)", "ppo, tuned here"]
     assert list(dict.fromkeys(row["rule"] for row in rows(tmp_path / "out"))) == names
 
@@ -217,11 +217,48 @@ def test_tune_writes_what_benchmark_reads(capsys, tmp_path, named):
         == 0
     )
     assert "lpg on tiny: vector: learning_rate " in capsys.readouterr().out
-    other = Hyperparameters(2.0, 2.0)
-    write_tuned(tmp_path / "more.json", {"lpg": {"elsewhere": other}}, Setting(1, *WORKERS_AND_STEPS))
+    (search,) = read_tuned(tmp_path / "new" / "t.json")
+    elsewhere = replace(search, suite="elsewhere", where="elsewhere: vector")
+    add_tuned(tmp_path / "more.json", {elsewhere: Hyperparameters(2.0, 2.0)})
     files = ["new/t.json", "more.json"]
     command = ["benchmark", "lpg.safetensors", "--suite", "tiny", "--against", "random", "--tuned", *files, *SMALL]
     assert main([*command, "--out", "out"]) == 0
     # Settings of one rule in several files are one rule's.
     names = ["ppo", "lpg", "random", "lpg (tuned)"]
     assert list(dict.fromkeys(row["rule"] for row in rows(tmp_path / "out"))) == names
+
+
+@pytest.fixture
+def nobody_lives(monkeypatch):
+    """Commands write config.json and run no agents."""
+    monkeypatch.setattr(Experiment, "run", lambda *arguments: None)
+    monkeypatch.setattr(groove.commands.measure, "_report", lambda *arguments: None)
+
+
+def test_swapping_two_rule_files_changes_nothing(tmp_path, named, nobody_lives):
+    # Discovered with 4 workers' 5 steps and with 8 workers' 10 steps.
+    for name, shape in (("first", {}), ("second", {"workers": 8, "rollout_length": 10})):
+        tiny.save(tmp_path / f"{name}.safetensors", shape=shape)
+    configs = []
+    for number, rules in enumerate((["first", "second"], ["second", "first"])):
+        files = [f"{name}.safetensors" for name in rules]
+        assert main(["evaluate", *files, "--suite", "tiny", *SMALL, "--out", f"out-{number}"]) == 0
+        configs.append(json.loads((tmp_path / f"out-{number}" / "config.json").read_text()))
+    assert configs[0] == configs[1] and set(configs[0]["rules"]["tiny"]) == {"random", "ppo", "first", "second"}
+
+
+def test_a_search_waits_for_no_other_command_in_its_folder(capsys, tmp_path, named, nobody_lives, monkeypatch):
+    # While a benchmark searches, another one in the same folder is refused at once.
+    command = ["benchmark", "lpg.safetensors", "--suite", "tiny", "--against", "ppo", "--tune", "2", *SMALL]
+    command += ["--out", "out"]
+    ends = []
+
+    def search(*arguments):
+        if not ends:
+            ends.append(None)
+            ends[0] = refused(capsys, *command)
+        return {}
+
+    monkeypatch.setattr(groove.commands.measure, "_search", search)
+    assert main(command) == 0
+    assert ends[0].startswith("out: in use by process ")

@@ -16,14 +16,21 @@ from tests.groove.transfer import tiny
 
 
 def test_updates_are_given_or_the_budget_over_the_steps_per_update():
-    assert [tiny.catch().updates(steps) for steps in (20, 30, 199, 200, 201)] == [10, 6, 1, 1, 1]
-    assert tiny.grid().updates(20) == tiny.grid().updates(1280) == 5
+    workers = (4, 6, 39, 40, 41)
+    assert [replace(tiny.catch(), workers=number).updates for number in workers] == [10, 6, 1, 1, 1]
+    assert [replace(tiny.grid(), workers=number).updates for number in workers] == [5] * 5
 
 
 def test_an_environment_has_exactly_one_budget():
     for budgets in ({"num_updates": 5, "num_steps": 200}, {"num_updates": None, "num_steps": None}):
         with pytest.raises(ValueError, match="own/catch: exactly one of num_updates and num_steps must be given"):
             replace(tiny.catch(), **budgets)
+
+
+@pytest.mark.parametrize("field", ["workers", "rollout_length"])
+def test_an_environment_refuses_counts_below_one(field):
+    with pytest.raises(ValueError, match=f"own/catch: {field} must be >= 1, got 0"):
+        replace(tiny.catch(), **{field: 0})
 
 
 def test_lives_are_a_quarter_of_the_seeds_on_every_level_or_a_level_each_in_turn():
@@ -57,11 +64,14 @@ def test_fingerprint_covers_everything_but_the_dynamics():
         replace(catch, lifetime=2.0),
         replace(catch, num_steps=100),
         replace(catch, num_steps=None, num_updates=200),
+        replace(catch, workers=5),
+        replace(catch, rollout_length=4),
         replace(catch, torso="dense"),
         tiny.slide(),
     ]
-    assert len({own.fingerprint() for own in (catch, *others)}) == 10
+    assert len({own.fingerprint() for own in (catch, *others)}) == 12
     same = of_world("own", "catch", GymnaxWorld(tiny.Catch(rows=4, columns=3)), tiny.CATCH.default_params, 200)
+    same = replace(same, **tiny.SHAPE)
     assert same.fingerprint() == catch.fingerprint()
 
 

@@ -190,7 +190,7 @@ def test_summary_is_written_and_names_the_learned_rules(rule, tmp_path):
     assert list(summary["own"]["probability_of_improvement"]["lpg"]) == ["random"]
     # The tuned settings here are the ones it has anyway.
     assert summary["own"]["rules"]["lpg (tuned)"]["iqm"] == summary["own"]["rules"]["lpg"]["iqm"]
-    assert summary["own"]["rules"]["lpg"]["env_steps"] == 2 * 5 * SETTING.steps_per_update
+    assert summary["own"]["rules"]["lpg"]["env_steps"] == 2 * 5 * tiny.grid().steps_per_update
 
 
 def timing(experiment):

@@ -135,12 +135,14 @@ def test_keys_of_lives_are_the_same_for_every_rule_and_depend_on_the_life_alone(
 def test_groups_share_worlds_torsos_and_budgets():
     first, second, longer = tiny.catch(), tiny.catch("second"), tiny.catch("longer", num_steps=400)
     dense, twin = replace(first, torso="dense"), tiny.catch("twin", num_steps=219)
-    found = groups([first, longer, dense, second, tiny.grid(), twin], SETTING)
-    assert found == [[first, second, twin], [longer], [dense], [tiny.grid()]]
+    # As many updates, but with other workers.
+    busy = replace(first, workers=8, num_steps=400)
+    found = groups([first, longer, dense, second, tiny.grid(), twin, busy])
+    assert found == [[first, second, twin], [longer], [dense], [tiny.grid()], [busy]]
     assert tiny.runner().num_lives([first, second, tiny.grid()]) == 6
 
 
-@pytest.mark.parametrize("field", ["num_seeds", "workers", "rollout_length", "num_points"])
+@pytest.mark.parametrize("field", ["num_seeds", "num_points"])
 def test_setting_refuses_counts_below_one(field):
     with pytest.raises(ValueError, match=f"Setting.{field} must be >= 1, got 0"):
         Setting(**{"num_seeds": 1, field: 0})

@@ -1,6 +1,6 @@
 """The random search: it finds the best, weights environments equally, and its files are read as written."""
 
-import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import jax
@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from groove.scoring.random_search import search_space
-from groove.transfer.contestants import hand_written
+from groove.transfer.contestants import hand_written, learned
 from groove.transfer.results import Row
 from groove.transfer.runner import RunnerBatch, Setting
-from groove.transfer.tuning import TuningError, read_tuned, tune, tuning_setting, write_tuned
+from groove.transfer.search import TuningSearch, with_settings
+from groove.transfer.tuned_settings import TuningError, add_tuned, read_tuned, search_of
+from groove.transfer.tuning import TUNING, tune
 from tests.groove.transfer import tiny
 
 A2C = hand_written("a2c")
-SETTING = tuning_setting(tiny.SETTING)
 SPACE = search_space(A2C.rule, A2C.hyper(tiny.catch()), 6)
 RATES = [float(hyper.learning_rate) for hyper in SPACE]
 
@@ -32,7 +33,7 @@ class KnownRunner:
             rows = []
             for environment in environments:
                 rate = float(contestant.hyper(environment).learning_rate)
-                for level, seed in environment.lives(SETTING.num_seeds):
+                for level, seed in environment.lives(TUNING.num_seeds):
                     self.asked.append((environment.name, rate, seed))
                     run = (environment.suite, environment.name, environment.lifetime, level, contestant.name, seed)
                     rows.append(Row(*run, 200, 10, 10, self.worth(environment.name, rate, seed)))
@@ -41,13 +42,13 @@ class KnownRunner:
 
 def found(worth, environments=None, num_configurations=6):
     runner, told = KnownRunner(worth), []
-    best = tune(runner, SETTING, A2C, environments or [tiny.catch()], num_configurations, told.append)
+    best = tune(runner, A2C, environments or [tiny.catch()], num_configurations, told.append)
     assert sum(told) == len(runner.asked)
     return RATES.index(float(best.learning_rate)), runner.asked
 
 
 def test_tuning_has_separate_seeds_and_evaluates_only_at_the_end():
-    assert Setting(3, 4, 5, num_points=1, first_seed=1_000_000) == SETTING
+    assert Setting(3, num_points=1, first_seed=1_000_000) == TUNING
 
 
 def test_tune_finds_the_best_configuration_on_three_seeds_each():
@@ -76,39 +77,108 @@ def test_tune_never_takes_a_configuration_that_breaks_an_agent():
     assert found(lambda name, rate, seed: np.nan)[0] == 0
 
 
+def searched(where="own: vector", name="a2c", **fields):
+    """What a search of A2C with four configurations depends on, with some of it replaced."""
+    search = search_of(hand_written(name), [tiny.catch()], 4)
+    return replace(search, where=where, **fields)
+
+
 def test_tuned_settings_are_read_as_written(tmp_path):
     path = tmp_path / "new" / "tuned.json"
-    tuned = {"a2c": {"own: vector": SPACE[1], "own/catch": SPACE[2]}, "lpg": {"own: vector": SPACE[3]}}
-    write_tuned(path, tuned, SETTING)
-    read = read_tuned(path, SETTING)
-    assert {rule: list(own) for rule, own in read.items()} == {
-        "a2c": ["own: vector", "own/catch"],
-        "lpg": ["own: vector"],
-    }
-    for rule, own in read.items():
-        for where, hyper in own.items():
-            assert jax.tree.map(float, hyper) == jax.tree.map(float, tuned[rule][where])
-            assert all(x.dtype == np.float32 for x in jax.tree.leaves(hyper))
+    tuned = {searched(): SPACE[1], searched("own/catch", ceiling=True): SPACE[2], searched(name="ppo"): SPACE[3]}
+    assert add_tuned(path, tuned) == tuned
+    read = read_tuned(path)
+    assert list(read) == list(tuned) and [search.name for search in read] == ["a2c", "a2c", "ppo"]
+    for search, hyper in read.items():
+        assert jax.tree.map(float, hyper) == jax.tree.map(float, tuned[search])
+        assert all(x.dtype == np.float32 for x in jax.tree.leaves(hyper))
     # To the last bit, so that tuned rules have the same fingerprint.
-    before, after = (replace(A2C, tuned=own["a2c"]).fingerprint(tiny.catch()) for own in (tuned, read))
+    before, after = (
+        replace(A2C, tuned={"own: vector": own[searched()]}).fingerprint(tiny.catch()) for own in (tuned, read)
+    )
     assert before == after
 
 
-def test_settings_found_with_other_workers_are_refused(tmp_path):
-    write_tuned(tmp_path / "t.json", {}, SETTING)
-    with pytest.raises(TuningError, match=r"t\.json: tuned with .* workers x .* steps, but this experiment uses 99 x"):
-        read_tuned(tmp_path / "t.json", dataclasses.replace(SETTING, workers=99))
+def test_two_tunings_into_one_file_lose_nothing(tmp_path):
+    # The second one had read the file before the first one wrote to it.
+    path, rules = tmp_path / "tuned.json", ("a2c", "ppo")
+    searches = [TuningSearch(path, None, 1, 2, lambda *at: None) for _ in rules]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("groove.transfer.search.tune", lambda *arguments: SPACE[1])
+        patch.setattr("groove.transfer.search.Runner", lambda *arguments: None)
+        for search, name in zip(searches, rules, strict=True):
+            search.on_validation(hand_written(name), [tiny.catch()])
+    assert [search.name for search in read_tuned(path)] == ["a2c", "ppo"]
+    # A result that is there already stays, whoever searched for it again.
+    assert add_tuned(path, {next(iter(read_tuned(path))): SPACE[2]}) == read_tuned(path)
 
 
-@pytest.mark.parametrize("content", ["{", "[1]", '{"a": 1}', '{"a": {"own": {"learning_rate": 1}}}', "\xff"])
+def test_concurrent_additions_to_one_file_wait_for_each_other(tmp_path):
+    path = tmp_path / "tuned.json"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda size: add_tuned(path, {searched(configurations=size): SPACE[1]}), range(1, 25)))
+    assert {search.configurations for search in read_tuned(path)} == set(range(1, 25))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["tuned.json"]
+
+
+def test_a_search_is_known_by_the_rule_the_suite_and_its_size_not_by_a_name(tmp_path):
+    first, moved, other = (
+        learned(tiny.save(tmp_path / folder / "rule.safetensors", seed))
+        for folder, seed in (("mine", 0), ("copy", 0), ("later/mine", 1))
+    )
+    assert (first.name, moved.name, other.name) == ("mine", "copy", "mine")
+    search = search_of(first, [tiny.catch()], 4)
+    assert search == search_of(moved, [tiny.catch()], 4)
+    versions = [
+        tiny.catch(suite="own@2"),
+        replace(tiny.catch(), source_sha256="0" * 64),
+        replace(tiny.catch(), workers=2),
+    ]
+    others = [search_of(other, [tiny.catch()], 4), search_of(first, [tiny.catch()], 5)]
+    others += [search_of(first, [environment], 4) for environment in versions]
+    assert len({search, *others}) == 6
+    # Another rule of the same name is not given what was found for the first.
+    with pytest.raises(TuningError, match="^tuned settings are for 'mine', which is not compared as the same rule"):
+        with_settings([other], {search: SPACE[1]}, {"own": [tiny.catch()]})
+    (tuned,) = with_settings([moved], {search: SPACE[1]}, {"own": [tiny.catch()]})
+    assert tuned.name == "copy (tuned)" and tuned.hyper(tiny.catch()) is SPACE[1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"suite": "own@1"}, "settings of a2c were tuned in own@1, but agents live in own$"),
+        ({"workers": 99}, "settings of a2c were tuned with 99 workers x 5 steps, but agents in own have 4 x 5$"),
+        ({"configurations": 16}, "settings for own were tuned with 4 and 16 configurations; compare rules "),
+    ],
+)
+def test_settings_that_only_seem_to_be_for_a_suite_are_refused(fields, message):
+    found = {searched(name="ppo"): SPACE[1], searched(**fields): SPACE[2]}
+    with pytest.raises(TuningError, match=message):
+        with_settings([A2C, hand_written("ppo")], found, {"own": [tiny.catch()]})
+    # Elsewhere they are no hindrance.
+    assert with_settings([A2C, hand_written("ppo")], found, {"other": [tiny.catch(suite="other")]}) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[1]",
+        '{"a": 1}',
+        '{"workers": 4, "rollout_length": 5, "rules": {}}',
+        '{"searches": [{"rule": "x"}]}',
+        "\xff",
+    ],
+)
 def test_a_foreign_file_of_settings_is_refused_by_name(tmp_path, content):
     path = tmp_path / "tuned.json"
     path.write_text(content, encoding="latin-1")
     with pytest.raises(TuningError) as refusal:
-        read_tuned(path, SETTING)
-    assert str(refusal.value) == f"{path}: must be a settings file written by `groove tune`"
+        read_tuned(path)
+    assert str(refusal.value) == f"{path}: must be a settings file written by `groove tune` of this version"
 
 
 def test_a_missing_file_of_settings_is_refused_by_name(tmp_path):
     with pytest.raises(TuningError, match=r"absent\.json: No such file"):
-        read_tuned(tmp_path / "absent.json", SETTING)
+        read_tuned(tmp_path / "absent.json")

@@ -19,8 +19,9 @@ from lpg.rules.lpg import LPG
 from lpg.saved_rules import save_rule
 from lpg.settings import RuleSettings
 
-SETTING = Setting(num_seeds=2, workers=4, rollout_length=5, num_points=2)
-CONFIG = TrainConfig.of(hidden_size=2, embedding_size=2, prediction_size=2, workers=4, rollout_length=5)
+SETTING = Setting(num_seeds=2, num_points=2)
+SHAPE = {"workers": 4, "rollout_length": 5}
+CONFIG = TrainConfig.of(hidden_size=2, embedding_size=2, prediction_size=2, **SHAPE)
 NUM_STEPS = 200
 """Ten updates of four workers' five steps."""
 
@@ -41,29 +42,29 @@ class Slide(Catch):
 @cache
 def catch(name="catch", suite="own", num_steps=NUM_STEPS):
     """Catch; its worlds all compare equal."""
-    return of_world(suite, name, GymnaxWorld(CATCH), CATCH.default_params, num_steps)
+    return dataclasses.replace(of_world(suite, name, GymnaxWorld(CATCH), CATCH.default_params, num_steps), **SHAPE)
 
 
 @cache
 def slide():
     """The same with continuous actions."""
     env = Slide(rows=4, columns=3)
-    return of_world("own", "slide", GymnaxWorld(env), env.default_params, NUM_STEPS)
+    return dataclasses.replace(of_world("own", "slide", GymnaxWorld(env), env.default_params, NUM_STEPS), **SHAPE)
 
 
 @cache
 def grid(every_level=True):
     """Two solved grid levels, for five updates."""
     drawn = of_generator("own", "small", generator("small"), 2)
-    return dataclasses.replace(drawn, every_level=every_level).at_lifetime(0.02)
+    return dataclasses.replace(drawn, every_level=every_level, **SHAPE).at_lifetime(0.02)
 
 
-def save(path, seed=0, generations=CONFIG.run.generations, run_seed=0):
-    """Write a rule file; different seeds give different rules."""
+def save(path, seed=0, generations=CONFIG.run.generations, run_seed=0, shape=SHAPE):
+    """Write a rule file of a run with agents of a shape; different seeds give different rules."""
     rule = LPG(RuleSettings(prediction_size=2, hidden_size=2, embedding_size=2))
     meta_params = jax.tree.map(lambda x: 3 * x, jax.jit(rule.init)(jax.random.key(seed)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    provenance = {"config": CONFIG.replaced(seed=run_seed).to_json(), "generations": generations}
+    provenance = {"config": CONFIG.replaced(seed=run_seed, **shape).to_json(), "generations": generations}
     save_rule(path, rule, meta_params, provenance)
     return path
 

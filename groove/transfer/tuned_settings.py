@@ -1,0 +1,191 @@
+"""Files of tuned settings: each search under all that it depends on, so that no result passes for another's."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+
+from groove.transfer.contestants import Contestant, tuning_keys
+from groove.transfer.environments import Environment
+from lpg.atomic_file import replacing
+from lpg.update_rule import Hyperparameters
+
+
+class TuningError(ValueError):
+    """One line that names tuned settings and says what is wrong with them."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search depends on.
+
+    Attributes:
+        rule: digest of the rule (`Contestant.digest`), which no folder's or file's name is part of.
+        suite: suite of the environments tuned on, with its version (`edition`).
+        where: key that the settings are looked up by, one of `groove.transfer.contestants.tuning_keys`.
+        configurations: configurations tried, including the default.
+        workers: workers of each agent.
+        rollout_length: steps between two updates.
+        ceiling: whether the rule was tuned in the very environment that it is evaluated in.
+        name: name of the rule in messages; it identifies nothing.
+    """
+
+    rule: str
+    suite: str
+    where: str
+    configurations: int
+    workers: int
+    rollout_length: int
+    ceiling: bool = False
+    name: str = field(default="", compare=False)
+
+
+Tuned = dict[Search, Hyperparameters]
+"""Results of searches."""
+
+
+def edition(environment: Environment) -> str:
+    """Return the name and version of an environment's suite, with the digest of the file that defines a user's own.
+
+    Args:
+        environment: the environment.
+
+    Returns:
+        Such as "mazes@2", or "mine+0123456789ab".
+    """
+    own = environment.source_sha256
+    return f"{environment.suite}+{own[:12]}" if own else environment.suite
+
+
+def search_of(
+    contestant: Contestant, environments: list[Environment], num_configurations: int, ceiling: bool = False
+) -> Search:
+    """Return what a search depends on.
+
+    Args:
+        contestant: the rule with its default settings.
+        environments: environments tuned on, with one kind of observation.
+        num_configurations: number of configurations tried.
+        ceiling: whether the rule is tuned in the one environment that it is evaluated in.
+
+    Returns:
+        The search.
+    """
+    first = environments[0]
+    own, kind = tuning_keys(first)
+    where = own if ceiling else kind
+    shape = (first.workers, first.rollout_length)
+    return Search(contestant.digest, edition(first), where, num_configurations, *shape, ceiling, contestant.name)
+
+
+def add_tuned(path: Path, found: Tuned) -> Tuned:
+    """Add the results of searches to a file, and keep what it holds already, also what others add meanwhile.
+
+    Args:
+        path: JSON file, created with its folder if it does not exist.
+        found: results; those of a search that the file has already are left as they are there.
+
+    Returns:
+        All that the file holds now.
+
+    Raises:
+        TuningError: the file is not a file of tuned settings.
+        OSError: the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone_in(path.parent):
+        held = read_tuned(path) if path.exists() else {}
+        held |= {search: hyper for search, hyper in found.items() if search not in held}
+        searches = [asdict(search) | {"settings": _numbers(hyper)} for search, hyper in held.items()]
+        with replacing(path) as new:
+            new.write_text(json.dumps({"searches": searches}, indent=2) + "\n", encoding="utf-8")
+    return held
+
+
+def read_tuned(path: Path) -> Tuned:
+    """Read the results that `add_tuned` wrote.
+
+    Args:
+        path: JSON file to read.
+
+    Returns:
+        The results of all searches in the file.
+
+    Raises:
+        TuningError: the file is missing, or it is not a file of tuned settings.
+    """
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["searches"]
+        return {Search(**_without(row, "settings")): _hyperparameters(row["settings"]) for row in rows}
+    except OSError as error:
+        raise TuningError(f"{path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TuningError(f"{path}: must be a settings file written by `groove tune` of this version") from error
+
+
+def refuse_unlike(found: Tuned, environments: list[Environment]) -> Tuned:
+    """Return the results that are for some environments, refusing those that only seem to be.
+
+    Args:
+        found: results of searches.
+        environments: environments of one suite that agents will live in.
+
+    Returns:
+        The results for this suite.
+
+    Raises:
+        TuningError: settings were found in another version of the suite, with other workers or steps, or in searches
+            of different sizes.
+    """
+    wanted = edition(environments[0])
+    shapes = {(environment.workers, environment.rollout_length) for environment in environments}
+    own = {search: hyper for search, hyper in found.items() if _bare(search.suite) == _bare(wanted)}
+    for search in own:
+        if search.suite != wanted:
+            raise TuningError(f"settings of {search.name} were tuned in {search.suite}, but agents live in {wanted}")
+        if (search.workers, search.rollout_length) not in shapes:
+            (workers, steps), *_ = shapes
+            raise TuningError(
+                f"settings of {search.name} were tuned with {search.workers} workers x {search.rollout_length} steps, "
+                f"but agents in {wanted} have {workers} x {steps}"
+            )
+    sizes = sorted({search.configurations for search in own})
+    if len(sizes) > 1:
+        raise TuningError(
+            f"settings for {wanted} were tuned with {' and '.join(map(str, sizes))} configurations; "
+            "compare rules tuned with equally many"
+        )
+    return own
+
+
+def _bare(suite: str) -> str:
+    return suite.partition("@")[0].partition("+")[0]
+
+
+def _numbers(hyper: Hyperparameters) -> dict[str, float]:
+    return {field.name: float(getattr(hyper, field.name)) for field in fields(hyper)}
+
+
+def _hyperparameters(values: dict[str, float]) -> Hyperparameters:
+    return Hyperparameters(**{field.name: jnp.float32(values[field.name]) for field in fields(Hyperparameters)})
+
+
+def _without(row: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != name}
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process adds to a file in the folder; the kernel releases the lock when the process ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

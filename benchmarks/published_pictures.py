@@ -25,12 +25,17 @@ def redraw(folder: Path) -> list[Path]:
         folder: folder with results.csv and timing.jsonl of suites by name; summary.json and figures/ are written.
 
     Returns:
-        The PNG files.
+        The PNG files, none if the suites have had another version since: their levels cannot be drawn again.
     """
     rows, timing = read_results(folder / "results.csv"), JsonLines(folder / "timing.jsonl").rows()
+    suites = dict.fromkeys(row.suite for row in rows)
+    current = {suite.label(name): suite for name, suite in SUITES.items()}
+    if past := [suite for suite in suites if suite not in current]:
+        print(f"{folder}: left as it was recorded, in another version of {', '.join(past)}")
+        return []
     scores, summary = {}, {}
-    for suite in dict.fromkeys(row.suite for row in rows):
-        own = suite_scores(SUITES[suite].build(suite), [row for row in rows if row.suite == suite])
+    for suite in suites:
+        own = suite_scores(current[suite].build(suite), [row for row in rows if row.suite == suite])
         learned = [rule for rule in own.returns if rule not in HAND_WRITTEN]
         scores[suite] = own
         summary[suite] = summarise(own, learned, [row for row in timing if row["suite"] == suite])

@@ -28,6 +28,8 @@ class LivesFlags:
     """Number of parallel environments per agent, whatever its rule; the suite's own by default (64)."""
     rollout_length: int | None = None
     """Steps between two updates, whatever the rule; the suite's own by default (20)."""
+    level_seed: int = 0
+    """Seed of the levels; any but 0 redraws those of the suites, whose results are then named SUITE#SEED."""
     chunk: int = 128
     """Lives between two writes of results, rounded up on a GPU to fill it; does not affect the results."""
     devices: int | None = None
@@ -56,10 +58,11 @@ def read_lives(kind: type[Flags], command: str, arguments: list[str], positional
             f"{command}: name a rule first: a shipped one ({shipped}), a rule file, the folder of a run or of a group, "
             "or a hand-written one"
         )
-    for name in ("seeds", "workers", "rollout_length", "points", "chunk", "devices"):
+    least = dict.fromkeys(("seeds", "workers", "rollout_length", "points", "chunk", "devices"), 1) | {"level_seed": 0}
+    for name, bound in least.items():
         value = getattr(flags, name, None)
-        if value is not None and value < 1:
-            raise UsageError(f"{flag_of(name)} must be >= 1, got {value}")
+        if value is not None and value < bound:
+            raise UsageError(f"{flag_of(name)} must be >= {bound}, got {value}")
     return flags
 
 
@@ -96,12 +99,17 @@ def shaped(environments: "list[Environment]", flags: LivesFlags) -> "list[Enviro
     """Return environments with the workers and steps of the flags, where these are given.
 
     Args:
-        environments: environments with the workers and steps of their suite.
+        environments: environments of one suite, with its workers and steps.
         flags: the command's flags.
 
     Returns:
         The environments.
+
+    Raises:
+        UsageError: a seed is given for levels, but none are drawn.
     """
+    if flags.level_seed and not any(environment.draw for environment in environments):
+        raise UsageError(f"--level-seed redraws levels, but {environments[0].suite.partition('#')[0]} has none to draw")
     given = {name: getattr(flags, name) for name in ("workers", "rollout_length")}
     return [
         replace(environment, **{name: value for name, value in given.items() if value is not None})

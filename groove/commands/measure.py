@@ -11,7 +11,7 @@ from groove.errors import UsageError, choose, one_line
 from groove.job.devices import configure, lives_mesh
 from groove.records.group_folder import GroupFolder
 from groove.records.run_folder import RunFolder
-from groove.transfer.suites import SUITES, Suite
+from groove.transfer.suites import SUITES, Suite, suite_key
 from levels.plugins import is_plugin
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def measure(
     """
     for name in flags.suite:
         if ":" not in name:
-            choose("suite", name, SUITES)
+            suite_key(name)
     if not flags.suite:
         raise UsageError(f"name a suite; known: {', '.join(SUITES)}")
     configure(flags.devices)
@@ -67,7 +67,7 @@ def measure(
         more = [name for name in dict.fromkeys(against) if name not in flags.rules]
         own = named_apart([*given, *(contestants_of(name, HAND_WRITTEN) for name in more)])
         setting = Setting(flags.seeds, flags.points)
-        named = named_suites(flags.suite)
+        named = named_suites(flags.suite, flags.level_seed)
         if num_tuned and not any(suite.build_validation for suite in named.values()):
             raise UsageError(f"--tune needs a suite with validation environments: {', '.join(SUITES)}")
         suites = {name: shaped(suite.build(name), flags) for name, suite in named.items()}

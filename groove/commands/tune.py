@@ -8,9 +8,9 @@ import tyro
 from rich.console import Console
 
 from groove.commands.lives import LivesFlags, contestants_of, progress_bar, read_lives, shaped
-from groove.errors import UsageError, choose, one_line
+from groove.errors import UsageError, one_line
 from groove.job.devices import configure, lives_mesh
-from groove.transfer.suites import SUITES
+from groove.transfer.suites import suite_key
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def tune(arguments: list[str]) -> int:
     flags = read_lives(TuneFlags, "tune", arguments, "rule")
     for name in flags.suite:
         if ":" not in name:
-            choose("suite", name, SUITES)
+            suite_key(name)
     if flags.configurations < 1:
         raise UsageError(f"--configurations must be >= 1, got {flags.configurations}")
     configure(flags.devices)
@@ -55,7 +55,7 @@ def tune(arguments: list[str]) -> int:
         path = flags.out or Path("runs/tuned") / f"{contestants[0].method}-{flags.configurations}.json"
         with progress_bar(Console(), "lives") as advance:
             search = TuningSearch(path, lives_mesh(flags.devices), flags.chunk, flags.configurations, advance)
-            for name, suite in named_suites(flags.suite).items():
+            for name, suite in named_suites(flags.suite, flags.level_seed).items():
                 if suite.build_validation is None:
                     raise UsageError(f"{name} has no validation environments to tune on")
                 validation = shaped(suite.build_validation(name), flags)

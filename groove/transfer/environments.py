@@ -40,6 +40,8 @@ class Environment:
         random: [n] expected return of random actions, None if not known exactly.
         optimum: [n] expected return of the best policy, None if not known exactly.
         torso: torso of the agents' networks.
+        draw: label of the draw that the levels come from, "" if they were not drawn. Environments with one label share
+            their levels, as those that differ in `lifetime` alone do; others are drawn separately.
         source_sha256: digest of the user's file that defines it, "" for our own and those of other libraries.
     """
 
@@ -56,6 +58,7 @@ class Environment:
     random: Float[np.ndarray, "n"] | None = field(default=None, repr=False)
     optimum: Float[np.ndarray, "n"] | None = field(default=None, repr=False)
     torso: Torso = "standard"
+    draw: str = ""
     source_sha256: str = ""
 
     def __post_init__(self) -> None:
@@ -174,8 +177,11 @@ def of_generator(
 ) -> Environment:
     """Build an environment from levels of a generator, at their own lifetime.
 
+    Every environment has a draw of its own, seeded with the names of suite and environment. Environments of worlds
+    alike would otherwise share the random numbers of their levels, down to the same objects in different mazes.
+
     Args:
-        suite: name of the suite it belongs to.
+        suite: name of the suite it belongs to, with its version and the seed of its levels.
         name: name of the environment.
         generator: generator whose levels all have the same lifetime.
         num_levels: number of levels to draw.
@@ -184,7 +190,8 @@ def of_generator(
     Returns:
         The environment, with exact anchors if the world has a solver.
     """
-    drawn = draw_level_set(generator, stream, num_levels)
+    draw = f"{suite}/{name}"
+    drawn = draw_level_set(generator, stream, num_levels, zlib.crc32(draw.encode()))
     lifetimes = np.unique(drawn.levels.lifetime)
     if lifetimes.size != 1:
         raise ValueError(f"{suite}/{name}: levels must all have the same lifetime, got {lifetimes.tolist()}")
@@ -196,6 +203,7 @@ def of_generator(
         num_updates=int(lifetimes[0]),
         random=drawn.random,
         optimum=drawn.optimum,
+        draw=draw,
     )
 
 

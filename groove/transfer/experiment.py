@@ -254,7 +254,7 @@ class Experiment:
         """
         # Only built-in rules in frozen suites: no fingerprint covers all that a user's code or environment depends on.
         own = contestant.is_learned or isinstance(contestant.rule, PluginRule)
-        if self._cache is None or own or environment.suite not in SUITES:
+        if self._cache is None or own or environment.source_sha256 or environment.suite.partition("@")[0] not in SUITES:
             return None
         words = [environment.fingerprint(), contestant.fingerprint(environment), asdict(self.setting)]
         words += [_sources(), version("jax"), version("gymnax"), jax.default_backend(), platform.machine()]

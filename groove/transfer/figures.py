@@ -1,5 +1,6 @@
 """Figures of an experiment, each as PNG and SVG."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -66,7 +67,7 @@ def draw_all(folder: Path, scores: dict[str, SuiteScores], summary: dict[str, An
             draw(figure)
             figure.suptitle(f"{suite}: {TITLES[name]}", fontsize=11)
             for ending in ("png", "svg"):
-                path = folder / f"{suite.replace(':', '-').replace('/', '-')}-{name}.{ending}"
+                path = folder / f"{re.sub('[:/#]', '-', suite)}-{name}.{ending}"
                 # No date and no random ids, so that equal figures are equal files.
                 with rc_context({"svg.hashsalt": "groove"}):
                     figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if ending == "svg" else None)

@@ -5,9 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from groove.errors import choose
 from groove.transfer.environments import Environment, Torso, of_world
-from groove.transfer.suites import CLASSIC_STEPS, SUITES, Suite
+from groove.transfer.suites import CLASSIC_STEPS, SUITES, Suite, suite_key
 from levels.near_names import unknown
 from levels.plugins import described, file_sha256, is_plugin, load_object, plugin_module
 from levels.world import GymnaxWorld, World
@@ -16,21 +15,23 @@ from levels.worlds.random_grid import RandomGrid
 STEPS = "NUM_STEPS"
 
 
-def named_suites(names: Iterable[str]) -> dict[str, Suite]:
+def named_suites(names: Iterable[str], level_seed: int = 0) -> dict[str, Suite]:
     """Return suites by the names that tables show.
 
     Args:
         names: as for `find_suite`.
+        level_seed: seed of their levels, 0 for the frozen suites.
 
     Returns:
-        Name -> suite.
+        Label -> suite.
 
     Raises:
         ValueError: as for `find_suite`, or two suites have the same name.
     """
     suites: dict[str, Suite] = {}
     for name in dict.fromkeys(names):
-        shown, suite = find_suite(name)
+        own, suite = find_suite(name)
+        shown = suite.label(own, level_seed)
         if shown in suites:
             raise ValueError(f"{name}: another suite is called {shown}, too; give one of them another name")
         suites[shown] = suite
@@ -41,14 +42,14 @@ def find_suite(name: str) -> tuple[str, Suite]:
     """Return a suite and the name that tables show for it.
 
     Args:
-        name: key of SUITES; LIBRARY:ENVIRONMENT, such as gymnax:Pong-misc, gymnasium:CartPole-v1 or brax:ant, for
-            lives of 500,000 steps; or FILE.py:NAME of a `Suite` or of a dict of environments by name. The dict's
-            values are gymnax environments (an object or its class), pairs (environment, params), pairs
-            (levels.world.World, level), or LIBRARY:ENVIRONMENT. The file may assign NUM_STEPS, environment steps per
-            life, 500,000 by default.
+        name: key of SUITES, with its version or without; LIBRARY:ENVIRONMENT, such as gymnax:Pong-misc,
+            gymnasium:CartPole-v1 or brax:ant, for lives of 500,000 steps; or FILE.py:NAME of a `Suite` or of a dict of
+            environments by name. The dict's values are gymnax environments (an object or its class), pairs
+            (environment, params), pairs (levels.world.World, level), or LIBRARY:ENVIRONMENT. The file may assign
+            NUM_STEPS, environment steps per life, 500,000 by default.
 
     Returns:
-        The name, for a user's own suite NAME, and the suite.
+        The name without version, for a user's own suite NAME, and the suite.
 
     Raises:
         ValueError: the name is unknown, the library is not installed, or the file fails or holds something else.
@@ -56,8 +57,8 @@ def find_suite(name: str) -> tuple[str, Suite]:
     if is_plugin(name):
         return name.rpartition(":")[2], _own_suite(name)
     if ":" not in name:
-        choose("suite", name, SUITES)
-        return name, SUITES[name]
+        key = suite_key(name)
+        return key, SUITES[key]
     world, level = _of_library(name)
     environment = of_world(name, name.partition(":")[2], world, level, CLASSIC_STEPS, _torso(world))
     return name, Suite(name, lambda _: [environment])

@@ -5,8 +5,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from groove.errors import UsageError, choose
+
 if TYPE_CHECKING:
     from groove.transfer.environments import Environment
+
+VERSION = 2
+"""Version of all suites. In version 1 the environments of a suite shared their draws, so that all mazes had the same
+objects, and agents had the workers and steps of the first rule's discovery."""
 
 LIFETIMES = (0.25, 1.0, 4.0)
 """Multiples of an environment's own lifetime, for suites that test how rules cope with longer and shorter lives."""
@@ -28,14 +34,31 @@ class Suite:
 
     Attributes:
         about: one line that describes the suite.
-        build: function from the suite's name to its environments.
+        build: function from the suite's name, as `label` returns it, to its environments.
         build_validation: function from the suite's name to other environments of the same kinds, None if there are
             none.
+        version: version of the suite; another one has other levels, budgets or seeds. None for a user's own.
     """
 
     about: str
     build: "Callable[[str], list[Environment]]"
     build_validation: "Callable[[str], list[Environment]] | None" = None
+    version: int | None = None
+
+    def label(self, name: str, level_seed: int = 0) -> str:
+        """Return the name in results, which tells apart what must never be pooled.
+
+        Every label has its own levels, where they are drawn, and its own agents.
+
+        Args:
+            name: the suite's key in SUITES, or NAME of a user's own.
+            level_seed: seed of the levels, 0 for the frozen suite.
+
+        Returns:
+            Such as "mazes@2", or "mazes@2#7" with levels of seed 7.
+        """
+        version = "" if self.version is None else f"@{self.version}"
+        return f"{name}{version}" + (f"#{level_seed}" if level_seed else "")
 
 
 def _grid_heldout(suite: str) -> "list[Environment]":
@@ -180,7 +203,7 @@ def _minatar_validation(suite: str, torso: str = "minatar") -> "list[Environment
     return _minatar_games(suite, torso, MINATAR_STEPS // 4, minimal=False)[:2]
 
 
-SUITES: dict[str, Suite] = {
+_SUITES: dict[str, Suite] = {
     "grid-heldout": Suite(
         "128 unseen solvable levels each of small, medium and large",
         _grid_heldout,
@@ -213,4 +236,28 @@ SUITES: dict[str, Suite] = {
     ),
     "minatar-1e7": Suite("the same games and conv torso, 1e7 steps", _minatar_long, _minatar_validation),
 }
-"""Suites by name. A changed environment, level or budget makes a new suite; a test pins their fingerprints."""
+
+SUITES = {name: replace(suite, version=VERSION) for name, suite in _SUITES.items()}
+"""Suites by name. A changed environment, level or budget makes a new version; a test pins their fingerprints."""
+
+
+def suite_key(name: str) -> str:
+    """Return the key of a suite that may be named with its version.
+
+    Args:
+        name: such as "mazes" or "mazes@2".
+
+    Returns:
+        Key of SUITES.
+
+    Raises:
+        UsageError: there is no such suite, or it has another version.
+    """
+    key, at, _ = name.partition("@")
+    choose("suite", key, SUITES)
+    label = SUITES[key].label(key)
+    if at and name != label:
+        raise UsageError(
+            f"--suite {name}: this version of groove has {label}; results of two versions cannot be pooled"
+        )
+    return key

@@ -72,6 +72,12 @@ def refused(capsys, *arguments):
         (["lpg.safetensors", "--seeds", "0"], "--seeds must be >= 1, got 0"),
         (["lpg.safetensors", "--seeds", "many"], "seeds"),
         (["lpg.safetensors", "--chunk", "0"], "--chunk must be >= 1, got 0"),
+        (["lpg.safetensors", "--suite", "mazes@1"], "--suite mazes@1: this version of groove has mazes@2; results of "),
+        (["lpg.safetensors", "--level-seed", "-1"], "--level-seed must be >= 0, got -1"),
+        (
+            ["lpg.safetensors", "--suite", "classic", "--level-seed", "1"],
+            "--level-seed redraws levels, but classic@2 has none to draw",
+        ),
         (["--suite", "classic"], "name a rule first: a shipped one (laptop"),
         (["absent.safetensors", "--suite", "classic"], "no rule file 'absent.safetensors'"),
         (["corrupt.safetensors", "--suite", "classic"], "corrupt.safetensors: "),

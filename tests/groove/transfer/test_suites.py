@@ -6,26 +6,27 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from groove.scoring.heldout import TRANSFER_STREAM, VALIDATION_STREAM
+from groove.scoring.heldout import TRANSFER_STREAM, VALIDATION_STREAM, LevelSet
 from groove.transfer.environments import of_generator
-from groove.transfer.suites import DEEP_SEA_SIZES, LIFETIMES, NUM_DRAWS, SUITES
+from groove.transfer.suites import DEEP_SEA_SIZES, LIFETIMES, NUM_DRAWS, SUITES, Suite, suite_key
 from levels.registry import generator
 from lpg.networks import Dense, Table
 
 FINGERPRINTS = {
-    "mazes": "6b1da98d742e4ce5b319c65ce6182e705d195593d307e307c406e49fd28d0fdf",
-    "chains": "8549039d7d61ee30e65c6cd77e8d844a30045147e6ef57cce539d29038cb1263",
-    "classic": "fb16ec6a1630af94a4e57d1830bd088d71b807671a35ce9dc1aee885647c93e2",
-    "bsuite": "e78636ab65bc3e1a62c7d040c58bea3af4c42d09171cf1c8ac5c43ca1471b26e",
-    "minatar": "02c9145cfae693f692b763dff978c75af3e4690c4918e6bc0c23b097d70f88c3",
-    "minatar-dense": "7562918c9916eb46d2148f0ce54a6125c47b667e7ad6e417ec9de37f527f2416",
-    "minatar-1e7": "2491e21bdc264ef3d64195282d8b6cae40d1a3d9f6e7ee4699edec73c4db31bb",
+    "mazes": "8e5a45a0492c19065201beb0885121fc30b32dd6074bcc69b5e6fb65bba0e1c3",
+    "chains": "5de037e5c196757e1d212ee8767ed1f2fe693d6cea76bbbc270e5b671a6ef0d5",
+    "classic": "e1019c78f7f8929b9d100be52892da2caff2fbde18fd45cd6dc555b57989cb45",
+    "bsuite": "e4005741a12ad6b80222edbd7eeafaf123f97a2283482e8e2d45147d6fed06ae",
+    "minatar": "09c545d4019995f433965ddfa61525a33193bc06aed042f4d759f2561785a111",
+    "minatar-dense": "b67fba371f9d9fbceea2dc99c060423b6072888716469b33bab35c7d7c74b215",
+    "minatar-1e7": "7cfdb53ec281eb37fe80dfc4d7053251f81d089a33863c8861cd1f3d187533fd",
 }
-"""SHA-256 of the fingerprints of all environments. If one changes, it is another suite, which needs its own name."""
+"""SHA-256 of the fingerprints of all environments. If one changes, it is another suite, which needs a new version."""
 
 STARTS_WITHOUT_JAX = """
 import sys
@@ -46,7 +47,7 @@ sys.exit(3 if {"jax", "gymnax", "brax", "gymnasium"} & set(sys.modules) else 0)
 def built(name):
     if name == "mazes-literature" and importlib.util.find_spec("jaxued") is None:
         pytest.skip("needs jaxued")
-    return SUITES[name].build(name)
+    return SUITES[name].build(SUITES[name].label(name))
 
 
 @cache
@@ -61,7 +62,7 @@ def validation(name):
     """Suites that share their validation environments are given the same ones."""
     environments = built_validation(SUITES[name].build_validation)
     assert {environment.suite for environment in environments} == {"any"}
-    return [replace(environment, suite=name) for environment in environments]
+    return [replace(environment, suite=SUITES[name].label(name)) for environment in environments]
 
 
 cheap = pytest.mark.parametrize("name", [name for name in SUITES if name not in ("grid-heldout", "grid-classic")])
@@ -79,7 +80,7 @@ def test_suites_and_help_need_no_jax():
 def test_environments_of_a_suite_have_unique_names(name):
     keys = [(environment.name, environment.lifetime) for environment in built(name)]
     assert len(keys) == len(set(keys)) > 2
-    assert {environment.suite for environment in built(name)} == {name}
+    assert {environment.suite for environment in built(name)} == {f"{name}@2"}
 
 
 @pytest.mark.parametrize("name", FINGERPRINTS)
@@ -107,10 +108,47 @@ def nameless(environment):
 
 
 def test_nameless_environments_identify_what_is_played():
-    catch, *_ = SUITES["bsuite"].build("bsuite")
+    catch, *_ = SUITES["bsuite"].build("bsuite@2")
     assert nameless(catch) == nameless(replace(catch, name="other", num_steps=7)) == nameless(built("bsuite")[0])
     maze = built("mazes")
     assert nameless(maze[0]) == nameless(maze[11]) != nameless(maze[1]) and maze[11].lifetime == 1
+
+
+def test_names_in_results_tell_versions_and_level_seeds_apart():
+    assert {suite.label("x") for suite in SUITES.values()} == {"x@2"}
+    assert SUITES["mazes"].label("mazes", 7) == "mazes@2#7"
+    assert Suite("mine", list).label("mine") == "mine" and Suite("mine", list).label("mine", 7) == "mine#7"
+    assert suite_key("mazes") == suite_key("mazes@2") == "mazes"
+    with pytest.raises(ValueError, match=r"^--suite mazes@1: this version of groove has mazes@2; results of "):
+        suite_key("mazes@1")
+
+
+@pytest.mark.parametrize("name", ["grid-heldout", "grid-classic", "mazes", "chains"])
+def test_every_environment_has_a_draw_of_its_own_which_its_lifetimes_share(name, monkeypatch):
+    drawn = {}
+
+    def draw_level_set(generator, stream, num_levels, seed=0):
+        drawn[seed] = (generator, stream, num_levels)
+        return LevelSet(SimpleNamespace(lifetime=np.full(num_levels, 9)), None, None, None)
+
+    monkeypatch.setattr("groove.transfer.environments.draw_level_set", draw_level_set)
+    environments, again = (SUITES[name].build(SUITES[name].label(name, seed)) for seed in (0, 1))
+    names = {own.name for own in environments}
+    # In version 1 all had the seed 0. Other level seeds, other draws.
+    assert len(drawn) == 2 * len(names) > 4
+    assert {own.draw for own in environments} == {f"{name}@2/{own}" for own in names}
+    assert all(own.draw == f"{name}@2/{own.name}" for own in environments)
+    assert not {own.draw for own in environments} & {own.draw for own in again}
+
+
+def test_mazes_have_objects_of_their_own_and_another_level_seed_redraws_them():
+    mazes = built("mazes")[:11]
+    assert len({np.asarray(maze.levels.object_rewards).tobytes() for maze in mazes}) == 11
+    chains, again = built("chains")[:5], SUITES["chains"].build("chains@2#1")[:5]
+    for chain, other in zip(chains, again, strict=True):
+        assert chain.name == other.name and chain.fingerprint() != replace(other, suite="chains@2").fingerprint()
+    # Nothing is drawn where an environment is one level.
+    assert {own.draw for own in built("classic") + built("bsuite")} == {""}
 
 
 def test_budgets_are_those_of_the_specification():

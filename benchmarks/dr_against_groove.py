@@ -36,10 +36,7 @@ SUITES = {"small": 128, "medium": 64, "mazes": 44}
 
 def suites() -> dict[str, Any]:
     """Draw held-out levels by suite, solved exactly."""
-    import jax
-    import jax.numpy as jnp
-
-    from groove.scoring.heldout import HELDOUT_STREAM, LevelSet, draw_level_set
+    from groove.scoring.heldout import HELDOUT_STREAM, draw_level_set, joined
     from levels.registry import GENERATORS, generator
 
     mazes = [name for name in GENERATORS if name.startswith("maze_")]
@@ -48,17 +45,7 @@ def suites() -> dict[str, Any]:
         draw_level_set(generator(name), HELDOUT_STREAM, SUITES["mazes"] // len(mazes), seed)
         for seed, name in enumerate(mazes)
     ]
-
-    def join(*parts: Any) -> Any:
-        return (np if isinstance(parts[0], np.ndarray) else jnp).concatenate(parts)
-
-    drawn["mazes"] = LevelSet(
-        levels=jax.tree.map(join, *[part.levels for part in per_maze]),
-        life_keys=join(*[part.life_keys for part in per_maze]),
-        random=join(*[part.random for part in per_maze]),
-        optimum=join(*[part.optimum for part in per_maze]),
-    )
-    return drawn
+    return drawn | {"mazes": joined(per_maze)}
 
 
 def env_steps(folder: Path, arm: str) -> tuple[int, int]:

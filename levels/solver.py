@@ -73,30 +73,38 @@ def arrivals(grid: TabularGrid, plan: GridPlan) -> Arrivals:
     )
 
 
-def arrival_values(table: ObjectTable, slot: Int[Array, "R"], values: Float[Array, "sets S"]) -> Float[Array, "sets R"]:
-    """Return the expected reward plus later value of each arrival, given the objects present before the step.
+def arrival_moments(
+    table: ObjectTable, slot: Int[Array, "R"], moments: Float[Array, "K sets S"]
+) -> Float[Array, "K sets R"]:
+    """Return the moments E[G] and E[G²] of the return from each arrival on, given the objects present before the step.
 
-    Let v₀ and v₁ be the values without and with object m afterwards. The object gives (1 - p)·v₀ + p·v₁
-    if absent, v₁ if present, and reward + (1 - p_terminate)·v₀ if collected.
+    Let g₀ and g₁ be moments of the later return without and with object m afterwards. The object gives
+    (1 - p)·g₀ + p·g₁ if absent and g₁ if present. If it is collected, G = reward + (1 - terminated)·G₀, hence
+    E[G] = reward + (1 - p_terminate)·E[G₀] and
+    E[G²] = reward² + (1 - p_terminate)·(2·reward·E[G₀] + E[G₀²]).
 
     Args:
         table: the objects.
         slot: [R] object that each arrival collects, M = none.
-        values: [2^M, S] values after the step.
+        moments: [K, 2^M, S] the first K moments of the return after the step, K = 1 or 2.
 
     Returns:
-        [2^M, R] float32.
+        [K, 2^M, R] float32.
     """
-    num_objects, num_arrivals = table.rewards.shape[0], slot.shape[0]
-    values = jnp.tile(values, (1, num_arrivals // values.shape[1]))
+    num_objects, num_arrivals, num_moments = table.rewards.shape[0], slot.shape[0], moments.shape[0]
+    moments = jnp.tile(moments, (1, 1, num_arrivals // moments.shape[2]))
     for m in range(num_objects):
-        by_presence = values.reshape(2 ** (num_objects - 1 - m), 2, 2**m, num_arrivals)
-        gone, there = by_presence[:, 0], by_presence[:, 1]
+        reward, lives_on = table.rewards[m], 1 - table.terminate_probs[m]
+        by_presence = moments.reshape(num_moments, 2 ** (num_objects - 1 - m), 2, 2**m, num_arrivals)
+        gone, there = by_presence[:, :, 0], by_presence[:, :, 1]
         may_return = gone + table.respawn_probs[m] * (there - gone)
-        collected = table.rewards[m] + (1 - table.terminate_probs[m]) * gone
-        by_presence = jnp.stack([may_return, jnp.where(slot == m, collected, there)], axis=1)
-        values = by_presence.reshape(2**num_objects, num_arrivals)
-    return values
+        collected = [reward + lives_on * gone[0]]
+        if num_moments == 2:
+            collected.append(reward**2 + lives_on * (2 * reward * gone[0] + gone[1]))
+        present = jnp.where(slot == m, jnp.stack(collected), there)
+        by_presence = jnp.stack([may_return, present], axis=2)
+        moments = by_presence.reshape(num_moments, 2**num_objects, num_arrivals)
+    return moments
 
 
 def backup(grid: TabularGrid, level: Level) -> Callable[[Array], Array]:
@@ -107,8 +115,8 @@ def backup(grid: TabularGrid, level: Level) -> Callable[[Array], Array]:
         level: one level.
 
     Returns:
-        A function from state values [2^M, S] with k steps left to action values [2^M, A, S] with
-        k + 1 steps left.
+        A function from moments [K, 2^M, S] of the return from each state with k steps left to moments [K, 2^M, A, S]
+        for each action with k + 1 steps left.
     """
     plan = grid.plan(level)
     ways = arrivals(grid, plan)
@@ -117,12 +125,12 @@ def backup(grid: TabularGrid, level: Level) -> Callable[[Array], Array]:
         terminate_probs=level.object_terminate_probs,
         respawn_probs=plan.respawn_probs,
     )
-    return lambda values: arrival_values(table, ways.slot, values)[:, ways.of_action]
+    return lambda moments: arrival_moments(table, ways.slot, moments)[:, :, ways.of_action]
 
 
 def backed_up(
-    step: Callable[[Array], Array], values: Float[Array, "sets S"], num_backups: Int[Array, ""]
-) -> Float[Array, "sets S"]:
+    step: Callable[[Array], Array], values: Float[Array, "... S"], num_backups: Int[Array, ""]
+) -> Float[Array, "... S"]:
     """Return `values` after `num_backups` steps of value iteration, in a loop of exactly that many steps."""
 
     def body(state: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -130,6 +138,12 @@ def backed_up(
         return count + 1, step(current)
 
     return jax.lax.while_loop(lambda state: state[0] < num_backups, body, (jnp.int32(0), values))[1]
+
+
+def action_values(grid: TabularGrid, level: Level) -> Callable[[Array], Array]:
+    """Return the backup of expected returns alone, from state values [2^M, S] to action values [2^M, A, S]."""
+    step = backup(grid, level)
+    return lambda values: step(values[None])[0]
 
 
 def no_values(grid: TabularGrid) -> Float[Array, "sets S"]:
@@ -148,8 +162,8 @@ def episode_return(grid: TabularGrid, level: Level, value_of: Callable[[Array], 
     Returns:
         [] float32.
     """
-    action_values = backup(grid, level)
-    values = backed_up(lambda v: value_of(action_values(v)), no_values(grid), level.max_steps_in_episode)
+    scores_of = action_values(grid, level)
+    values = backed_up(lambda v: value_of(scores_of(v)), no_values(grid), level.max_steps_in_episode)
     return values[grid.plan(level).all_present, level.start]
 
 
@@ -179,12 +193,29 @@ def random_return(grid: TabularGrid, level: Level) -> Float[Array, ""]:
     return episode_return(grid, level, lambda scores: jnp.mean(scores, axis=1))
 
 
+def random_return_variance(grid: TabularGrid, level: Level) -> Float[Array, ""]:
+    """Return the variance of one episode's return under uniformly random actions, E[G²] − E[G]².
+
+    Args:
+        grid: the world.
+        level: one valid level.
+
+    Returns:
+        [] float32, ≥ 0, exact up to rounding of about 1e-6 · E[G]².
+    """
+    step = backup(grid, level)
+    nothing = jnp.stack([no_values(grid)] * 2)
+    moments = backed_up(lambda g: jnp.mean(step(g), axis=2), nothing, level.max_steps_in_episode)
+    mean, square = moments[:, grid.plan(level).all_present, level.start]
+    return jnp.maximum(square - mean**2, 0)
+
+
 @partial(jax.jit, static_argnums=(0, 1))
 def returns_on(return_on: Callable[[TabularGrid, Level], Array], grid: TabularGrid, levels: Level) -> Float[Array, "n"]:
     """Compute a return on each of n levels, in a program that is compiled once for a grid and a number of levels.
 
     Args:
-        return_on: `optimal_return` or `random_return`.
+        return_on: `optimal_return`, `random_return` or `random_return_variance`.
         grid: the world.
         levels: [n, …] valid levels.
 
@@ -221,12 +252,12 @@ def optimal_policy(grid: TabularGrid, level: Level, num_steps: int) -> Int8[Arra
         [T, O] int8, O = grid.num_observations; action 0 (stay) at steps past the time limit, and the
         lowest-numbered one of equally good actions.
     """
-    action_values = backup(grid, level)
+    scores_of = action_values(grid, level)
     later = jnp.maximum(level.max_steps_in_episode - num_steps, 0)
-    values = backed_up(lambda v: jnp.max(action_values(v), axis=1), no_values(grid), later)
+    values = backed_up(lambda v: jnp.max(scores_of(v), axis=1), no_values(grid), later)
 
     def earlier(values: Array, step: Array) -> tuple[Array, Array]:
-        scores = action_values(values)
+        scores = scores_of(values)
         within = step < level.max_steps_in_episode
         actions = jnp.where(within, jnp.argmax(scores, axis=1), 0).astype(jnp.int8)
         return jnp.where(within, jnp.max(scores, axis=1), values), actions.ravel()

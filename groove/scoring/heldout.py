@@ -1,21 +1,32 @@
 """Scores on levels that no rule was trained on, between a random policy (0) and the optimum (1)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
 from groove.discovery.population import Population, lives_of_one_rule
+from groove.errors import UsageError
 from groove.job.devices import everywhere, replicated
 from levels.generators.solvable import Solvable
 from levels.level_generator import LevelGenerator
-from levels.solver import exact_grid, optimal_return, random_return, returns_on
+from levels.solver import exact_grid, optimal_return, random_return, random_return_variance, returns_on
+from levels.worlds.tabular_grid import TabularGrid
 from lpg.update_rule import Hyperparameters, UpdateRule
 
 HELDOUT_STREAM, VALIDATION_STREAM, TRAINING_STREAM, BAKEOFF_STREAM, TRANSFER_STREAM = 1, 2, 3, 4, 5
 """Folded into the key of the draws for each purpose, so that no seed makes two streams coincide."""
+
+
+LEAST_GAP = 0.5
+"""Standard deviations of a random episode's return that the best policy gains at least, on levels that are scored."""
+
+MAX_ROUNDS = 16
+"""Draws of as many levels as wanted, until enough of them are worth scoring."""
 
 
 def stream_key(stream: int, seed: int = 0) -> Key[Array, ""]:
@@ -60,34 +71,92 @@ class LevelSet:
             return returns
         return (returns - self.random) / (self.optimum - self.random)
 
+    @property
+    def num_levels(self) -> int:
+        """Number of levels n."""
+        return len(self.life_keys)
+
+    @property
+    def fields(self) -> tuple[PyTree, ...]:
+        """The fields in their order."""
+        return self.levels, self.life_keys, self.random, self.optimum
+
+    def first(self, num_levels: int) -> "LevelSet":
+        """Return the set of the first levels.
+
+        Args:
+            num_levels: number of levels, all if there are fewer.
+
+        Returns:
+            The set.
+        """
+        return LevelSet(*jax.tree.map(lambda x: x[:num_levels], self.fields))
+
 
 def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed: int = 0) -> LevelSet:
-    """Draw levels from a stream; if the world has an exact solver, draw only solvable ones and solve them.
+    """Draw levels from a stream; if the world has an exact solver, draw only solvable ones on which scores mean much.
+
+    These are levels on which the best policy gains at least `LEAST_GAP` standard deviations of a random episode's
+    return. A score divides by the gain, so that a level with next to none would have most of the noise of a mean.
 
     Args:
         generator: generator of the levels.
         stream: HELDOUT_STREAM, VALIDATION_STREAM or TRANSFER_STREAM.
-        num_levels: number of levels drawn, ≥ 1.
+        num_levels: number of levels, ≥ 1.
         seed: seed of the draws, 0 for the sets that all runs share; sets to be joined need different seeds.
 
     Returns:
-        The set, without levels on which the best policy gains nothing over a random one.
+        The set, of fewer levels if `MAX_ROUNDS` times as many draws do not give enough of them.
+
+    Raises:
+        UsageError: all draws are levels with too little to gain.
     """
-    level_key, life_key = jax.random.split(stream_key(stream, seed))
+    level_key, life_key, later_key = jax.random.split(stream_key(stream, seed), 3)
     grid = exact_grid(generator.world)
     source = Solvable(generator) if grid is not None and not isinstance(generator, Solvable) else generator
-    levels = jax.jit(jax.vmap(source.sample))(jax.random.split(level_key, num_levels))
-    life_keys = jax.random.split(life_key, num_levels)
-    anchors: dict[str, Any] = {"random": None, "optimum": None}
-    if grid is not None:
-        for name, return_on in (("random", random_return), ("optimum", optimal_return)):
-            anchors[name] = np.asarray(returns_on(return_on, grid, levels))
-        # All prizes may lie beyond the time limit. Without anything to gain, the score would be 0 / 0.
-        worthwhile = anchors["optimum"] > anchors["random"]
-        anchors = {name: values[worthwhile] for name, values in anchors.items()}
-        levels = jax.tree.map(lambda x: x[worthwhile], levels)
-        life_keys = life_keys[worthwhile]
-    return LevelSet(levels, life_keys, **anchors)
+    sample = jax.jit(jax.vmap(source.sample))
+    rounds: list[LevelSet] = []
+    while len(rounds) < MAX_ROUNDS and sum(part.num_levels for part in rounds) < num_levels:
+        if rounds:
+            level_key, life_key = jax.random.split(jax.random.fold_in(later_key, len(rounds)))
+        levels = sample(jax.random.split(level_key, num_levels))
+        rounds.append(_worthwhile(grid, levels, jax.random.split(life_key, num_levels)))
+    found = joined(rounds)
+    if not found.num_levels:
+        raise UsageError(
+            f"nothing to score: on none of {num_levels * MAX_ROUNDS} levels drawn does the best policy gain "
+            f"{LEAST_GAP:g} standard deviations of a random episode's return"
+        )
+    return found.first(num_levels)
+
+
+def joined(parts: Sequence[LevelSet]) -> LevelSet:
+    """Join level sets of one world.
+
+    Args:
+        parts: the sets, which all have exact anchors or have none.
+
+    Returns:
+        The set of all their levels, in order.
+    """
+
+    def join(*leaves: Any) -> Any:
+        return (np if isinstance(leaves[0], np.ndarray) else jnp).concatenate(leaves)
+
+    return LevelSet(*(jax.tree.map(join, *fields) for fields in zip(*(part.fields for part in parts), strict=True)))
+
+
+def _worthwhile(grid: TabularGrid | None, levels: PyTree, life_keys: Key[Array, "n"]) -> LevelSet:
+    """Return the levels on which scores mean much."""
+    if grid is None:
+        return LevelSet(levels, life_keys, None, None)
+    random, optimum, variance = (
+        np.asarray(returns_on(return_on, grid, levels))
+        for return_on in (random_return, optimal_return, random_return_variance)
+    )
+    # Where no return varies, as with all prizes beyond the time limit, the gain must still be more than 0.
+    kept = (optimum > random) & (optimum - random >= LEAST_GAP * np.sqrt(variance))
+    return LevelSet(jax.tree.map(lambda x: x[kept], levels), life_keys[kept], random[kept], optimum[kept])
 
 
 class Evaluation:

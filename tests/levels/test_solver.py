@@ -8,7 +8,14 @@ import pytest
 
 from levels.generators.distributions import DISTRIBUTIONS, LevelDistribution
 from levels.level import Level, stack_levels
-from levels.solver import optimal_policy, optimal_return, policy_return, random_return
+from levels.solver import (
+    optimal_policy,
+    optimal_return,
+    policy_return,
+    random_return,
+    random_return_variance,
+    returns_on,
+)
 from levels.worlds.tabular_grid import TabularGrid
 
 MOVES = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
@@ -165,6 +172,26 @@ def test_optimal_return_by_hand():
     np.testing.assert_allclose(returns, [0, 1, 3, 1 + 0.75 + 0.75**2, 1, 1.5], rtol=1e-6)
 
 
+def test_variance_of_a_random_return_by_hand():
+    levels = [
+        corridor(2, 1, 0.0, 0.0),  # out of reach
+        corridor(1, 1, 0.0, 0.0),  # one of five actions reaches it: .2 · .8
+        corridor(1, 2, 1.0, 0.0),  # in two attempts: .36 · .64
+        # Twice with .2 · .44, as three of five actions stay and one of five leads back from either side; once with
+        # .2 · .56 + .8 · .2 + .8² · .2. Hence E[G] = .576 and E[G²] = .752.
+        corridor(1, 3, 0.0, 1.0),
+        # The same with an end half the time: twice with .044, once with .444, E[G] = .532 and E[G²] = .62.
+        corridor(1, 3, 0.5, 1.0),
+        corridor(1, 3, 0.5, 1.0),
+    ]
+    # With a reward of -2 the variance is four times as large.
+    levels[-1] = levels[-1].replace(object_rewards=jnp.full(1, -2.0))
+    variance = returns_on(random_return_variance, TabularGrid(1, 3, 1), stack_levels(levels))
+    exact = 0.62 - 0.532**2
+    expected = [0, 0.2 * 0.8, 0.36 * 0.64, 0.752 - 0.576**2, exact, 4 * exact]
+    np.testing.assert_allclose(variance, expected, rtol=1e-5)
+
+
 def test_optimal_return_without_objects_is_zero():
     grid = TabularGrid(2, 2, 0)
     level = random_level(np.random.default_rng(0), grid, 4, 0)
@@ -185,7 +212,7 @@ def test_policy_return_agrees_with_simulated_episodes(num_moves, auto_collect):
     policy_key, noise_key, action_key = jax.random.split(jax.random.key(5), 3)
     logits = jax.random.normal(policy_key, (grid.num_observations, grid.num_actions))
 
-    def simulate(level):
+    def simulate(level, logits):
         plan = grid.plan(level)
         noise = grid.noise(noise_key, plan, (25, 10_000))
         gumbel = jax.random.gumbel(action_key, (25, 10_000, grid.num_actions))
@@ -201,11 +228,15 @@ def test_policy_return_agrees_with_simulated_episodes(num_moves, auto_collect):
         first = jax.vmap(grid.reset, (0, None))(jax.tree.map(lambda leaf: leaf[0], noise), plan)
         start = (first, jnp.ones(10_000, bool), jnp.zeros(10_000))
         totals = jax.lax.scan(step, start, (noise, gumbel))[0][2]
-        return totals, policy_return(grid, level, jax.nn.softmax(logits))
+        return totals, policy_return(grid, level, jax.nn.softmax(logits)), random_return_variance(grid, level)
 
-    totals, value = jax.tree.map(np.asarray, jax.jit(simulate)(level))
+    simulate = jax.jit(simulate)
+    totals, value, _ = jax.tree.map(np.asarray, simulate(level, logits))
     assert totals.std() > 0.1
     assert abs(totals.mean() - value) < 4 * totals.std() / np.sqrt(10_000)
+    totals, _, variance = jax.tree.map(np.asarray, simulate(level, 0 * logits))
+    squares = (totals - totals.mean()) ** 2
+    assert abs(squares.mean() - variance) < 4 * squares.std() / np.sqrt(10_000)
 
 
 @pytest.mark.parametrize("name, num_levels", [("small", 128), ("all", 16)])

@@ -12,6 +12,7 @@ import pytest
 
 from groove.building import build_hyperparameters, build_population, build_training
 from groove.config import TrainConfig
+from groove.errors import UsageError
 from groove.job.devices import lives_mesh
 from groove.scoring.heldout import (
     HELDOUT_STREAM,
@@ -19,10 +20,12 @@ from groove.scoring.heldout import (
     VALIDATION_STREAM,
     Evaluation,
     draw_level_set,
+    joined,
     stream_key,
 )
-from levels.generators.solvable import is_solvable
+from levels.generators.solvable import Solvable, is_solvable
 from levels.registry import generator
+from levels.solver import random_return_variance, returns_on
 from tests.smallest_run import SMALLEST, StubPopulation
 
 solvable = jax.jit(jax.vmap(is_solvable))
@@ -53,6 +56,12 @@ def distinct(levels):
     return {b"".join(leaf[n].tobytes() for leaf in leaves) for n in range(len(leaves[0]))}
 
 
+def solve_nothing(monkeypatch):
+    """Take levels as they are drawn: the best policy gains 1, and random returns do not vary."""
+    for name, value in (("optimal_return", 1.0), ("random_return", 0.0), ("random_return_variance", 0.0)):
+        monkeypatch.setattr(f"groove.scoring.heldout.{name}", lambda grid, level, value=value: value)
+
+
 class RecordingPopulation(StubPopulation):
     """A stub that records the lives it is given."""
 
@@ -66,13 +75,18 @@ class RecordingPopulation(StubPopulation):
 def test_heldout_levels_are_solvable_and_worth_more_than_chance():
     level_set = heldout()
     assert np.all(solvable(level_set.levels))
-    # Otherwise a level's score would be divided by zero.
-    assert np.min(level_set.optimum - level_set.random) > 1e-3
+    # Otherwise a level's score would be divided by next to nothing: one level of 128 had a gain of .016.
+    variance = returns_on(random_return_variance, generator("small").world, level_set.levels)
+    gains = (level_set.optimum - level_set.random) / np.sqrt(variance)
+    assert level_set.num_levels == 128 and np.min(gains) >= 0.5
+    # The first levels that are drawn are kept unless they gain too little; later draws take the places of those.
+    (key,) = jax.random.split(stream_key(HELDOUT_STREAM))[:1]
+    drawn = jax.jit(jax.vmap(Solvable(generator("small")).sample))(jax.random.split(key, 128))
+    assert 120 <= len(distinct(drawn) & distinct(level_set.levels)) < 128
 
 
 def test_hopeless_levels_are_drawn_again(monkeypatch):
-    monkeypatch.setattr("groove.scoring.heldout.optimal_return", lambda grid, level: 1.0)
-    monkeypatch.setattr("groove.scoring.heldout.random_return", lambda grid, level: 0.0)
+    solve_nothing(monkeypatch)
     level_set = draw_level_set(OftenHopeless(), HELDOUT_STREAM, 128)
     drawn = jax.jit(jax.vmap(OftenHopeless().sample))(jax.random.split(jax.random.key(0), 128))
     assert np.mean(solvable(drawn)) < 0.5
@@ -88,8 +102,7 @@ def test_streams_never_share_a_key_whatever_the_seeds():
 
 
 def test_heldout_validation_and_training_levels_differ(monkeypatch):
-    monkeypatch.setattr("groove.scoring.heldout.optimal_return", lambda grid, level: 1.0)
-    monkeypatch.setattr("groove.scoring.heldout.random_return", lambda grid, level: 0.0)
+    solve_nothing(monkeypatch)
     validation = draw_level_set(generator("small"), VALIDATION_STREAM, 128)
     training = build_training(SMALLEST.replaced(levels="small", population=256), lives_mesh(1))
 
@@ -149,10 +162,35 @@ def test_evaluation_asks_for_one_life_per_level_under_one_rule():
     assert build_population(SMALLEST, lives_mesh(2), None).chunk_size is None
 
 
-def test_draw_level_set_leaves_out_levels_with_nothing_to_gain():
-    # With one step per episode, most of the reachable prizes lie beyond the time limit.
-    hasty = dataclasses.replace(generator("small"), min_steps=1, max_steps=1)
-    level_set = draw_level_set(hasty, HELDOUT_STREAM, 64)
-    assert 0 < level_set.random.size < 64
-    assert level_set.life_keys.shape[0] == level_set.levels.start.shape[0] == level_set.random.size
-    assert np.all(np.isfinite(level_set.normalised(level_set.random)))
+@dataclass(frozen=True)
+class Hasty:
+    """Levels of `small` with one step per episode: most of the reachable prizes lie beyond the time limit."""
+
+    world = generator("small").world
+
+    def sample(self, key):
+        return dataclasses.replace(generator("small"), min_steps=1, max_steps=1).sample(key)
+
+
+def test_levels_with_too_little_to_gain_are_drawn_again():
+    level_set = draw_level_set(Hasty(), HELDOUT_STREAM, 8)
+    assert level_set.num_levels == level_set.levels.start.shape[0] == level_set.random.size == 8
+    assert len(distinct(level_set.levels)) == 8
+    assert len(np.unique(jax.random.key_data(level_set.life_keys), axis=0)) == 8
+    # Random actions reach a prize nearby with a chance of 1 in 5, so they earn it with a standard deviation of .4.
+    assert np.all(level_set.optimum > level_set.random)
+
+
+def test_a_world_with_nothing_to_gain_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setattr("groove.scoring.heldout.returns_on", lambda return_on, grid, levels: np.zeros(4))
+    with pytest.raises(UsageError, match="^nothing to score: on none of 64 levels drawn does the best policy gain 0.5"):
+        draw_level_set(generator("small"), HELDOUT_STREAM, 4)
+
+
+def test_joined_level_sets_keep_their_levels_in_order():
+    first, second = heldout().first(3), heldout().first(2)
+    both = joined([first, second])
+    assert both.num_levels == 5 and both.levels.start.shape == (5,)
+    np.testing.assert_array_equal(both.optimum, np.concatenate([first.optimum, second.optimum]))
+    chains = joined([draw_level_set(generator("chain_short"), HELDOUT_STREAM, 2)] * 2)
+    assert chains.num_levels == 4 and chains.random is None

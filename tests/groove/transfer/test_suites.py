@@ -18,7 +18,7 @@ from levels.registry import generator
 from lpg.networks import Dense, Table
 
 FINGERPRINTS = {
-    "mazes": "8e5a45a0492c19065201beb0885121fc30b32dd6074bcc69b5e6fb65bba0e1c3",
+    "mazes": "26214386a540835f7156048a261b1d60783e66f06f6bcbe36e7c94c87382a20d",
     "chains": "5de037e5c196757e1d212ee8767ed1f2fe693d6cea76bbbc270e5b671a6ef0d5",
     "classic": "e1019c78f7f8929b9d100be52892da2caff2fbde18fd45cd6dc555b57989cb45",
     "bsuite": "e4005741a12ad6b80222edbd7eeafaf123f97a2283482e8e2d45147d6fed06ae",

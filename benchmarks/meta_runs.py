@@ -58,7 +58,7 @@ def meta_train(path: Path, arm: Arm, seed: int) -> None:
     else:
         decay = FINAL_RATE ** (1 / arm.generations)
         command = ["train", "tiny", "--run", str(path), "--es-learning-rate-decay", f"{decay:.6f}"]
-        command += ["--heldout-every", "50", "--tune-configurations", "1"]
+        command += ["--validation-every", "50", "--tune-configurations", "1"]
         for name, value in asked.items():
             command += [flag_of(name), str(value)]
     subprocess.run([sys.executable, "-m", "groove", *command], check=True)

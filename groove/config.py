@@ -120,7 +120,12 @@ FIELDS = tuple(TrainConfig().flat())
 _ADDED: dict[str, Any] = {"perturbation": "full", "precision": None, "sfl_fraction": 0.25}
 """Fields that older files lack, with what there was before them."""
 
-_RENAMED = {"prediction_cost": "kl_cost", "replay_share": "replay_fraction", "edit_share": "edit_fraction"}
+_RENAMED = {
+    "prediction_cost": "kl_cost",
+    "replay_share": "replay_fraction",
+    "edit_share": "edit_fraction",
+    "heldout_every": "validation_every",
+}
 """Old names of fields, which files written before 0.2.0 have."""
 
 
@@ -187,7 +192,7 @@ EXPERIMENTS: dict[str, TrainConfig] = {
         es_learning_rate=0.05,
         es_learning_rate_decay=0.9963,
         generations=800,
-        heldout_every=50,
+        validation_every=50,
     ),
     # GROOVE (arXiv:2310.02782): levels replayed by algorithmic regret, with evolution in place of the meta-gradient.
     "groove": TrainConfig.of(levels="all", curriculum="plr"),

@@ -124,11 +124,11 @@ class RunSettings:
     generations: int = 2500
     """Generations to run."""
     seed: int = 0
-    """Seed of everything the run draws, except the held-out levels, which are the same in all runs."""
-    heldout_every: int = 25
-    """Generations between two scores on the held-out levels."""
+    """Seed of everything the run draws, except the held-out and validation levels, which are the same in all runs."""
+    validation_every: int = 25
+    """Generations between two scores on the validation levels. Held-out levels are scored once, at the end."""
     heldout_levels: int = 128
-    """Held-out levels, solvable, from a seed range of their own."""
+    """Held-out levels of the closing table, from a seed range of their own; validation levels are as many."""
     checkpoint_every: int = 25
     """Generations between two checkpoints."""
     keep_checkpoints: int = 3
@@ -145,7 +145,7 @@ class RunSettings:
     elsewhere."""
 
     def __post_init__(self) -> None:
-        counts = ("generations", "heldout_every", "heldout_levels", "checkpoint_every", "keep_checkpoints")
+        counts = ("generations", "validation_every", "heldout_levels", "checkpoint_every", "keep_checkpoints")
         for name in (*counts, "tune_configurations", "devices", "chunk"):
             value = getattr(self, name)
             if value is not None and value < 1:

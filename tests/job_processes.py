@@ -8,7 +8,7 @@ import time
 
 FLAGS = """
     --levels chain_short --curriculum dr --lifetime 2 3 --hidden-size 8 --embedding-size 2 --prediction-size 2
-    --workers 2 --rollout-length 4 --population 4 --generations 6 --heldout-every 2 --heldout-levels 4
+    --workers 2 --rollout-length 4 --population 4 --generations 6 --validation-every 2 --heldout-levels 4
     --checkpoint-every 2 --tune-configurations 1
 """.split()  # noqa: SIM905
 LIMIT = 300

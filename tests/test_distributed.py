@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from groove.run.run_parts import VALIDATION_LEVELS
 from tests.job_processes import FLAGS, as_shipped, run_job, run_one
 
 
 @pytest.mark.slow
 def test_job_of_two_processes_is_the_run_of_one(tmp_path):
-    # As many held-out levels as validation levels: they share their programs.
-    train = ["train", "tiny", *FLAGS, "--heldout-levels", VALIDATION_LEVELS]
+    train = ["train", "tiny", *FLAGS]
     run_one(*train, "--devices", 2, "--run", tmp_path / "one", environment=as_shipped())
     ended, _ = run_job(*train, "--run", tmp_path / "two", environment=as_shipped())
     (status, output, errors), other = ended

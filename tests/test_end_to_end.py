@@ -21,7 +21,7 @@ from groove.records.json_lines import JsonLines
 from groove.records.run_folder import RunFolder
 from groove.run.train import Run
 from groove.scoring.closing_table import CLOSING_SEEDS, mean_returns
-from groove.scoring.heldout import HELDOUT_STREAM, Evaluation, draw_level_set
+from groove.scoring.heldout import HELDOUT_STREAM, VALIDATION_STREAM, Evaluation, draw_level_set
 from lpg.saved_rules import load_rule
 from tests.full_disk import full_disk
 from tests.job_processes import FLAGS as CHAIN_FLAGS
@@ -30,7 +30,7 @@ from tests.smallest_run import SMALLEST, StubPopulation, metrics, stub_populatio
 REPRODUCED = ("metrics.jsonl", "rule.safetensors", "results.json")
 FLAGS = """
     --population 4 --workers 2 --hidden-size 4 --rollout-length 10 --lifetime 3 6 --generations 6
-    --heldout-levels 4 --heldout-every 2 --checkpoint-every 2 --tune-configurations 1 --devices 2
+    --heldout-levels 4 --validation-every 2 --checkpoint-every 2 --tune-configurations 1 --devices 2
 """.split()  # noqa: SIM905
 
 ON_CHAINS = [*CHAIN_FLAGS, "--devices", "2"]
@@ -107,7 +107,7 @@ def test_run_leaves_all_that_it_promises(undisturbed):
     path, output = undisturbed
     rows = metrics(path)
     assert [row["generation"] for row in rows] == list(range(6))
-    assert [row["generation"] for row in rows if "heldout_score" in row] == [1, 3, 5]
+    assert [row["generation"] for row in rows if "validation_score" in row] == [1, 3, 5]
     assert rows[-1]["env_steps"] == sum(row["updates_lived"] for row in rows) * 2 * 10
     assert all(np.isfinite(row["fitness_mean"]) and row["failed_candidates"] == 0 for row in rows)
     assert len((path / "timing.jsonl").read_text().splitlines()) == 6
@@ -131,16 +131,19 @@ def test_saved_rule_is_trained_and_scores_what_the_log_says(undisturbed):
 
     training = build_training(config, lives_mesh(config.run.devices))
     assert training.population.learner.rule == rule
-    heldout = draw_level_set(training.generator, HELDOUT_STREAM, config.run.heldout_levels)
+    heldout, validation = (
+        draw_level_set(training.generator, stream, config.run.heldout_levels)
+        for stream in (HELDOUT_STREAM, VALIDATION_STREAM)
+    )
     evaluation = Evaluation(training.population)
 
-    def score(params, num_seeds):
-        return float(np.mean(heldout.normalised(mean_returns(evaluation, params, heldout, training.hyper, num_seeds))))
+    def score(params, num_seeds, levels=heldout):
+        return float(np.mean(levels.normalised(mean_returns(evaluation, params, levels, training.hyper, num_seeds))))
 
     results = {row["name"]: row["mean"] for row in json.loads((path / "results.json").read_text())}
     scores = [score(params, CLOSING_SEEDS) for params in (weights, initial)]
     assert scores == pytest.approx([results["trained rule"], results["untrained rule"]], abs=1e-5)
-    assert score(weights, 1) == pytest.approx(metrics(path)[-1]["heldout_score"], abs=1e-5)
+    assert score(weights, 1, validation) == pytest.approx(metrics(path)[-1]["validation_score"], abs=1e-5)
     assert abs(scores[0] - scores[1]) > 1e-3
 
 
@@ -309,7 +312,24 @@ def test_seeds_differ_in_training_and_agree_on_the_heldout_levels(stubbed, monke
         assert stubbed("train", "tiny", "--run", f"seed-{seed}", "--seed", seed, "--generations", 1) == 0
     first, second = (metrics(Path(f"seed-{seed}")) for seed in (0, 1))
     assert first[0]["fitness_mean"] != second[0]["fitness_mean"]
-    jax.tree.map(np.testing.assert_array_equal, drawn[0].levels, drawn[2].levels)
+    for level_set, same in ((0, 2), (1, 3)):
+        jax.tree.map(np.testing.assert_array_equal, drawn[level_set].levels, drawn[same].levels)
+
+
+def test_heldout_levels_are_drawn_only_after_the_last_generation(stubbed, monkeypatch):
+    # Whoever looks at the curve, or stops by it, has seen nothing of the closing table's levels.
+    draw, drawn = draw_level_set, []
+
+    def recorded(generator, stream, num_levels):
+        path = Path("run/metrics.jsonl")
+        drawn.append((stream, len(metrics(Path("run"))) if path.exists() else 0))
+        return draw(generator, stream, num_levels)
+
+    monkeypatch.setattr("groove.run.run_parts.draw_level_set", recorded)
+    assert stubbed("train", "tiny", *FLAGS, "--run", "run") == 0
+    assert drawn == [(VALIDATION_STREAM, 0), (HELDOUT_STREAM, 6)]
+    last = metrics(Path("run"))[-1]
+    assert "validation_score" in last and "heldout_score" not in last
 
 
 @pytest.mark.parametrize("levels", ["tabular_sparse", "random_small", "chain_distractor"])

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class RunProgress:
-    """A progress bar on a terminal, and a line for each held-out score everywhere."""
+    """A progress bar on a terminal, and a line for each validation score everywhere."""
 
     def __init__(self, console: Console, num_generations: int, first_generation: int) -> None:
         """Prepare the bar, which appears on entering `with`.
@@ -19,7 +19,7 @@ class RunProgress:
             first_generation: first generation of this process.
         """
         self._console = console
-        self._heldout: float | None = None
+        self._validation: float | None = None
         self._bar = Progress(
             TextColumn("generation"),
             MofNCompleteColumn(),
@@ -46,11 +46,11 @@ class RunProgress:
             row: metrics of the generation.
             timing: timing of the generation, with its `env_steps_per_second`.
         """
-        scored = "heldout_score" in row
+        scored = "validation_score" in row
         if scored:
-            self._heldout = row["heldout_score"]
-        heldout = "" if self._heldout is None else f"  held-out {self._heldout:.3f}"
-        shown = f"fitness {row['fitness_mean']:.3f}{heldout}  {timing['env_steps_per_second'] / 1e6:.2f}M steps/s"
+            self._validation = row["validation_score"]
+        validation = "" if self._validation is None else f"  validation {self._validation:.3f}"
+        shown = f"fitness {row['fitness_mean']:.3f}{validation}  {timing['env_steps_per_second'] / 1e6:.2f}M steps/s"
         self._bar.update(self._task, advance=1, shown=shown)
         if scored:
             self._console.print(f"generation {row['generation'] + 1}: {shown}", highlight=False)

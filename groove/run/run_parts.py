@@ -29,8 +29,6 @@ from lpg.rules.actor_critic import A2C
 from lpg.saved_rules import load_rule
 from lpg.shipped_rules import rule_path
 
-VALIDATION_LEVELS = 128
-
 
 class RunParts:
     """What runs that differ in their seed alone share: objects, compiled programs, level sets and baselines.
@@ -40,7 +38,7 @@ class RunParts:
         mesh: mesh of the devices.
         training: everything that makes up a generation.
         init: `training.init`, compiled once.
-        evaluation: scores the run's rules on held-out levels.
+        evaluation: scores the run's rules on validation and held-out levels.
         start: the rule that the search starts from; None for a freshly initialised one.
     """
 
@@ -90,8 +88,16 @@ class RunParts:
 
     @cached_property
     def heldout(self) -> LevelSet:
-        """The held-out levels, which all runs share."""
+        """The held-out levels, which all runs share and read once, in the closing table."""
         return draw_level_set(self._levels, HELDOUT_STREAM, self._config.run.heldout_levels)
+
+    @cached_property
+    def validation(self) -> LevelSet:
+        """The validation levels, which all runs share: A2C is tuned on them, and rules are followed as they train.
+
+        As many as the held-out ones, so that both share their programs.
+        """
+        return draw_level_set(self._levels, VALIDATION_STREAM, self._config.run.heldout_levels)
 
     @cached_property
     def closing(self) -> ClosingTable:
@@ -104,7 +110,7 @@ class RunParts:
             hyper=self.training.hyper,
             baseline_hyper=build_hyperparameters(TrainConfig(), world),
             heldout=self.heldout,
-            validation=draw_level_set(self._levels, VALIDATION_STREAM, VALIDATION_LEVELS),
+            validation=self.validation,
             num_configurations=self._config.run.tune_configurations,
         )
 

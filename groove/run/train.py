@@ -179,7 +179,8 @@ class Run:
     def _run(self, files: RunFiles | NoFiles, state: RunState, steps: dict[str, int]) -> None:
         if self.parts.start is not None:
             files.save_start(self.parts.start)
-        heldout = self.parts.heldout
+        # Curves and choices go by validation levels; held-out levels are drawn and read once, at the end.
+        validation = self.parts.validation
         # Placed on the devices the way the programs take and return it.
         run_key, state = replicated(self.parts.mesh, (self.key, state))
         with stop_requests(self.console) as stop, files.logs(int(state.generation)) as log:
@@ -195,9 +196,9 @@ class Run:
                 steps = {name: steps[name] + taken[name] for name in taken}
                 row |= steps
                 last = generation + 1 == self.config.run.generations
-                if last or (generation + 1) % self.config.run.heldout_every == 0:
-                    returns = self.parts.evaluation.returns(self._mean(state), heldout, self.training.hyper)
-                    row["heldout_score"] = float(np.mean(heldout.normalised(returns)))
+                if last or (generation + 1) % self.config.run.validation_every == 0:
+                    returns = self.parts.evaluation.returns(self._mean(state), validation, self.training.hyper)
+                    row["validation_score"] = float(np.mean(validation.normalised(returns)))
                 log(row, seconds, sum(taken.values()))
                 failed = row["failed_candidates"] == self.config.evolution.population
                 stopping = anywhere(self.parts.mesh, bool(stop))

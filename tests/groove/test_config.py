@@ -82,7 +82,7 @@ BASES = {
 
 LOOPED = {
     "generations": 7,
-    "heldout_every": 4,
+    "validation_every": 4,
     "heldout_levels": 3,
     "checkpoint_every": 3,
     "keep_checkpoints": 2,
@@ -140,10 +140,21 @@ def test_fields_change_what_a_run_does_and_when(tmp_path, monkeypatch):
         run.start(folder)
     rows = folder.metrics_path.read_text().splitlines()
     assert len(rows) == 7
-    assert [number for number, row in enumerate(rows, 1) if "heldout_score" in row] == [4, 7]
+    assert [number for number, row in enumerate(rows, 1) if "validation_score" in row] == [4, 7]
     kept = sorted(int(path.stem.removeprefix("generation_")) for path in folder.checkpoints_path.iterdir())
     assert kept == [6, 7]
-    assert closing["heldout"].life_keys.shape == (3,) and closing["num_configurations"] == 5
+    assert (
+        closing["heldout"].life_keys.shape == closing["validation"].life_keys.shape == (3,)
+        and closing["num_configurations"] == 5
+    )
+
+
+def test_old_names_of_fields_are_read():
+    fields = SMALLEST.replaced(replay_fraction=0.25, validation_every=9).to_json()
+    for old, new in (("replay_share", "replay_fraction"), ("heldout_every", "validation_every")):
+        fields[old] = fields.pop(new)
+    found = TrainConfig.from_json(fields)
+    assert (found.replay.replay_fraction, found.run.validation_every) == (0.25, 9)
 
 
 def test_config_survives_json():

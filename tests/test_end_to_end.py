@@ -299,37 +299,26 @@ def test_results_without_a_standard_error_are_json(stubbed):
     assert "NaN" not in text and json.loads(text)[0]["standard_error"] is None
 
 
-def test_seeds_differ_in_training_and_agree_on_the_heldout_levels(stubbed, monkeypatch):
-    drawn = []
-    draw = draw_level_set
-
-    def recorded(*arguments):
-        drawn.append(draw(*arguments))
-        return drawn[-1]
-
-    monkeypatch.setattr("groove.run.run_parts.draw_level_set", recorded)
-    for seed in (0, 1):
-        assert stubbed("train", "tiny", "--run", f"seed-{seed}", "--seed", seed, "--generations", 1) == 0
-    first, second = (metrics(Path(f"seed-{seed}")) for seed in (0, 1))
-    assert first[0]["fitness_mean"] != second[0]["fitness_mean"]
-    for level_set, same in ((0, 2), (1, 3)):
-        jax.tree.map(np.testing.assert_array_equal, drawn[level_set].levels, drawn[same].levels)
-
-
-def test_heldout_levels_are_drawn_only_after_the_last_generation(stubbed, monkeypatch):
-    # Whoever looks at the curve, or stops by it, has seen nothing of the closing table's levels.
+def test_seeds_differ_in_training_and_read_the_same_heldout_levels_after_it(stubbed, monkeypatch):
     draw, drawn = draw_level_set, []
 
     def recorded(generator, stream, num_levels):
-        path = Path("run/metrics.jsonl")
-        drawn.append((stream, len(metrics(Path("run"))) if path.exists() else 0))
-        return draw(generator, stream, num_levels)
+        past = sum(len(path.read_text().splitlines()) for path in Path().glob("seed-*/metrics.jsonl"))
+        drawn.append((stream, past, draw(generator, stream, num_levels)))
+        return drawn[-1][-1]
 
     monkeypatch.setattr("groove.run.run_parts.draw_level_set", recorded)
-    assert stubbed("train", "tiny", *FLAGS, "--run", "run") == 0
-    assert drawn == [(VALIDATION_STREAM, 0), (HELDOUT_STREAM, 6)]
-    last = metrics(Path("run"))[-1]
-    assert "validation_score" in last and "heldout_score" not in last
+    for seed in (0, 1):
+        flags = [*FLAGS, "--seed", seed, "--generations", 1, "--validation-every", 1]
+        assert stubbed("train", "tiny", "--run", f"seed-{seed}", *flags) == 0
+    first, second = (metrics(Path(f"seed-{seed}")) for seed in (0, 1))
+    assert first[0]["fitness_mean"] != second[0]["fitness_mean"]
+    # Whoever looks at the curve, or stops by it, has seen nothing of the closing table's levels.
+    assert "validation_score" in first[0] and "heldout_score" not in first[0]
+    past = [(stream, generations) for stream, generations, _ in drawn]
+    assert past == [(VALIDATION_STREAM, 0), (HELDOUT_STREAM, 1), (VALIDATION_STREAM, 1), (HELDOUT_STREAM, 2)]
+    for level_set, same in ((0, 2), (1, 3)):
+        jax.tree.map(np.testing.assert_array_equal, drawn[level_set][2].levels, drawn[same][2].levels)
 
 
 @pytest.mark.parametrize("levels", ["tabular_sparse", "random_small", "chain_distractor"])

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -165,7 +166,8 @@ def refuse_unlike(found: Tuned, environments: list[Environment]) -> Tuned:
 
 
 def _bare(suite: str) -> str:
-    return suite.partition("@")[0].partition("+")[0]
+    """Return a suite's name without its version, level seed and digest."""
+    return re.split("[@#+]", suite)[0]
 
 
 def _numbers(hyper: Hyperparameters) -> dict[str, float]:

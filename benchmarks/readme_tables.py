@@ -16,6 +16,7 @@ from benchmarks.tables import markdown as pivot_table
 from groove.records.json_lines import JsonLines
 from groove.records.run_folder import RunFolder
 from groove.scoring.closing_table import markdown, read_scores
+from groove.scoring.intervals import bracketed
 from groove.transfer.summary import CVAR_SHARES, rule_rows
 
 ROOT = Path(__file__).parent.parent
@@ -97,8 +98,7 @@ def transfer_table() -> str:
     names = list(next(iter(suites.values()))["rules"])
     rows = [("suite, IQM [95%]", *names)]
     for suite, found in suites.items():
-        intervals = (found["rules"][name]["iqm"] for name in names)
-        rows.append((suite, *(f"{middle:.3f} [{low:.3f}, {high:.3f}]" for middle, low, high in intervals)))
+        rows.append((suite, *(bracketed(found["rules"][name]["iqm"]) for name in names)))
     return pivot_table(rows)
 
 
@@ -137,7 +137,7 @@ def options_table() -> str:
     bench, rows = read_bench(BENCH_PATH), [("search", *QUALITY.values(), "A [s]", "B [s]")]
     for row in json.loads(path.read_text(encoding="utf-8")):
         names = [name if row["arm"] == "full" else f"{name}, {row['arm']}" for name in SETTINGS]
-        quality = [f"{row[name]['estimate']:.3f} [{row[name]['low']:.3f}, {row[name]['high']:.3f}]" for name in QUALITY]
+        quality = [bracketed(list(row[name].values())) for name in QUALITY]
         seconds = [cell(bench.reading("generation", name, "generation")) for name in names]
         rows.append((row["arm"], *quality, *seconds))
     return pivot_table(rows)

@@ -23,7 +23,7 @@ def iqm(scores: Float[np.ndarray, "... k"]) -> Float[np.ndarray, "..."]:
     """
     size = np.shape(_finite(scores))[-1]
     cut = size // 4
-    ordered = np.partition(scores, (cut, size - cut - 1), axis=-1)
+    ordered = np.sort(scores, axis=-1)  # faster than a partition at two places
     return np.mean(ordered[..., cut : size - cut], axis=-1)
 
 

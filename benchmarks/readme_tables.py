@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.coverage import table as coverage
 from benchmarks.dr_against_groove import markdown as comparison_table
 from benchmarks.readings import read_bench
 from benchmarks.settings import PAPER, SETTINGS
@@ -114,6 +115,15 @@ def worst_tenth_table() -> str:
     return pivot_table([("CVaR(10%)", *curves), (suite, *worst)])
 
 
+def coverage_table() -> str:
+    """List how often simulated intervals cover the truth.
+
+    Returns:
+        A Markdown table.
+    """
+    return pivot_table(coverage(json.loads((PUBLISHED / "coverage" / "coverage.json").read_text(encoding="utf-8"))))
+
+
 def durations_table() -> str:
     """List what the generations of the published runs took.
 
@@ -207,6 +217,7 @@ def scale_table() -> str:
 
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"tiny": partial(run_table, "tiny"), "transfer": transfer_table},
+    "docs/benchmark.md": {"coverage": coverage_table},
     "docs/curricula.md": {"bakeoff": bakeoff_table, "compare": compare_table},
     "docs/performance.md": {"speed": speed_table, "scale": scale_table, "options": options_table},
     "docs/results.md": {

@@ -209,7 +209,7 @@ def environments(figure: Figure, scores: SuiteScores) -> None:
         # The lowest panel of each column; a label of the figure would collide with the legend.
         for axes in panels[max(len(names) - num_columns, 0) : len(names)]:
             axes.set_xlabel("lifetime (× its own)", fontsize=9)
-    figure.supylabel("sum of rewards in an episode\n(mean ± standard error over runs)", fontsize=10)
+    figure.supylabel("sum of rewards in an episode\n(mean ± standard error)", fontsize=10)
     _legend(figure)
 
 

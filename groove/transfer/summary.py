@@ -242,7 +242,8 @@ def rule_rows(found: dict[str, Any]) -> list[list[str]]:
             [
                 rule,
                 _bracketed(own.get("iqm")),
-                (_bracketed if "meta_seeds" in own else _plain)(own.get("mean")),
+                # Where units are too few for the IQM's interval, the mean may have one.
+                (_bracketed if None in own.get("iqm", ()) else _plain)(own.get("mean")),
                 _plain(own.get("optimality_gap")),
                 *(_bracketed(better.get(rule)) for better in learned),
                 str(own.get("failed", "")),

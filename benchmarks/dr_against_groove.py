@@ -6,7 +6,6 @@ done when its runs are finished; if called again, the comparison continues where
 
 import argparse
 import csv
-import dataclasses
 import json
 import zlib
 from pathlib import Path
@@ -18,8 +17,9 @@ from benchmarks.meta_runs import Arm, meta_train, run_path, score_arms
 from groove.job.devices import configure
 from groove.records.json_lines import JsonLines
 from groove.records.run_folder import RunFolder
-from groove.scoring.bootstrap import crossed_bootstrap
+from groove.scoring.intervals import ENDS, bracketed, number, of_aggregate, of_mean
 from groove.scoring.statistics import cvar, iqm
+from groove.scoring.units import Units
 
 BUFFER = 400
 """Levels kept; replay starts after 13 generations of 16 new levels."""
@@ -57,10 +57,11 @@ def env_steps(folder: Path, arm: str) -> tuple[int, int]:
 
 
 def summarise(folder: Path, scores: dict[str, dict[str, np.ndarray]]) -> list[dict[str, Any]]:
-    """Return a row per suite and arm: IQM, CVaR(10%) and mean minus DR's, with intervals, and the steps."""
+    """Return a row per suite and arm: IQM and mean minus DR's with intervals, CVaR(10%), and the steps."""
     rows = []
     for suite, by_arm in scores.items():
         for arm, values in by_arm.items():
+            units = Units.separate(drawn=True, num_tasks=values.shape[1])
             agents, antagonists = env_steps(folder, arm)
             rows.append(
                 {
@@ -70,11 +71,10 @@ def summarise(folder: Path, scores: dict[str, dict[str, np.ndarray]]) -> list[di
                     "levels": values.shape[1],
                     "env_steps": agents,
                     "antagonist_env_steps": antagonists,
-                    "iqm": dataclasses.asdict(crossed_bootstrap(values, iqm)),
-                    "cvar_10": dataclasses.asdict(crossed_bootstrap(values, cvar)),
-                    "mean_less_dr": dataclasses.asdict(
-                        crossed_bootstrap(values - by_arm["dr"], lambda x: float(np.mean(x)))
-                    ),
+                    "iqm": dict(zip(ENDS, of_aggregate(values[:, None], iqm, units), strict=True)),
+                    # A bootstrap of the worst tenth would cover the truth too rarely to be printed.
+                    "cvar_10": {"estimate": number(float(cvar(values.ravel())))},
+                    "mean_less_dr": dict(zip(ENDS, of_mean((values - by_arm["dr"])[:, None], units), strict=True)),
                 }
             )
     return rows
@@ -87,10 +87,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         "|---|---|---:|---:|---:|---:|",
     ]
     for row in rows:
-        figures = [
-            f"{row[name]['estimate']:.3f} [{row[name]['low']:.3f}, {row[name]['high']:.3f}]"
-            for name in ("iqm", "cvar_10", "mean_less_dr")
-        ]
+        figures = [bracketed(list(row[name].values())) for name in ("iqm", "cvar_10", "mean_less_dr")]
         steps = f"{row['env_steps'] / 1e6:.0f}M + {row['antagonist_env_steps'] / 1e6:.0f}M"
         lines.append(f"| {row['suite']} | {row['arm']} | {steps} | {' | '.join(figures)} |")
     return "\n".join(lines)

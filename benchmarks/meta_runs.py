@@ -86,7 +86,7 @@ def score_arms(folder: Path, arms: list[str], levels: str, level_set: Any, seeds
         [seeds, levels] normalised scores by arm, each a mean over lives.
     """
     from groove.building import build_hyperparameters, build_learner, build_population, build_rule
-    from groove.scoring.heldout import Evaluation
+    from groove.scoring.heldout import Evaluation, counted
     from levels.registry import generator
     from lpg.saved_rules import load_rule
 
@@ -98,6 +98,6 @@ def score_arms(folder: Path, arms: list[str], levels: str, level_set: Any, seeds
     def of_run(arm: str, seed: int) -> np.ndarray:
         rule = load_rule(run_path(folder, arm, seed) / "rule.safetensors")[1]
         lives = [evaluation.returns(rule, level_set, hyper, life) for life in range(LIFE_SEEDS)]
-        return level_set.normalised(np.mean(lives, axis=0))
+        return level_set.normalised(np.mean(counted(evaluation, level_set, np.stack(lives)), axis=0))
 
     return {arm: np.stack([of_run(arm, seed) for seed in seeds]) for arm in arms}

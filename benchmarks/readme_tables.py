@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.coverage import table as coverage
 from benchmarks.dr_against_groove import markdown as comparison_table
 from benchmarks.readings import read_bench
 from benchmarks.settings import PAPER, SETTINGS
@@ -16,6 +17,7 @@ from benchmarks.tables import markdown as pivot_table
 from groove.records.json_lines import JsonLines
 from groove.records.run_folder import RunFolder
 from groove.scoring.closing_table import markdown, read_scores
+from groove.scoring.intervals import bracketed
 from groove.transfer.summary import CVAR_SHARES, rule_rows
 
 ROOT = Path(__file__).parent.parent
@@ -97,8 +99,7 @@ def transfer_table() -> str:
     names = list(next(iter(suites.values()))["rules"])
     rows = [("suite, IQM [95%]", *names)]
     for suite, found in suites.items():
-        intervals = (found["rules"][name]["iqm"] for name in names)
-        rows.append((suite, *(f"{middle:.3f} [{low:.3f}, {high:.3f}]" for middle, low, high in intervals)))
+        rows.append((suite, *(bracketed(found["rules"][name]["iqm"]) for name in names)))
     return pivot_table(rows)
 
 
@@ -113,6 +114,15 @@ def worst_tenth_table() -> str:
     curves = found["cvar"]
     worst = (f"{curve[CVAR_SHARES.index(0.1)]:.3f}" for curve in curves.values())
     return pivot_table([("CVaR(10%)", *curves), (suite, *worst)])
+
+
+def coverage_table() -> str:
+    """List how often simulated intervals cover the truth.
+
+    Returns:
+        A Markdown table.
+    """
+    return pivot_table(coverage(json.loads((PUBLISHED / "coverage" / "coverage.json").read_text(encoding="utf-8"))))
 
 
 def durations_table() -> str:
@@ -138,7 +148,7 @@ def options_table() -> str:
     bench, rows = read_bench(BENCH_PATH), [("search", *QUALITY.values(), "A [s]", "B [s]")]
     for row in json.loads(path.read_text(encoding="utf-8")):
         names = [name if row["arm"] == "full" else f"{name}, {row['arm']}" for name in SETTINGS]
-        quality = [f"{row[name]['estimate']:.3f} [{row[name]['low']:.3f}, {row[name]['high']:.3f}]" for name in QUALITY]
+        quality = [bracketed(list(row[name].values())) for name in QUALITY]
         seconds = [cell(bench.reading("generation", name, "generation")) for name in names]
         rows.append((row["arm"], *quality, *seconds))
     return pivot_table(rows)
@@ -208,6 +218,7 @@ def scale_table() -> str:
 
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"tiny": partial(run_table, "tiny"), "transfer": transfer_table},
+    "docs/benchmark.md": {"coverage": coverage_table},
     "docs/curricula.md": {"bakeoff": bakeoff_table, "compare": compare_table},
     "docs/performance.md": {"speed": speed_table, "scale": scale_table, "options": options_table},
     "docs/results.md": {

@@ -5,7 +5,6 @@ is done when its runs are finished; if called again, the comparison continues wh
 """
 
 import argparse
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ import numpy as np
 
 from benchmarks.meta_runs import Arm, meta_train, run_path, score_arms
 from groove.job.devices import configure
-from groove.scoring.bootstrap import crossed_bootstrap
+from groove.scoring.intervals import ENDS, bracketed, of_aggregate, of_mean
 from groove.scoring.statistics import iqm
+from groove.scoring.units import Units
 
 GENERATIONS, NUM_LEVELS = 200, 128
 
@@ -32,18 +32,15 @@ ARMS = {
 
 def summarise(scores: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     """Return a row per arm: IQM and the mean minus the default's, with intervals."""
-
-    def mean(x: np.ndarray) -> float:
-        return float(np.mean(x))
-
+    units = Units.separate(drawn=True, num_tasks=scores["full"].shape[1])
     return [
         {
             "arm": arm,
             "meta_seeds": values.shape[0],
             "levels": values.shape[1],
-            "mean": mean(values),
-            "iqm": dataclasses.asdict(crossed_bootstrap(values, iqm)),
-            "mean_less_full": dataclasses.asdict(crossed_bootstrap(values - scores["full"], mean)),
+            "mean": float(np.mean(values)),
+            "iqm": dict(zip(ENDS, of_aggregate(values[:, None], iqm, units), strict=True)),
+            "mean_less_full": dict(zip(ENDS, of_mean((values - scores["full"])[:, None], units), strict=True)),
         }
         for arm, values in scores.items()
     ]
@@ -70,8 +67,7 @@ def main() -> None:
     (flags.runs / "options.json").write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n")
     for row in rows:
         quality, gain = (
-            f"{{estimate:{sign}.3f}} [{{low:{sign}.3f}}, {{high:{sign}.3f}}]".format(**row[name])
-            for name, sign in (("iqm", ""), ("mean_less_full", "+"))
+            bracketed(list(row[name].values()), sign) for name, sign in (("iqm", ""), ("mean_less_full", "+"))
         )
         print(f"{row['arm']:10s} IQM {quality}  mean minus the default's {gain}")
 

@@ -20,7 +20,7 @@ from groove.job.devices import lives_mesh
 from groove.records.json_lines import JsonLines
 from groove.records.run_folder import RunFolder
 from groove.run.train import Run
-from groove.scoring.closing_table import CLOSING_SEEDS, mean_returns
+from groove.scoring.closing_table import CLOSING_SEEDS, returns_of
 from groove.scoring.heldout import HELDOUT_STREAM, VALIDATION_STREAM, Evaluation, draw_level_set
 from lpg.saved_rules import load_rule
 from tests.full_disk import full_disk
@@ -138,7 +138,8 @@ def test_saved_rule_is_trained_and_scores_what_the_log_says(undisturbed):
     evaluation = Evaluation(training.population)
 
     def score(params, num_seeds, levels=heldout):
-        return float(np.mean(levels.normalised(mean_returns(evaluation, params, levels, training.hyper, num_seeds))))
+        lived = returns_of(evaluation, params, levels, training.hyper, num_seeds)
+        return float(np.mean(levels.normalised(lived.returns)))
 
     results = {row["name"]: row["mean"] for row in json.loads((path / "results.json").read_text())}
     scores = [score(params, CLOSING_SEEDS) for params in (weights, initial)]

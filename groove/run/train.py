@@ -24,7 +24,7 @@ from groove.run.run_files import NoFiles, RunFiles
 from groove.run.run_parts import RunParts
 from groove.run.stop_requests import stop_requests
 from groove.scoring.closing_table import render
-from groove.scoring.heldout import TRAINING_STREAM, stream_key
+from groove.scoring.heldout import TRAINING_STREAM, counted, stream_key
 from groove.versions import recorded_versions
 
 NO_STEPS = {"env_steps": 0, "antagonist_env_steps": 0}
@@ -198,6 +198,7 @@ class Run:
                 last = generation + 1 == self.config.run.generations
                 if last or (generation + 1) % self.config.run.validation_every == 0:
                     returns = self.parts.evaluation.returns(self._mean(state), validation, self.training.hyper)
+                    returns = counted(self.parts.evaluation, validation, returns)
                     row["validation_score"] = float(np.mean(validation.normalised(returns)))
                 log(row, seconds, sum(taken.values()))
                 failed = row["failed_candidates"] == self.config.evolution.population

@@ -10,8 +10,12 @@ import jax
 import numpy as np
 from jaxtyping import Float, PyTree
 
-from groove.scoring.heldout import Evaluation, LevelSet
+from groove.scoring.heldout import Evaluation, LevelSet, counted
+from groove.scoring.intervals import Ends, bracketed, of_aggregate
 from groove.scoring.random_search import TUNING_SEEDS, best_of, search_space
+from groove.scoring.statistics import iqm
+from groove.scoring.units import Units
+from groove.scoring.variance_components import mean_with_error
 from lpg.update_rule import Hyperparameters
 
 if TYPE_CHECKING:
@@ -19,6 +23,20 @@ if TYPE_CHECKING:
 
 CLOSING_SEEDS = 5
 """Agents of each rule on each level in the closing table."""
+
+
+@dataclass(frozen=True, eq=False)
+class LevelReturns:
+    """Returns of a rule's agents, or of a policy, on a set of levels.
+
+    Attributes:
+        returns: [M, S, n] returns of S agents for each of M meta-seeds on n levels, those of random actions for agents
+            that failed.
+        failed: number of agents whose parameters were not finite.
+    """
+
+    returns: Float[np.ndarray, "M S n"]
+    failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -30,34 +48,42 @@ class ClosingScore:
         mean: mean score over levels, normalised if the level set has exact anchors.
         standard_error: standard error of that mean over levels.
         mean_return: mean return over levels.
+        iqm: IQM of the agents' scores and the ends of its 95% interval over levels, which are None for few levels; None
+            for a single level and in files of version 0.1.
+        failed: number of agents that failed and count as random play; None in files of version 0.1.
     """
 
     name: str
     mean: float
     standard_error: float
     mean_return: float
+    iqm: Ends | None = None
+    failed: int | None = None
 
 
-def score(name: str, level_set: LevelSet, returns: Float[np.ndarray, "n"]) -> ClosingScore:
+def score(name: str, level_set: LevelSet, lived: LevelReturns) -> ClosingScore:
     """Summarise returns on a set of levels.
 
     Args:
         name: name of the rule or policy.
         level_set: n levels.
-        returns: [n] returns.
+        lived: returns [1, S, n] of a single rule.
 
     Returns:
         The score; the standard error is NaN for a single level.
     """
-    scores = level_set.normalised(returns)
-    error = np.std(scores, ddof=1) / np.sqrt(scores.size) if scores.size > 1 else np.nan
-    return ClosingScore(name, float(np.mean(scores)), float(error), float(np.mean(returns)))
+    scores = level_set.normalised(lived.returns)
+    num_levels = scores.shape[2]
+    units = Units.separate(drawn=True, num_tasks=num_levels)
+    _, error, _ = mean_with_error(*units.means(scores))
+    middle = of_aggregate(scores, iqm, units) if num_levels > 1 else None
+    return ClosingScore(name, float(np.mean(scores)), error, float(np.mean(lived.returns)), middle, lived.failed)
 
 
-def mean_returns(
+def returns_of(
     evaluation: Evaluation, meta_params: PyTree, level_set: LevelSet, hyper: Hyperparameters, num_seeds: int
-) -> Float[np.ndarray, "n"]:
-    """Average the returns of several agents on each level.
+) -> LevelReturns:
+    """Let several agents live on each level.
 
     Args:
         evaluation: evaluation of the rule.
@@ -67,9 +93,10 @@ def mean_returns(
         num_seeds: agents on each level, ≥ 1.
 
     Returns:
-        [n] mean returns.
+        Returns [1, num_seeds, n].
     """
-    return np.mean([evaluation.returns(meta_params, level_set, hyper, seed) for seed in range(num_seeds)], axis=0)
+    returns = np.stack([evaluation.returns(meta_params, level_set, hyper, seed) for seed in range(num_seeds)])
+    return LevelReturns(counted(evaluation, level_set, returns)[None], int(np.sum(~np.isfinite(returns))))
 
 
 def tuned_on(
@@ -84,11 +111,11 @@ def tuned_on(
         num_configurations: number of configurations tried, each with `TUNING_SEEDS` seeds.
 
     Returns:
-        The best one.
+        The best one. Agents that fail count as random play.
     """
     configurations = search_space(evaluation.rule, default, num_configurations)
-    returns = (mean_returns(evaluation, (), validation, hyper, TUNING_SEEDS) for hyper in configurations)
-    return best_of(configurations, np.array([np.mean(validation.normalised(own)) for own in returns]))
+    lived = (returns_of(evaluation, (), validation, hyper, TUNING_SEEDS) for hyper in configurations)
+    return best_of(configurations, np.array([np.mean(validation.normalised(own.returns)) for own in lived]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,37 +141,36 @@ class ClosingTable:
     heldout: LevelSet
     validation: LevelSet
     num_configurations: int
-    _known: dict[bytes, Float[np.ndarray, "n"]] = field(default_factory=dict)
+    _known: dict[bytes, LevelReturns] = field(default_factory=dict)
 
-    def returns(self, meta_params: PyTree) -> Float[np.ndarray, "n"]:
-        """Return the mean returns of a learned rule's agents.
+    def returns(self, meta_params: PyTree) -> LevelReturns:
+        """Return the returns of a learned rule's agents.
 
         Args:
             meta_params: the rule's meta-parameters.
 
         Returns:
-            [n] mean returns on the held-out levels.
+            Returns [1, S, n] on the held-out levels.
         """
         content = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(meta_params))
         if content not in self._known:
-            self._known[content] = mean_returns(self.learned, meta_params, self.heldout, self.hyper, CLOSING_SEEDS)
+            self._known[content] = returns_of(self.learned, meta_params, self.heldout, self.hyper, CLOSING_SEEDS)
         return self._known[content]
 
     @cached_property
-    def baselines(self) -> dict[str, Float[np.ndarray, "n"]]:
-        """Mean returns [n] of A2C's agents on the held-out levels, with default and with tuned settings, by name."""
+    def baselines(self) -> dict[str, LevelReturns]:
+        """Returns [1, S, n] of A2C's agents on the held-out levels, with default and with tuned settings, by name."""
         tuned = tuned_on(self.baseline, self.validation, self.baseline_hyper, self.num_configurations)
         settings = {"A2C (default)": self.baseline_hyper, "A2C (tuned)": tuned}
         return {
-            name: mean_returns(self.baseline, (), self.heldout, hyper, CLOSING_SEEDS)
-            for name, hyper in settings.items()
+            name: returns_of(self.baseline, (), self.heldout, hyper, CLOSING_SEEDS) for name, hyper in settings.items()
         }
 
-    def among_baselines(self, rules: dict[str, Float[np.ndarray, "... n"]]) -> dict[str, Float[np.ndarray, "... n"]]:
+    def among_baselines(self, rules: dict[str, LevelReturns]) -> dict[str, LevelReturns]:
         """Put the returns of learned rules into their place among those of the baselines.
 
         Args:
-            rules: [..., n] returns of learned rules on the held-out levels, by the name to print.
+            rules: returns of learned rules on the held-out levels, by the name to print.
 
         Returns:
             Returns by name in this order: random policy, the rules, A2C with default and with tuned settings, optimum.
@@ -153,7 +179,8 @@ class ClosingTable:
         rows = rules | self.baselines
         if self.heldout.random is None or self.heldout.optimum is None:
             return rows
-        return {"random policy": self.heldout.random} | rows | {"optimum": self.heldout.optimum}
+        random, optimum = (LevelReturns(exact[None, None]) for exact in (self.heldout.random, self.heldout.optimum))
+        return {"random policy": random} | rows | {"optimum": optimum}
 
     def scores(self, rules: dict[str, PyTree]) -> list[ClosingScore]:
         """Score learned rules and their baselines.
@@ -181,14 +208,11 @@ def render(scores: list[ClosingScore], title: str) -> "Table":
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
-    table.add_column("rule")
-    # Without an exact solver nothing is normalised, so the return is the only number.
-    is_raw = all(row.mean == row.mean_return for row in scores)
-    for column in ("return", "± s.e.") if is_raw else ("score", "± s.e.", "return"):
-        table.add_column(column, justify="right")
-    for row in scores:
-        numbers = [row.mean, row.standard_error] if is_raw else [row.mean, row.standard_error, row.mean_return]
-        table.add_row(row.name, *(f"{number:.3f}" for number in numbers))
+    titles, rows = _cells(scores)
+    for column in titles:
+        table.add_column(column, justify="left" if column == "rule" else "right")
+    for cells in rows:
+        table.add_row(*cells)
     return table
 
 
@@ -201,9 +225,26 @@ def markdown(scores: list[ClosingScore]) -> str:
     Returns:
         A Markdown table.
     """
-    lines = ["| rule | score | ± s.e. | return |", "|---|---:|---:|---:|"]
-    lines += [f"| {row.name} | {row.mean:.3f} | {row.standard_error:.3f} | {row.mean_return:.3f} |" for row in scores]
-    return "\n".join(lines)
+    titles, rows = _cells(scores)
+    lines = [f"| {' | '.join(cells)} |" for cells in [titles, *rows]]
+    return "\n".join([lines[0], "|---|" + "---:|" * (len(titles) - 1), *lines[1:]])
+
+
+def _cells(scores: list[ClosingScore]) -> tuple[list[str], list[list[str]]]:
+    """Return titles and rows, without columns of which nothing is known."""
+    # Without an exact solver nothing is normalised, so the return is the only number.
+    is_raw = all(row.mean == row.mean_return for row in scores)
+    middles = [None if row.iqm is None else bracketed(row.iqm) for row in scores]
+    columns: dict[str, list[str | None]] = {
+        "rule": [row.name for row in scores],
+        "IQM of returns [95%]" if is_raw else "IQM [95%]": middles,
+        "return" if is_raw else "score": [f"{row.mean:.3f}" for row in scores],
+        "± s.e.": [f"{row.standard_error:.3f}" for row in scores],
+        "return": [f"{row.mean_return:.3f}" for row in scores],
+        "failed": [None if row.failed is None else str(row.failed) for row in scores],
+    }
+    known = {title: [cell or "" for cell in cells] for title, cells in columns.items() if any(cells)}
+    return list(known), [list(row) for row in zip(*known.values(), strict=True)]
 
 
 def read_scores(path: Path) -> list[ClosingScore]:

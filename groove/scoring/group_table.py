@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import PyTree
 
-from groove.scoring.closing_table import ClosingTable
-from groove.scoring.variance_components import mean_interval
+from groove.scoring.closing_table import ClosingTable, LevelReturns
+from groove.scoring.intervals import Ends, bracketed, of_aggregate, of_mean
+from groove.scoring.statistics import iqm
+from groove.scoring.units import Units
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,17 +22,21 @@ class GroupScore:
     Attributes:
         name: name of the rules or of the policy.
         mean: mean score over meta-seeds and levels, normalised if the level set has exact anchors.
-        low: lower end of its 95% interval.
+        low: lower end of its 95% interval, None for two meta-seeds.
         high: upper end.
         mean_return: mean return over meta-seeds and levels.
+        iqm: IQM of the agents' scores and the ends of its 95% interval, which are None for few meta-seeds or levels.
+        failed: number of agents that failed and count as random play.
         by_seed: mean score of each meta-seed over levels, in the group's order; empty for a baseline.
     """
 
     name: str
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     mean_return: float
+    iqm: Ends
+    failed: int
     by_seed: list[float]
 
 
@@ -44,14 +50,20 @@ def group_scores(closing: ClosingTable, rules: dict[str, list[PyTree]]) -> list[
     Returns:
         Scores in the order of `ClosingTable.among_baselines`.
     """
-    returns = {name: np.stack([closing.returns(one) for one in of_seeds]) for name, of_seeds in rules.items()}
+    lived = {name: _joined([closing.returns(one) for one in of_seeds]) for name, of_seeds in rules.items()}
+    units = Units.separate(drawn=True, num_tasks=len(closing.heldout.life_keys))
     rows = []
-    for name, values in closing.among_baselines(returns).items():
-        scores = closing.heldout.normalised(values)
-        interval = mean_interval(np.atleast_2d(scores))
-        by_seed = np.mean(scores, axis=1).tolist() if name in rules else []
-        rows.append(GroupScore(name, interval.estimate, interval.low, interval.high, float(np.mean(values)), by_seed))
+    for name, own in closing.among_baselines(lived).items():
+        scores = closing.heldout.normalised(own.returns)
+        mean, middle = float(np.mean(scores)), of_aggregate(scores, iqm, units)
+        _, low, high = of_mean(scores, units)
+        by_seed = np.mean(scores, axis=(1, 2)).tolist() if name in rules else []
+        rows.append(GroupScore(name, mean, low, high, float(np.mean(own.returns)), middle, own.failed, by_seed))
     return rows
+
+
+def _joined(parts: list[LevelReturns]) -> LevelReturns:
+    return LevelReturns(np.concatenate([part.returns for part in parts]), sum(part.failed for part in parts))
 
 
 def render(scores: list[GroupScore], title: str) -> "Table":
@@ -70,9 +82,10 @@ def render(scores: list[GroupScore], title: str) -> "Table":
     table.add_column("rule")
     # Without an exact solver nothing is normalised, so the return is the only number.
     is_raw = all(row.mean == row.mean_return for row in scores)
-    for column in ("return [95%]",) if is_raw else ("score [95%]", "return"):
+    columns = ("IQM of returns [95%]", "return [95%]") if is_raw else ("IQM [95%]", "score [95%]", "return")
+    for column in (*columns, "failed"):
         table.add_column(column, justify="right")
     for row in scores:
-        cells = [f"{row.mean:.3f} [{row.low:.3f}, {row.high:.3f}]", f"{row.mean_return:.3f}"]
-        table.add_row(row.name, *(cells[:1] if is_raw else cells))
+        cells = [bracketed(row.iqm), bracketed([row.mean, row.low, row.high]), f"{row.mean_return:.3f}"]
+        table.add_row(row.name, *cells[: len(columns)], str(row.failed))
     return table

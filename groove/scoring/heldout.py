@@ -16,6 +16,7 @@ from levels.generators.solvable import Solvable
 from levels.level_generator import LevelGenerator
 from levels.solver import exact_grid, optimal_return, random_return, random_return_variance, returns_on
 from levels.worlds.tabular_grid import TabularGrid
+from lpg.episodes import episode_returns, random_policy
 from lpg.update_rule import Hyperparameters, UpdateRule
 
 HELDOUT_STREAM, VALIDATION_STREAM, TRAINING_STREAM, BAKEOFF_STREAM, TRANSFER_STREAM = 1, 2, 3, 4, 5
@@ -159,6 +160,26 @@ def _worthwhile(grid: TabularGrid | None, levels: PyTree, life_keys: Key[Array, 
     return LevelSet(jax.tree.map(lambda x: x[kept], levels), life_keys[kept], random[kept], optimum[kept])
 
 
+def counted(
+    evaluation: "Evaluation", level_set: LevelSet, returns: Float[np.ndarray, "... n"]
+) -> Float[np.ndarray, "... n"]:
+    """Count failed agents as random play.
+
+    Args:
+        evaluation: evaluation that the returns come from.
+        level_set: n levels.
+        returns: [..., n] returns, not finite where an agent's parameters were not.
+
+    Returns:
+        [..., n] returns, those of random actions for the failed agents: exact, or measured if they are not known.
+    """
+    sound = np.isfinite(returns)
+    if np.all(sound):
+        return returns
+    random = evaluation.random_returns(level_set) if level_set.random is None else level_set.random
+    return np.where(sound, returns, random)
+
+
 class Evaluation:
     """Scores rules of one kind by the final policies of agents that live on every level of a set."""
 
@@ -192,8 +213,25 @@ class Evaluation:
             seed: seed of the lives; another seed gives other agents on the same levels.
 
         Returns:
-            [n] float32 mean returns.
+            [n] float32 mean returns, NaN for an agent whose parameters are not finite; see `counted`.
         """
         keys = jax.vmap(lambda key: jax.random.fold_in(key, seed))(level_set.life_keys)
         lives = lives_of_one_rule(keys, level_set.levels, level_set.levels.lifetime, hyper)
         return np.asarray(self._live(*replicated(self._mesh, (meta_params, lives))))
+
+    def random_returns(self, level_set: LevelSet) -> Float[np.ndarray, "n"]:
+        """Measure the mean return of uniformly random actions, for worlds without an exact solver.
+
+        Args:
+            level_set: n levels.
+
+        Returns:
+            [n] float32 mean returns of as many episodes as an agent's.
+        """
+        learner = self._population.learner
+        policy = random_policy(learner.world)
+
+        def of_level(key: Key[Array, ""], level: PyTree) -> Float[Array, ""]:
+            return jnp.mean(episode_returns(key, learner.world, level, policy, learner.num_workers))
+
+        return np.asarray(jax.jit(jax.vmap(of_level))(level_set.life_keys, level_set.levels))

@@ -1,110 +1,100 @@
-"""The choice of interval for each kind of scores."""
-
-from collections.abc import Callable
+"""The interval of each kind of figure, and where there is none."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from groove.scoring.bootstrap import crossed_task_bootstrap, matrix_bootstrap
-from groove.scoring.statistics import probability_of_improvement
+from groove.scoring.bootstrap import Statistic, bootstrap, freedom
+from groove.scoring.statistics import Aggregate, probability_of_improvement
+from groove.scoring.units import Units
 from groove.scoring.variance_components import mean_interval
 
 Ends = list[float | None]
-"""Estimate, lower end and upper end; the ends are None if there is nothing to resample, or too few meta-seeds."""
+"""Estimate, lower end and upper end; the ends are None where an interval would cover the truth too rarely."""
 
-FEWEST_META_SEEDS = 8
-"""Meta-seeds from which on a bootstrap resamples them. In simulations where meta-seeds differ most, 95% intervals cover
-about 90% with eight, 85–90% with five and 65–80% with three."""
+ENDS = ("estimate", "low", "high")
+"""Names of the ends in files."""
 
+FEWEST_META_SEEDS = 3
+"""Meta-seeds, if there are several, from which on a mean has an interval. With two, 95% intervals cover as little as
+85%."""
 
-def present(runs: Float[np.ndarray, "M S n"]) -> Bool[np.ndarray, "n"]:
-    """Mark the tasks in which every meta-seed has at least one agent that did not break.
+FEWEST_UNITS = 5
+"""Units from which on a bootstrap has an interval: meta-seeds if there are several, otherwise drawn levels or seeds."""
 
-    Args:
-        runs: [M, S, n] scores or returns, NaN for broken agents.
-
-    Returns:
-        [n] mask.
-    """
-    return np.isfinite(runs).any(axis=1).all(axis=0)
+FEWEST_REPEATED_UNITS, LEAST_FREEDOM = 3, 6
+"""The same where several fixed tasks have seeds of their own, with the degrees of freedom over all tasks: three seeds
+of each of three tasks, or four of each of two. With fewer units, 95% intervals cover less than 90%."""
 
 
-def of_aggregate(
-    runs: Float[np.ndarray, "M S n"],
-    aggregate: Callable[[np.ndarray], float],
-    drawn: bool,
-    num_resamples: int = 2000,
-) -> Ends | None:
-    """Compute an aggregate of scores with its 95% interval.
+def of_aggregate(scores: Float[np.ndarray, "M S n"], aggregate: Aggregate, units: Units) -> Ends:
+    """Compute an aggregate of scores with its 95% interval from a bootstrap.
 
     Args:
-        runs: [M, S, n] scores of the agents of S seeds for each of M meta-seeds; NaN for broken agents.
-        aggregate: function of a vector of scores.
-        drawn: whether the tasks are themselves a sample and are resampled, crossed with the meta-seeds if there are
-            several; otherwise seeds are resampled within each task, and the meta-seeds above them.
-        num_resamples: number of resamples.
+        scores: [M, S, n] finite scores of the agents of S seeds for each of M meta-seeds on n tasks.
+        aggregate: function of rows of scores.
+        units: units of the tasks.
 
     Returns:
-        Estimate and ends; None if no task has an unbroken agent of every meta-seed.
+        Estimate and ends.
     """
-    kept = present(runs)
-    if not kept.any():
-        return None
-    return _ends([runs[..., kept]], lambda runs: aggregate(runs[~np.isnan(runs)]), drawn, num_resamples)
+    return _ends([scores], lambda x: aggregate(x.reshape(len(x), -1)), units)
 
 
-def of_mean(runs: Float[np.ndarray, "M S n"], aggregate: Callable[[np.ndarray], float], drawn: bool) -> Ends | None:
-    """Compute a mean over scores with its 95% interval, which needs only two meta-seeds.
-
-    Args:
-        runs: [M, S, n] as for `of_aggregate`.
-        aggregate: mean over a vector of scores of a function of each of them.
-        drawn: as for `of_aggregate`.
-
-    Returns:
-        Those of `of_aggregate` for one meta-seed. For several, ends from the variance between meta-seeds, and between
-        tasks if they were drawn; each task counts the same.
-    """
-    kept = present(runs)
-    if len(runs) == 1 or not kept.any():
-        return of_aggregate(runs, aggregate, drawn)
-    by_task = np.array([[aggregate(own[~np.isnan(own)]) for own in rule.T] for rule in runs[..., kept]])
-    found = mean_interval(by_task if drawn else np.mean(by_task, axis=1, keepdims=True))
-    return [number(x) for x in (found.estimate, found.low, found.high)]
-
-
-def of_improvement(ours: Float[np.ndarray, "M S n"], theirs: Float[np.ndarray, "M S n"], drawn: bool) -> Ends | None:
+def of_improvement(ours: Float[np.ndarray, "M S n"], theirs: Float[np.ndarray, "M S n"], units: Units) -> Ends:
     """Estimate the probability that a run of ours beats one of theirs on the same task, with its 95% interval.
 
     Args:
-        ours: [M, S, n] returns or scores; NaN for broken agents.
+        ours: [M, S, n] finite returns or scores.
         theirs: returns or scores to compare with, with M and S of their own.
-        drawn: as for `of_aggregate`.
+        units: units of the tasks.
 
     Returns:
-        Estimate and ends; None if no task has unbroken agents on all sides.
+        Estimate and ends.
     """
-    kept = present(ours) & present(theirs)
-    if not kept.any():
-        return None
-    return _ends([ours[..., kept], theirs[..., kept]], probability_of_improvement, drawn)
+
+    def better(x: Float[np.ndarray, "R M S n"], y: Float[np.ndarray, "R M S n"]) -> Float[np.ndarray, "R"]:
+        return probability_of_improvement(*(side.reshape(len(side), -1, side.shape[-1]) for side in (x, y)))
+
+    return _ends([ours, theirs], better, units)
 
 
-def _ends(
-    samples: list[Float[np.ndarray, "M S n"]],
-    statistic: Callable[..., float],
-    drawn: bool,
-    num_resamples: int = 2000,
-) -> Ends:
-    if any(1 < len(sample) < FEWEST_META_SEEDS for sample in samples):
-        return [number(statistic(*(sample.reshape(-1, sample.shape[2]) for sample in samples))), None, None]
-    if drawn and samples[0].shape[-1] > 1:
-        found = crossed_task_bootstrap(samples, statistic, num_resamples=num_resamples)
-    elif all(sample.shape[:2] == (1, 1) for sample in samples):
-        return [number(statistic(*(sample[0] for sample in samples))), None, None]
-    else:
-        found = matrix_bootstrap(samples, statistic, num_resamples=num_resamples)
+def of_mean(scores: Float[np.ndarray, "M S n"], units: Units) -> Ends:
+    """Compute the mean of scores, or of paired differences of scores, with its 95% t interval.
+
+    Args:
+        scores: [M, S, n] as for `of_aggregate`.
+        units: units of the tasks.
+
+    Returns:
+        Estimate and ends.
+    """
+    if 1 < len(scores) < FEWEST_META_SEEDS:
+        return [number(np.mean(scores)), None, None]
+    found = mean_interval(*units.means(scores))
+    return [number(x) for x in (np.mean(scores), found.low, found.high)]
+
+
+def _ends(samples: list[Float[np.ndarray, "M S n"]], statistic: Statistic, units: Units) -> Ends:
+    num_units, own_freedom = freedom(samples, units)
+    enough = num_units >= FEWEST_UNITS or (num_units >= FEWEST_REPEATED_UNITS and own_freedom >= LEAST_FREEDOM)
+    if not enough:
+        return [number(statistic(*(sample[None] for sample in samples))[0]), None, None]
+    found = bootstrap(samples, statistic, units)
     return [number(x) for x in (found.estimate, found.low, found.high)]
+
+
+def bracketed(ends: Ends, sign: str = "") -> str:
+    """Format an estimate with its interval.
+
+    Args:
+        ends: estimate and ends.
+        sign: "+" to show the signs of positive numbers.
+
+    Returns:
+        "estimate [low, high]", or the estimate alone if there is no interval.
+    """
+    estimate, *interval = (f"{end:{sign}.3f}" for end in ends if end is not None)
+    return f"{estimate} [{', '.join(interval)}]" if interval else estimate
 
 
 def number(value: float) -> float | None:

@@ -41,9 +41,9 @@ def best_of(configurations: list[Hyperparameters], worths: Float[np.ndarray, "n"
 
     Args:
         configurations: n configurations.
-        worths: [n] their worths; one whose worth is not finite is never chosen unless none is finite.
+        worths: [n] their finite worths.
 
     Returns:
         The best one.
     """
-    return configurations[int(np.argmax(np.where(np.isfinite(worths), worths, -np.inf)))]
+    return configurations[int(np.argmax(worths))]

@@ -5,44 +5,45 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Int
 
-Aggregate = Callable[[np.ndarray], float]
-"""Function from scores of any shape to one number."""
+Aggregate = Callable[[Float[np.ndarray, "R k"]], Float[np.ndarray, "R"]]
+"""Function from rows of scores to one number for each row."""
 
 
-def iqm(scores: Float[np.ndarray, "..."]) -> float:
-    """Return the interquartile mean (IQM): the mean without the lowest and highest quarters of the scores.
+def iqm(scores: Float[np.ndarray, "... k"]) -> Float[np.ndarray, "..."]:
+    """Return the interquartile mean (IQM) of each row: the mean without the lowest and highest quarters of the scores.
 
     Args:
-        scores: at least one score, in any shape; the size of a quarter is rounded down.
+        scores: [..., k] scores, k ≥ 1; the size of a quarter is rounded down.
 
     Returns:
-        The mean of the remaining values.
+        [...] means of the remaining values.
 
     Raises:
         ValueError: a score is not finite; NaN would sort among the best and be cut off.
     """
-    ordered = _ordered(scores)
-    cut = ordered.size // 4
-    return float(np.mean(ordered[cut : ordered.size - cut]))
+    size = np.shape(_finite(scores))[-1]
+    cut = size // 4
+    ordered = np.sort(scores, axis=-1)  # faster than a partition at two places
+    return np.mean(ordered[..., cut : size - cut], axis=-1)
 
 
-def cvar(scores: Float[np.ndarray, "..."], share: float = 0.1) -> float:
-    """Return the conditional value at risk (CVaR): the mean of the worst share of the scores.
+def cvar(scores: Float[np.ndarray, "... k"], share: float = 0.1) -> Float[np.ndarray, "..."]:
+    """Return the conditional value at risk (CVaR) of each row: the mean of the worst share of the scores.
 
     Args:
-        scores: at least one score, in any shape.
+        scores: [..., k] scores, k ≥ 1.
         share: share in (0, 1]; the number of scores it selects is rounded up.
 
     Returns:
-        The mean of the selected scores.
+        [...] means of the selected scores.
 
     Raises:
         ValueError: a score is not finite, or the share is out of range.
     """
     if not 0 < share <= 1:
         raise ValueError(f"cvar: share must be in (0, 1], got {share}")
-    ordered = _ordered(scores)
-    return float(np.mean(ordered[: _num_worst(share, ordered.size)]))
+    num_worst = int(_num_worst(share, np.shape(_finite(scores))[-1]))
+    return np.mean(np.partition(scores, num_worst - 1, axis=-1)[..., :num_worst], axis=-1)
 
 
 def cvar_curve(
@@ -77,55 +78,49 @@ def cvar_curve(
     return totals[num_worst - 1] / num_worst
 
 
-def optimality_gap(scores: Float[np.ndarray, "..."], target: float = 1.0) -> float:
-    """Return the optimality gap: how far scores fall short of a target on average, with no credit for exceeding it.
+def shortfall(scores: Float[np.ndarray, "..."], target: float = 1.0) -> Float[np.ndarray, "..."]:
+    """Return how far each score falls short of a target; the mean of this is the optimality gap.
 
     Args:
         scores: at least one score, in any shape.
         target: score that is good enough, finite.
 
     Returns:
-        The mean of max(target - score, 0), ≥ 0.
+        [...] max(target - score, 0), which gives no credit for exceeding the target.
 
     Raises:
         ValueError: a score or the target is not finite.
     """
     if not np.isfinite(target):
-        raise ValueError(f"optimality_gap: target must be finite, got {target}")
-    return float(np.mean(np.maximum(target - _finite(scores), 0.0)))
+        raise ValueError(f"shortfall: target must be finite, got {target}")
+    return np.maximum(target - _finite(scores), 0.0)
 
 
-def probability_of_improvement(x: Float[np.ndarray, "S n"], y: Float[np.ndarray, "Sy n"]) -> float:
+def probability_of_improvement(
+    x: Float[np.ndarray, "... S n"], y: Float[np.ndarray, "... Sy n"]
+) -> Float[np.ndarray, "..."]:
     """Return the probability that a run of X beats a run of Y on the same task, averaged over n tasks.
 
     This is the mean over tasks of P(X > Y) + P(X = Y) / 2, the Mann-Whitney U statistic over the number of pairs.
 
     Args:
-        x: [S, n] scores, a row for each seed, a column for each task; NaN where a run is missing.
-        y: [S', n] scores on the same tasks, possibly with another number of seeds.
+        x: [..., S, n] scores, a row for each seed, a column for each task.
+        y: [..., S', n] scores on the same tasks, possibly with another number of seeds.
 
     Returns:
-        Probability in [0, 1], above a half if X is better.
+        [...] probabilities in [0, 1], above a half if X is better.
 
     Raises:
-        ValueError: x and y have different numbers of tasks, a task has no run, or a score is infinite.
+        ValueError: x and y have different numbers of tasks, one has no run, or a score is not finite.
     """
-    if np.ndim(x) != 2 or np.ndim(y) != 2 or x.shape[1] != y.shape[1] or x.shape[1] == 0:
+    if np.ndim(x) < 2 or np.ndim(y) < 2 or x.shape[-1] != y.shape[-1] or 0 in (*x.shape[-2:], *y.shape[-2:]):
         shapes = f"{np.shape(x)} and {np.shape(y)}"
-        raise ValueError(f"probability_of_improvement: x and y must be [S, n] with the same n >= 1, got {shapes}")
-    num_runs = []
-    for name, scores in (("x", x), ("y", y)):
-        num_runs.append(np.sum(~np.isnan(scores), axis=0))
-        if not np.all(num_runs[-1]):
-            task = int(np.argmin(num_runs[-1]))
-            raise ValueError(f"probability_of_improvement: every task must have a run; task {task} of {name} has none")
-        if np.any(np.isinf(scores)):
-            raise ValueError(
-                f"probability_of_improvement: {name} must be finite or NaN, got {np.sum(np.isinf(scores))} infinite"
-            )
-    pairs = x[:, None, :], y[None, :, :]
-    wins, ties = (np.sum(beats(*pairs), axis=(0, 1)) for beats in (np.greater, np.equal))
-    return float(np.mean((wins + 0.5 * ties) / (num_runs[0] * num_runs[1])))
+        raise ValueError(
+            f"probability_of_improvement: x and y must be [..., S, n] with the same n >= 1 and S >= 1, got {shapes}"
+        )
+    pairs = _finite(x)[..., :, None, :], _finite(y)[..., None, :, :]
+    wins, losses = (np.mean(beats(*pairs), axis=(-3, -2, -1)) for beats in (np.greater, np.less))
+    return (1 + wins - losses) / 2
 
 
 def performance_profile(scores: Float[np.ndarray, "..."], thresholds: Float[np.ndarray, "k"]) -> Float[np.ndarray, "k"]:

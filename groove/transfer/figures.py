@@ -23,7 +23,6 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#00
 """Okabe and Ito's colours, which colour-blind readers can distinguish."""
 
 PROFILE_THRESHOLDS = np.linspace(-0.25, 1.5, 141)
-NUM_CURVE_RESAMPLES = 500
 AGGREGATES = {"iqm": "IQM\n ", "mean": "mean\n ", "optimality_gap": "optimality gap\n(lower is better)"}
 TITLES = {
     "aggregates": "aggregates of the scores, with 95% intervals",
@@ -71,6 +70,8 @@ def draw_all(folder: Path, scores: dict[str, SuiteScores], summary: dict[str, An
                 # No date and no random ids, so that equal figures are equal files.
                 with rc_context({"svg.hashsalt": "groove"}):
                     figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if ending == "svg" else None)
+                # The layout of the first file serves the second one, because finding it takes most of the time.
+                figure.set_layout_engine("none")
                 written.append(path)
     return written
 
@@ -143,20 +144,11 @@ def profiles(axes: Axes, scores: SuiteScores) -> None:
         scores: scores in a suite.
     """
     rules = list(scores.curves)
-    highest = -np.inf
     for rule in rules:
-        final = scores.final(rule)
-        sound = final[np.isfinite(final)]
-        if sound.size:
-            highest = max(highest, sound.max())
-            axes.plot(
-                PROFILE_THRESHOLDS,
-                performance_profile(sound, PROFILE_THRESHOLDS),
-                color=_color(rules, rule),
-                label=rule,
-            )
+        profile = performance_profile(scores.final(rule), PROFILE_THRESHOLDS)
+        axes.plot(PROFILE_THRESHOLDS, profile, color=_color(rules, rule), label=rule)
     xlabel = f"score τ ({scale(scores.exact)})"
-    if scores.exact and highest > 1:
+    if scores.exact and max(np.max(scores.final(rule)) for rule in rules) > 1:
         xlabel += "\nScores are means over few episodes; by noise they can exceed 1."
     axes.set(xlabel=xlabel, ylabel="share of runs with a score above τ", ylim=(0, 1))
 
@@ -174,9 +166,10 @@ def curves(axes: Axes, scores: SuiteScores) -> None:
         if values.shape[-1] == 1 and not scores.steps[rule].any():
             continue
         num_points = values.shape[-1]
-        ends = [of_aggregate(values[..., k], iqm, scores.drawn, NUM_CURVE_RESAMPLES) for k in range(num_points)]
+        units = scores.scored_units
+        ends = [of_aggregate(values[..., k], iqm, units) for k in range(num_points)]
         share = np.arange(1, num_points + 1) / num_points
-        middle, low, high = np.array([[np.nan] * 3 if point is None else point for point in ends], float).T
+        middle, low, high = np.array([_ends(point) for point in ends]).T
         axes.plot(share, middle, marker="o", markersize=3, color=_color(rules, rule), label=rule)
         axes.fill_between(share, low, high, color=_color(rules, rule), alpha=0.2, linewidth=0)
     axes.set(
@@ -217,7 +210,7 @@ def environments(figure: Figure, scores: SuiteScores) -> None:
         # The lowest panel of each column; a label of the figure would collide with the legend.
         for axes in panels[max(len(names) - num_columns, 0) : len(names)]:
             axes.set_xlabel("lifetime (× its own)", fontsize=9)
-    figure.supylabel("sum of rewards in an episode\n(mean ± standard error over runs)", fontsize=10)
+    figure.supylabel("sum of rewards in an episode\n(mean ± standard error)", fontsize=10)
     _legend(figure)
 
 
@@ -246,10 +239,8 @@ def lifetimes(axes: Axes, found: dict[str, Any]) -> None:
     """
     rules = list(found["rules"])
     for place, rule in enumerate(rules):
-        known = [(float(x), *_ends(of_rules[rule])) for x, of_rules in found["lifetimes"].items() if rule in of_rules]
-        if not known:
-            continue
-        factor, middle, low, high = np.array(known).T
+        ends = [(float(x), *_ends(of_rules[rule])) for x, of_rules in found["lifetimes"].items()]
+        factor, middle, low, high = np.array(ends).T
         factor = factor * 1.03**place  # side by side, so that intervals do not overlap
         errors = np.maximum([middle - low, high - middle], 0)
         axes.errorbar(factor, middle, yerr=errors, marker="o", markersize=3, color=_color(rules, rule), label=rule)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from groove.scoring.intervals import Ends, number, of_aggregate, of_improvement, of_mean, present
-from groove.scoring.statistics import area_under_curve, cvar_curve, iqm, optimality_gap
+from groove.scoring.intervals import Ends, bracketed, number, of_aggregate, of_improvement, of_mean
+from groove.scoring.statistics import area_under_curve, cvar_curve, iqm, shortfall
+from groove.scoring.variance_components import mean_with_error
 from groove.transfer.contestants import TUNED
 from groove.transfer.scores import SuiteScores
 
@@ -37,9 +38,9 @@ def summarise(
         groups: as for `suite_scores`.
 
     Returns:
-        JSON content: for every rule, the IQM, mean, optimality gap and area under the curve with 95% intervals,
-        failed agents, seconds and steps; for every learned rule, the probability that it is better than each other
-        rule, tuned against tuned; returns by environment.
+        JSON content. For every rule: the IQM, mean, optimality gap and area under the curve with 95% intervals,
+        the number of failed agents, which count as random actions everywhere, seconds and steps. For every learned
+        rule: the probability that it is better than each other rule, tuned against tuned. Returns by environment.
     """
     rules = {rule: _of_rule(scores, rule) | _cost((groups or {}).get(rule, [rule]), timing) for rule in scores.returns}
     return {
@@ -58,28 +59,22 @@ def summarise(
     }
 
 
-def _mean(scores: Float[np.ndarray, "n"]) -> float:
-    return float(np.mean(scores))
-
-
 def _of_rule(scores: SuiteScores, rule: str) -> dict[str, Any]:
     returns = scores.returns[rule]
-    found: dict[str, Any] = {"runs": int(returns.size), "failed": int(np.isnan(returns).sum())}
+    found: dict[str, Any] = {"runs": int(returns.size), "failed": int(scores.failed[rule].sum())}
     if len(returns) > 1:
         found["meta_seeds"] = len(returns)
     if not scores.tasks:
         return found
-    final = scores.final(rule)
-    lost = np.flatnonzero(~present(final))
-    if lost.size:
-        found["tasks_without_a_sound_run"] = [list(scores.tasks[i]) for i in lost]
-    found["iqm"] = of_aggregate(final, iqm, scores.drawn)
-    found["mean"] = of_mean(final, _mean, scores.drawn)
-    found["optimality_gap"] = of_mean(final, optimality_gap, scores.drawn)
+    final, units = scores.final(rule), scores.scored_units
     by_task = zip(scores.steps[rule], np.moveaxis(scores.curves[rule], 2, 0), strict=True)
     areas = np.stack([_area(steps, curve) for steps, curve in by_task], axis=-1)
-    found["area_under_curve"] = of_mean(areas, _mean, scores.drawn)
-    return {name: value for name, value in found.items() if value is not None}
+    return found | {
+        "iqm": of_aggregate(final, iqm, units),
+        "mean": of_mean(final, units),
+        "optimality_gap": of_mean(shortfall(final), units),
+        "area_under_curve": of_mean(areas, units),
+    }
 
 
 def _area(steps: Float[np.ndarray, "K"], curve: Float[np.ndarray, "M S K"]) -> Float[np.ndarray, "M S"]:
@@ -98,7 +93,7 @@ def _improvements(scores: SuiteScores, learned: list[str]) -> dict[str, Any]:
         own = found.setdefault(ours.removesuffix(TUNED), {})
         for theirs, returns in scores.returns.items():
             if theirs != ours and theirs.endswith(TUNED) == ours.endswith(TUNED):
-                own[theirs] = of_improvement(scores.returns[ours], returns, scores.drawn)
+                own[theirs] = of_improvement(scores.returns[ours], returns, scores.units)
     return found
 
 
@@ -123,14 +118,14 @@ def _lifetimes(scores: SuiteScores) -> dict[str, Any]:
         return {}
     parts = {f"{factor:g}": scores.at_lifetime(factor) for factor in factors}
     return {
-        factor: {rule: ends for rule in part.curves if (ends := of_aggregate(part.final(rule), iqm, part.drawn))}
+        factor: {rule: of_aggregate(part.final(rule), iqm, part.scored_units) for rule in part.curves}
         for factor, part in parts.items()
     }
 
 
 def _has_levels_with_seeds(scores: SuiteScores) -> bool:
     """Return whether tasks are levels that several seeds lived on; elsewhere each seed may have a draw of its own."""
-    return scores.drawn and all(curve.shape[1] > 1 for curve in scores.curves.values())
+    return scores.units.drawn and all(curve.shape[1] > 1 for curve in scores.curves.values())
 
 
 def _cvar(scores: SuiteScores) -> dict[str, list[float]]:
@@ -142,50 +137,42 @@ def _cvar(scores: SuiteScores) -> dict[str, list[float]]:
     mean of theirs.
     """
     of_rule = _cvar_over_levels if _has_levels_with_seeds(scores) else _cvar_over_runs
-    curves = {rule: of_rule(scores.final(rule)) for rule in scores.curves}
-    return {rule: [round(float(x), 6) for x in curve] for rule, curve in curves.items() if curve is not None}
+    return {rule: np.round(of_rule(scores.final(rule)), 6).tolist() for rule in scores.curves}
 
 
-def _cvar_over_levels(final: Float[np.ndarray, "M S n"]) -> Float[np.ndarray, "100"] | None:
-    curves = []
-    for of_file in final:
-        for seed, chosen_by in enumerate(of_file):
-            others = np.delete(of_file, seed, axis=0)
-            known = np.isfinite(chosen_by) & present(others[None])
-            if known.any():
-                shares = np.array(CVAR_SHARES)
-                curves.append(cvar_curve(chosen_by[known], np.nanmean(others[:, known], axis=0), shares))
-    return np.mean(curves, axis=0) if curves else None
+def _cvar_over_levels(final: Float[np.ndarray, "M S n"]) -> Float[np.ndarray, "100"]:
+    curves = [
+        cvar_curve(chosen_by, np.mean(np.delete(of_file, seed, axis=0), axis=0), np.array(CVAR_SHARES))
+        for of_file in final
+        for seed, chosen_by in enumerate(of_file)
+    ]
+    return np.mean(curves, axis=0)
 
 
-def _cvar_over_runs(final: Float[np.ndarray, "M S n"]) -> Float[np.ndarray, "100"] | None:
-    runs = final[np.isfinite(final)]
-    return cvar_curve(runs, runs, np.array(CVAR_SHARES)) if runs.size else None
+def _cvar_over_runs(final: Float[np.ndarray, "M S n"]) -> Float[np.ndarray, "100"]:
+    return cvar_curve(final.ravel(), final.ravel(), np.array(CVAR_SHARES))
 
 
 def mean_returns(scores: SuiteScores) -> dict[tuple[str, float], dict[str, list[Any]]]:
     """Return the mean raw return of every rule in every environment, with its standard error.
 
-    The error is over the runs of one rule file, or over the means of the rule files of a group.
+    The error is that of the mean's t interval: over levels or seeds, and over the rule files of a group.
 
     Args:
         scores: scores in a suite.
 
     Returns:
         [mean, standard error, number of runs that did not fail] by environment and lifetime, then by rule; None for
-        a mean of no run and for a standard error of fewer than two runs or rule files.
+        the standard error of a single unit of a single rule file.
     """
     found: dict[tuple[str, float], dict[str, list[Any]]] = {}
     tasks = scores.tasks + scores.excluded
     for key in dict.fromkeys(task[:2] for task in tasks):
         columns = [i for i, task in enumerate(tasks) if task[:2] == key]
-        own = found.setdefault(key, {})
+        units, own = scores.units.of_tasks(columns), found.setdefault(key, {})
         for rule, returns in scores.returns.items():
-            sound = [values[np.isfinite(values)] for values in returns[..., columns]]
-            values = np.concatenate(sound)
-            units = values if len(sound) == 1 else np.array([each.mean() for each in sound if each.size])
-            error = units.std(ddof=1) / np.sqrt(units.size) if units.size > 1 else np.nan
-            own[rule] = [number(values.mean() if values.size else np.nan), number(error), int(values.size)]
+            mean, error, _ = mean_with_error(*units.means(returns[..., columns]))
+            own[rule] = [number(mean), number(error), int(np.sum(~scores.failed[rule][..., columns]))]
     return found
 
 
@@ -255,8 +242,8 @@ def rule_rows(found: dict[str, Any]) -> list[list[str]]:
             [
                 rule,
                 _bracketed(own.get("iqm")),
-                # The IQM of a few meta-seeds has no interval, the mean has.
-                (_bracketed if "meta_seeds" in own else _plain)(own.get("mean")),
+                # Where units are too few for the IQM's interval, the mean may have one.
+                (_bracketed if None in own.get("iqm", ()) else _plain)(own.get("mean")),
                 _plain(own.get("optimality_gap")),
                 *(_bracketed(better.get(rule)) for better in learned),
                 str(own.get("failed", "")),
@@ -268,17 +255,12 @@ def rule_rows(found: dict[str, Any]) -> list[list[str]]:
 
 
 def _bracketed(interval: Ends | None) -> str:
-    if interval is None:
-        return ""
-    estimate, *ends = (f"{end:.3f}" for end in interval if end is not None)
-    return f"{estimate} [{', '.join(ends)}]" if ends else estimate
+    return "" if interval is None else bracketed(interval)
 
 
 def _plain(interval: Ends | None) -> str:
     return "" if interval is None else f"{interval[0]:.3f}"
 
 
-def _plus_minus(mean: float | None, error: float | None) -> str:
-    if mean is None:
-        return "none"
+def _plus_minus(mean: float, error: float | None) -> str:
     return f"{mean:.3f}" + ("" if error is None else f" ± {error:.3f}")

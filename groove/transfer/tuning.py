@@ -7,10 +7,11 @@ import numpy as np
 from jaxtyping import Float
 
 from groove.scoring.random_search import TUNING_SEEDS, best_of, search_space
-from groove.transfer.contestants import Contestant, tuning_keys
+from groove.transfer.contestants import RANDOM, Contestant, hand_written, tuning_keys
 from groove.transfer.environments import Environment
 from groove.transfer.results import Row
 from groove.transfer.runner import Runner, Setting, groups
+from groove.transfer.scores import as_random_play
 from lpg.update_rule import Hyperparameters
 
 TUNING = Setting(num_seeds=TUNING_SEEDS, num_points=1, first_seed=1_000_000)
@@ -27,7 +28,7 @@ def tune(
     """Find the best of the default configuration and random draws from `search_space`.
 
     A configuration's worth in an environment is its mean return over levels and seeds, rescaled so that the worst
-    configuration there is 0 and the best is 1. A configuration that breaks an agent is worth −1. The one with the
+    configuration there is 0 and the best is 1. Agents that fail count as random play. The configuration with the
     highest mean over environments wins.
 
     Args:
@@ -52,6 +53,9 @@ def tune(
         for batch in runner.run(group, variants, set()):
             rows += batch.rows
             tell(len(batch.rows))
+        if any(environment.random is None for environment in group) and not np.isfinite([x.value for x in rows]).all():
+            rows += [row for batch in runner.run(group, [hand_written(RANDOM)], set()) for row in batch.rows]
+    rows = as_random_play(environments, rows)
     worths = np.mean([_worth(rows, environment, num_configurations) for environment in environments], axis=0)
     return best_of(configurations, worths)
 
@@ -76,8 +80,5 @@ def _worth(rows: list[Row], environment: Environment, num_configurations: int) -
     means = np.array(
         [np.mean([row.value for row in own if row.rule == str(number)]) for number in range(num_configurations)]
     )
-    sound = np.isfinite(means)
-    if not sound.any():
-        return np.zeros(num_configurations)
-    low, high = means[sound].min(), means[sound].max()
-    return np.where(sound, (means - low) / (high - low if high > low else 1.0), -1.0)
+    low, high = means.min(), means.max()
+    return (means - low) / (high - low if high > low else 1.0)

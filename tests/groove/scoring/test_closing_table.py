@@ -13,9 +13,21 @@ from groove.building import build_hyperparameters, build_learner
 from groove.config import TrainConfig
 from groove.discovery.population import Population
 from groove.job.devices import lives_mesh
-from groove.scoring.closing_table import ClosingTable, render, score, tuned_on
+from groove.scoring.closing_table import (
+    ClosingScore,
+    ClosingTable,
+    LevelReturns,
+    markdown,
+    render,
+    returns_of,
+    score,
+    tuned_on,
+)
 from groove.scoring.heldout import VALIDATION_STREAM, Evaluation, LevelSet, draw_level_set
+from groove.scoring.intervals import of_aggregate
 from groove.scoring.random_search import TUNING_SEEDS, search_space
+from groove.scoring.statistics import iqm
+from groove.scoring.units import Units
 from levels.registry import generator
 from lpg.rules.actor_critic import A2C
 from lpg.update_rule import Hyperparameters
@@ -36,17 +48,43 @@ class KnownEvaluation:
         self.asked.append((level_set, float(hyper.learning_rate), seed))
         return np.full(4, self.worth(meta_params, hyper, seed))
 
+    def random_returns(self, level_set):
+        return np.full(4, -3.0)
+
+
+def lived(*returns, failed=0):
+    return LevelReturns(np.array(returns)[None], failed)
+
 
 def test_score_by_hand():
-    row = score("rule", SOLVED, np.array([0.0, 1.0, 1.0, 1.0]))
+    row = score("rule", SOLVED, lived([0.0, 1.0, 1.0, 1.0]))
     assert (row.name, row.mean, row.mean_return) == ("rule", 0.4375, 0.75)
+    # The IQM is the mean of the middle two; four levels are too few for an interval.
+    assert row.iqm == [0.375, None, None] and row.failed == 0
     # Normalised 0, 1, ½, ¼: variance 0.546875 / 3 about their mean.
     assert row.standard_error == pytest.approx(math.sqrt(0.546875 / 3 / 4))
 
 
-def test_score_of_one_level_has_no_standard_error():
-    row = score("rule", LevelSet(None, KEYS[:1], np.zeros(1), np.ones(1)), np.array([0.5]))
-    assert row.mean == 0.5 and math.isnan(row.standard_error)
+def test_score_of_one_level_has_neither_standard_error_nor_iqm():
+    row = score("rule", LevelSet(None, KEYS[:1], np.zeros(1), np.ones(1)), lived([0.5], [1.0], failed=1))
+    assert row.mean == 0.75 and math.isnan(row.standard_error) and row.iqm is None and row.failed == 1
+
+
+def test_score_has_the_iqm_of_all_agents_with_an_interval_over_levels():
+    returns = np.random.default_rng(0).normal(size=(5, 20))
+    row = score("rule", LevelSet(None, None, None, None), lived(*returns))
+    assert row.iqm == of_aggregate(returns[None], iqm, Units.separate(True, 20)) and None not in row.iqm
+    levels = returns.mean(axis=0)
+    assert row.standard_error == pytest.approx(levels.std(ddof=1) / math.sqrt(20))
+
+
+def test_failed_agents_count_as_random_play_and_are_counted():
+    # Of three agents on each level, the second fails; random play returns 0 on solved levels and −3 on the others.
+    for level_set, mean in ((SOLVED, 4 / 3), (UNSOLVED, (2 - 3 + 2) / 3)):
+        evaluation = KnownEvaluation(lambda rule, hyper, seed: np.nan if seed == 1 else 2.0)
+        found = returns_of(evaluation, (), level_set, DEFAULT, 3)
+        assert found.failed == 4 and found.returns.mean() == pytest.approx(mean)
+        assert score("rule", level_set, found).mean_return == pytest.approx(mean)
 
 
 def test_tune_finds_the_best_configuration_on_three_seeds_each():
@@ -64,11 +102,17 @@ def test_tune_counts_all_seeds():
     assert tuned_on(evaluation, SOLVED, DEFAULT, 3) == space[2]
 
 
-def test_tune_never_takes_a_configuration_that_fails():
-    space = search_space(A2C(), DEFAULT, 4)
-    good = float(space[2].learning_rate)
-    evaluation = KnownEvaluation(lambda _, hyper, seed: -5.0 if float(hyper.learning_rate) == good else np.nan)
-    assert tuned_on(evaluation, SOLVED, DEFAULT, 4) == space[2]
+def test_tune_counts_failed_agents_as_random_play():
+    # Random play returns 0. Two failures of three outweigh one excellent agent, but not agents worse than random.
+    space = search_space(A2C(), DEFAULT, 3)
+    returns = {float(space[0].learning_rate): [-1.0] * 3, float(space[1].learning_rate): [0.9, np.nan, np.nan]}
+
+    def best(third):
+        table = returns | {float(space[2].learning_rate): [third] * 3}
+        evaluation = KnownEvaluation(lambda _, hyper, seed: table[float(hyper.learning_rate)][seed])
+        return space.index(tuned_on(evaluation, SOLVED, DEFAULT, 3))
+
+    assert best(0.5) == 2 and best(0.2) == 1 and best(np.nan) == 1
 
 
 @pytest.mark.parametrize("heldout", [SOLVED, UNSOLVED])
@@ -90,6 +134,12 @@ def test_closing_table_tunes_only_on_validation_levels(heldout):
     text = StringIO()
     Console(width=80, file=text).print(render(rows, "4 levels"))
     assert all(f" {name} " in text.getvalue() for name in values)
+    titles = [title.strip() for title in text.getvalue().splitlines()[2].split("┃")[1:-1]]
+    assert titles == (
+        ["rule", "IQM of returns [95%]", "return", "± s.e.", "failed"]
+        if heldout is UNSOLVED
+        else ["rule", "IQM [95%]", "score", "± s.e.", "return", "failed"]
+    )
     # Another run of the group scores only its own rule.
     again = {row.name: row.mean_return for row in table.scores({"untrained": 0.25, "trained": 0.5})}
     assert again == values | {"trained": 0.5} and len(baseline.asked) == 25 and len(learned.asked) == 15
@@ -105,12 +155,25 @@ def test_a2c_learns_small_levels():
     )
     learner = build_learner(config, levels.world, A2C())
     evaluation = Evaluation(Population(learner, lives_mesh(2), 4))
-    row = score("A2C", level_set, evaluation.returns((), level_set, build_hyperparameters(config, levels.world)))
+    hyper = build_hyperparameters(config, levels.world)
+    row = score("A2C", level_set, returns_of(evaluation, (), level_set, hyper, 1))
     assert 0.3 < row.mean < 1.05
 
 
 def test_render_calls_returns_that_are_not_normalised_returns():
-    rows = [score("rule", UNSOLVED, np.array([0.0, 1.0, 1.0, 1.0]))]
+    rows = [score("rule", UNSOLVED, lived([0.0, 1.0, 1.0, 1.0]))]
     text = StringIO()
     Console(width=80, file=text).print(render(rows, "4 levels"))
     assert "return" in text.getvalue() and "score" not in text.getvalue() and text.getvalue().count("0.750") == 1
+
+
+def test_markdown_leads_with_the_iqm_and_leaves_out_what_old_files_lack():
+    row = ClosingScore("rule", 0.5, 0.01, 0.75, [0.6, 0.55, 0.65], 2)
+    lines = ["| rule | IQM [95%] | score | ± s.e. | return | failed |", "|---|---:|---:|---:|---:|---:|"]
+    lines += ["| rule | 0.600 [0.550, 0.650] | 0.500 | 0.010 | 0.750 | 2 |"]
+    assert markdown([row]) == "\n".join(lines)
+    old = ClosingScore("rule", 0.5, 0.01, 0.75)
+    assert markdown([old]).splitlines()[::2] == [
+        "| rule | score | ± s.e. | return |",
+        "| rule | 0.500 | 0.010 | 0.750 |",
+    ]

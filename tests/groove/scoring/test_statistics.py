@@ -10,9 +10,9 @@ from groove.scoring.statistics import (
     cvar,
     cvar_curve,
     iqm,
-    optimality_gap,
     performance_profile,
     probability_of_improvement,
+    shortfall,
 )
 
 
@@ -21,7 +21,9 @@ def normal(seed, *shape):
 
 
 def test_iqm_is_the_mean_of_the_middle_half():
-    assert iqm(np.array([[100.0, 1.0, 2.0, 3.0], [4.0, -100.0, 0.0, 5.0]])) == pytest.approx((1 + 2 + 3 + 4) / 4)
+    rows = np.array([[100.0, 1.0, 2.0, 3.0], [4.0, -100.0, 0.0, 5.0]])
+    assert iqm(rows.ravel()) == pytest.approx((1 + 2 + 3 + 4) / 4)
+    assert iqm(rows) == pytest.approx([(2 + 3) / 2, (0 + 4) / 2])
 
 
 def test_iqm_rounds_the_quarters_down():
@@ -35,6 +37,7 @@ def test_cvar_is_the_mean_of_the_worst_share():
     assert cvar(scores, 0.1) == pytest.approx(0.5)
     assert cvar(scores, 1.0) == pytest.approx(9.5)
     assert cvar(scores, 0.01) == 0.0
+    assert cvar(scores.reshape(2, 10), 0.2) == pytest.approx([10.5, 0.5])
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.1, float("nan")])
@@ -43,7 +46,7 @@ def test_cvar_refuses_shares_outside_its_range(share):
         cvar(np.ones(3), share)
 
 
-AGGREGATES = [iqm, cvar, optimality_gap, lambda scores: performance_profile(scores, np.zeros(1))]
+AGGREGATES = [iqm, cvar, shortfall, lambda scores: performance_profile(scores, np.zeros(1))]
 
 
 @pytest.mark.parametrize("aggregate", AGGREGATES)
@@ -56,13 +59,13 @@ def test_aggregates_refuse_scores_that_are_not_finite(aggregate):
 @pytest.mark.parametrize("aggregate", AGGREGATES)
 def test_aggregates_refuse_no_scores(aggregate):
     with pytest.raises(ValueError, match="at least one score is needed, got none"):
-        aggregate(np.zeros((0, 3)))
+        aggregate(np.zeros((3, 0)))
 
 
 @pytest.mark.parametrize("shape", [(8,), (4, 7), (10, 40)])
 def test_iqm_is_the_trimmed_mean_of_scipy(shape):
     scores = normal(0, *shape)
-    assert iqm(scores) == pytest.approx(scipy.stats.trim_mean(scores.ravel(), 0.25), abs=1e-12)
+    assert iqm(scores) == pytest.approx(scipy.stats.trim_mean(scores, 0.25, axis=-1), abs=1e-12)
 
 
 def test_cvar_takes_the_share_that_is_meant():
@@ -110,12 +113,12 @@ def test_cvar_curve_refuses_what_it_cannot_rank():
             cvar_curve(*pair, np.ones(1))
 
 
-def test_optimality_gap_counts_only_what_falls_short():
+def test_shortfall_counts_only_what_falls_short():
     scores = np.array([[0.5, 1.0], [3.0, -0.5]])
-    assert optimality_gap(scores) == pytest.approx((0.5 + 0 + 0 + 1.5) / 4)
-    assert optimality_gap(scores, target=2.0) == pytest.approx((1.5 + 1 + 0 + 2.5) / 4)
-    with pytest.raises(ValueError, match="optimality_gap: target must be finite, got nan"):
-        optimality_gap(scores, target=np.nan)
+    assert shortfall(scores).tolist() == [[0.5, 0], [0, 1.5]]
+    assert shortfall(scores, target=2.0).tolist() == [[1.5, 1], [0, 2.5]]
+    with pytest.raises(ValueError, match="shortfall: target must be finite, got nan"):
+        shortfall(scores, target=np.nan)
 
 
 def test_probability_of_improvement_by_hand():
@@ -139,27 +142,23 @@ def test_probability_of_improvement_over_itself_is_a_half():
     assert probability_of_improvement(normal(5, 4, 7), normal(5, 4, 7)) == pytest.approx(0.5)
 
 
-def test_probability_of_improvement_leaves_out_missing_runs():
-    # Tasks have equal weight whatever their number of runs: here 1 of 1 pair and 1 of 4 pairs win.
-    x, y = np.array([[2.0, 0.0], [np.nan, 2.0]]), np.array([[1.0, 1.0], [np.nan, 3.0]])
-    assert probability_of_improvement(x, y) == pytest.approx((1 + 1 / 4) / 2)
+def test_probability_of_improvement_of_each_resample():
+    x, y = np.round(normal(8, 5, 3, 4), 1), np.round(normal(9, 5, 2, 4), 1)
+    expected = [probability_of_improvement(*pair) for pair in zip(x, y, strict=True)]
+    assert probability_of_improvement(x, y) == pytest.approx(expected)
 
 
 def test_probability_of_improvement_refuses_tasks_it_cannot_compare():
-    x, empty = np.ones((2, 3)), np.array([[1.0, 1.0, np.nan], [np.nan, 1.0, np.nan]])
-    for shape in ((2, 2), (2,), (2, 3, 1)):
-        with pytest.raises(ValueError, match=r"x and y must be \[S, n\] with the same n >= 1"):
+    x = np.ones((2, 3))
+    for shape in ((2, 2), (2,), (0, 3)):
+        with pytest.raises(ValueError, match=r"x and y must be \[..., S, n\] with the same n >= 1"):
             probability_of_improvement(x, np.ones(shape))
-    with pytest.raises(ValueError, match=r"x and y must be \[S, n\]"):
-        probability_of_improvement(np.ones((1, 3, 1)), x)
     with pytest.raises(ValueError, match="n >= 1"):
         probability_of_improvement(np.ones((2, 0)), np.ones((2, 0)))
-    with pytest.raises(ValueError, match="every task must have a run; task 2 of y has none"):
-        probability_of_improvement(x, empty)
-    with pytest.raises(ValueError, match="every task must have a run; task 2 of x has none"):
-        probability_of_improvement(empty, x)
-    with pytest.raises(ValueError, match="x must be finite or NaN, got 1 infinite"):
-        probability_of_improvement(np.array([[1.0, np.nan, -np.inf], [1.0, 1.0, 1.0]]), x)
+    for value in (np.nan, -np.inf):
+        for pair in ((x, np.full((1, 3), value)), (np.full((1, 3), value), x)):
+            with pytest.raises(ValueError, match="scores must be finite, got 3 that are not"):
+                probability_of_improvement(*pair)
 
 
 def test_performance_profile_is_the_share_above_each_threshold():

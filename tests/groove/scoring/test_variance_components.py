@@ -29,7 +29,7 @@ def test_interval_of_one_meta_seed_is_over_levels_and_that_of_one_level_over_met
         assert ends(mean_interval(scores)) == pytest.approx(t_interval(values))
     # Meta-seeds that agree everywhere say no more than one does.
     assert ends(mean_interval(np.tile(values, (3, 1)))) == pytest.approx(t_interval(values))
-    assert ends(mean_interval(np.tile(values, (3, 1)).T, 0.8)) == pytest.approx(t_interval(values, 0.8))
+    assert ends(mean_interval(np.tile(values, (3, 1)).T, confidence=0.8)) == pytest.approx(t_interval(values, 0.8))
 
 
 def test_levels_that_add_no_variance_are_left_out():
@@ -44,16 +44,22 @@ def test_extremes():
     assert interval.estimate == 2.5 and np.isnan([interval.low, interval.high]).all()
     assert np.isnan(ends(mean_interval(np.array([[1.0, np.nan], [1.0, 2.0]])))).all()
     with pytest.raises(ValueError, match="confidence must be in"):
-        mean_interval(np.ones((2, 2)), 1.0)
+        mean_interval(np.ones((2, 2)), confidence=1.0)
 
 
-@pytest.mark.parametrize("spread", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1), (0.1, 1, 1)], ids=str)
-@pytest.mark.parametrize("num_seeds", [3, 5])
-def test_interval_covers_the_mean_whichever_component_dominates(num_seeds, spread):
-    draws, covered = np.random.default_rng(0), []
-    for _ in range(2000):
-        seeds, levels, rest = (draws.normal(size=shape) for shape in ((num_seeds, 1), (1, 32), (num_seeds, 32)))
-        interval = mean_interval(spread[0] * seeds + spread[1] * levels + spread[2] * rest)
-        covered.append(interval.low <= 0 <= interval.high)
-    # The standard error of a coverage of .95 is .005.
-    assert 0.92 <= np.mean(covered) <= 0.98
+def test_units_of_fixed_strata_add_their_own_variances():
+    # Two tasks with weights ¾ and ¼, four seeds each: Var = (9 s₁² + s₂²) / 16 / 4.
+    scores = np.random.default_rng(1).normal(size=(1, 4, 2))
+    first, second = np.var(scores[0], axis=0, ddof=1) * np.array([9, 1]) / 16 / 4
+    freedom = (first + second) ** 2 / (first**2 / 3 + second**2 / 3)
+    mean = 0.75 * scores[0, :, 0].mean() + 0.25 * scores[0, :, 1].mean()
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(first + second)
+    found = mean_interval(scores, np.array([0.75, 0.25]))
+    assert ends(found) == pytest.approx([mean, mean - half, mean + half])
+
+
+def test_one_stratum_is_a_matrix_and_equal_strata_weigh_the_same():
+    scores = np.random.default_rng(2).normal(size=(4, 6))
+    assert ends(mean_interval(scores[..., None])) == ends(mean_interval(scores))
+    strata = np.random.default_rng(3).normal(size=(3, 6, 2))
+    assert ends(mean_interval(strata)) == pytest.approx(ends(mean_interval(strata, np.array([0.5, 0.5]))))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from groove.scoring.units import Units
 from groove.transfer.environments import Environment
 from groove.transfer.results import Row
 from groove.transfer.scores import SuiteScores
@@ -39,7 +40,9 @@ def scores(rules=("rule", "ppo"), tasks=TASKS, exact=False):
         tasks=list(tasks),
         curves=curves,
         returns={rule: 10 * x[..., -1] for rule, x in curves.items()},
+        failed={rule: np.zeros(shape[:-1], bool) for rule in rules},
         steps={rule: np.tile([20.0, 40.0, 80.0], (len(tasks), 1)) for rule in rules},
+        units=Units.separate(any(task[2] >= 0 for task in tasks), len(tasks)),
         excluded=[],
         exact=exact,
     )

@@ -1,9 +1,12 @@
 """Scores worked by hand: exact anchors by level, anchors from runs, tasks without a scale, broken agents."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from groove.transfer.scores import suite_scores
+from groove.transfer.scores import as_random_play, suite_scores
+from groove.transfer.summary import summarise
 from tests.groove.transfer.handmade import TASKS, environment, rows, scores
 
 NAN = float("nan")
@@ -55,10 +58,52 @@ def test_scores_without_exact_anchors_run_from_random_actions_to_ppo():
     np.testing.assert_array_equal(found.returns["rule"][0], [[3.0], [7.0]])
 
 
-def test_anchors_leave_out_broken_agents():
-    found = suite_scores([environment()], anchored([[1.0], [1.0], [NAN]], [[5.0], [NAN], [5.0]], [[3.0], [NAN], [3.0]]))
-    np.testing.assert_array_equal(found.final("rule")[0], [[0.5], [NAN], [0.5]])
-    assert np.isnan(found.returns["rule"]).sum() == np.isnan(found.returns["ppo"]).sum() == 1
+def test_failed_agents_count_as_random_play():
+    # Random actions return 1, so PPO's mean is (6 + 1 + 7 + 6) / 4 = 5.
+    ppo, rule = [[6.0], [NAN], [7.0], [6.0]], [[3.0], [NAN], [3.0], [9.0]]
+    found = suite_scores([environment()], anchored([[1.0]] * 4, ppo, rule))
+    np.testing.assert_allclose(found.final("rule")[0], [[0.5], [0.0], [0.5], [2.0]])
+    np.testing.assert_array_equal(found.returns["rule"][0], [[3.0], [1.0], [3.0], [9.0]])
+    np.testing.assert_array_equal(found.failed["rule"], found.failed["ppo"])
+    np.testing.assert_array_equal(found.failed["rule"][0], [[False], [True], [False], [False]])
+
+
+def test_failed_agents_count_as_random_play_on_their_own_level_from_the_point_of_failure():
+    exact = environment(random=[0.0, 1.0], optimum=[2.0, 5.0])
+    found = suite_scores([exact], rows("rule", [[1.0, NAN], [3.0, NAN], [2.0, 1.0]]))
+    np.testing.assert_allclose(found.curves["rule"][0, :, 0], [[0.5, 0.0], [0.5, 0.0], [1.0, 0.5]])
+    np.testing.assert_array_equal(found.returns["rule"][0], [[0.0], [1.0], [1.0]])
+    assert found.failed["rule"].sum() == 2
+
+
+def test_a_rule_whose_agents_fail_does_not_beat_a_sound_one():
+    # Trap: left out of the mean, the failures would give "lucky" a score of 0.9.
+    exact = environment(random=[0.0, 0.0], optimum=[1.0, 1.0])
+    found = suite_scores([exact], rows("lucky", [[0.9], [NAN]] * 2) + rows("sound", [[0.6], [0.6]] * 2))
+    assert found.final("lucky").mean() == pytest.approx(0.45) and found.final("sound").mean() == pytest.approx(0.6)
+    own = {rule: summarise(found, [], [])["rules"][rule] for rule in ("lucky", "sound")}
+    assert own["lucky"]["mean"][0] == 0.45 and own["lucky"]["failed"] == 2 and own["sound"]["failed"] == 0
+    assert own["lucky"]["iqm"][0] < own["sound"]["iqm"][0]
+
+
+def test_without_random_play_a_failed_agent_has_the_lowest_return_in_its_task():
+    environments = [environment("known", random=[0.0, 1.0], optimum=[1.0, 2.0]), environment("unknown")]
+    failed, sound = (rows("rule", [[NAN], [value]], name) for name, value in (("known", 0.5), ("unknown", 7.0)))
+    made = as_random_play(environments, [*failed, *sound, *rows("other", [[3.0], [4.0]], "unknown")])
+    assert [row.value for row in made] == [0.0, 0.5, 3.0, 7.0, 3.0, 4.0]
+    assert [row.value for row in as_random_play(environments, rows("rule", [[NAN]], "unknown"))] == [0.0]
+
+
+def test_units_are_levels_where_all_seeds_live_on_them_and_otherwise_what_a_seed_drew():
+    lifetimes = [environment(lifetime=factor, random=[0, 0], optimum=[1, 1]) for factor in (0.5, 1.0)]
+    lifetimes.append(environment("fixed", random=[0], optimum=[1], num_levels=1))
+    lived = [row for own in lifetimes for row in rows("rule", [[0.0]] * 4, own.name, own.lifetime, [0] * 4)]
+    units = suite_scores(lifetimes, lived).units
+    assert not units.drawn and units.clusters.tolist() == [0, 0, 1] and units.count(4) == 2
+    drawn = [replace(own, every_level=True) for own in lifetimes[:2]]
+    lived = [row for own in drawn for n in (0, 1) for row in rows("rule", [[0.0]], own.name, own.lifetime, [n])]
+    units = suite_scores(drawn, lived).units
+    assert units.drawn and units.clusters.tolist() == [0, 1, 0, 1]
 
 
 @pytest.mark.parametrize(

@@ -8,37 +8,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from groove.scoring.bootstrap import (
-    crossed_task_bootstrap,
-    hierarchical_bootstrap,
-    matrix_bootstrap,
-    stratified_bootstrap,
-)
-from groove.scoring.intervals import FEWEST_META_SEEDS
-from groove.scoring.statistics import (
-    area_under_curve,
-    cvar,
-    cvar_curve,
-    iqm,
-    optimality_gap,
-    probability_of_improvement,
-)
+from groove.scoring.intervals import FEWEST_UNITS, of_aggregate, of_improvement, of_mean
+from groove.scoring.statistics import area_under_curve, cvar, cvar_curve, iqm, shortfall
+from groove.scoring.units import Units
 from groove.scoring.variance_components import mean_interval
 from groove.transfer.summary import CVAR_SHARES, LEVELS, RUNS, columns, rule_rows, summarise, tables
 from tests.groove.transfer.handmade import TASKS, scores, timing
 
-NAN = float("nan")
-
 
 def rounded(interval):
     return pytest.approx([interval.estimate, interval.low, interval.high], abs=1e-6)
-
-
-def with_final(made, rule, change):
-    """Return the scores with one rule's curves [1, S, n, K] changed."""
-    curve = made.curves[rule].copy()
-    change(curve)
-    return replace(made, curves=made.curves | {rule: curve}, returns=made.returns | {rule: 10 * curve[..., -1]})
 
 
 def with_finals(made, final):
@@ -52,22 +31,27 @@ def summary():
     return summarise(scores(), ["rule"], [timing("rule"), timing("rule", 6.0), timing("ppo", 1.0)])
 
 
+SEPARATE = Units.separate(drawn=False, num_tasks=6)
+
+
 def test_aggregates_are_those_of_the_statistics(summary):
     for rule in ("rule", "ppo"):
-        final, found = scores().final(rule)[0], summary["rules"][rule]
-        assert found["iqm"] == rounded(stratified_bootstrap(final, iqm)) and found["iqm"][0] == round(iqm(final), 6)
-        assert found["mean"] == rounded(stratified_bootstrap(final, np.mean))
-        assert found["optimality_gap"] == rounded(stratified_bootstrap(final, optimality_gap))
-        areas = area_under_curve(np.array([20.0, 40.0, 80.0]), scores().curves[rule][0], start=0.0)
-        assert found["area_under_curve"] == rounded(stratified_bootstrap(areas, np.mean))
-        assert found["runs"] == 24 and found["failed"] == 0 and "tasks_without_a_sound_run" not in found
-        assert found["iqm"][1] < found["iqm"][0] < found["iqm"][2]
+        final, found = scores().final(rule), summary["rules"][rule]
+        assert found["iqm"] == of_aggregate(final, iqm, SEPARATE)
+        assert found["iqm"][0] == pytest.approx(iqm(final.ravel()), abs=1e-6)
+        assert found["mean"] == of_mean(final, SEPARATE)
+        assert found["optimality_gap"] == of_mean(shortfall(final), SEPARATE)
+        areas = area_under_curve(np.array([20.0, 40.0, 80.0]), scores().curves[rule], start=0.0)
+        assert found["area_under_curve"] == of_mean(areas, SEPARATE)
+        assert found["runs"] == 24 and found["failed"] == 0
+        for name in ("iqm", "mean", "optimality_gap", "area_under_curve"):
+            assert found[name][1] < found[name][0] < found[name][2]
 
 
 def test_probability_of_improvement_is_that_of_the_rule_over_each_other_one(summary):
-    pair = [scores().final("rule"), scores().final("ppo")]
-    expected = matrix_bootstrap(pair, probability_of_improvement)
-    assert summary["probability_of_improvement"]["rule"] == {"ppo": rounded(expected)} and expected.estimate < 0.5
+    expected = of_improvement(scores().final("rule"), scores().final("ppo"), SEPARATE)
+    assert summary["probability_of_improvement"]["rule"] == {"ppo": expected}
+    assert expected[1] < expected[0] < 0.5
 
 
 def test_costs_are_sums_and_speed_is_steps_over_seconds(summary):
@@ -79,10 +63,10 @@ def test_costs_are_sums_and_speed_is_steps_over_seconds(summary):
 
 def test_lifetimes_and_worst_tasks(summary):
     assert set(summary["lifetimes"]) == {"0.5", "1"} and set(summary["lifetimes"]["1"]) == {"rule", "ppo"}
-    part = scores().final("rule")[0, :, :3]
-    assert summary["lifetimes"]["0.5"]["rule"] == rounded(stratified_bootstrap(part, iqm))
+    part = scores().final("rule")[..., :3]
+    assert summary["lifetimes"]["0.5"]["rule"] == of_aggregate(part, iqm, Units.separate(False, 3))
     runs = scores().final("rule")
-    expected = [cvar(runs, share) for share in CVAR_SHARES]
+    expected = [cvar(runs.ravel(), share) for share in CVAR_SHARES]
     assert summary["cvar"]["rule"] == pytest.approx(expected, abs=1e-6) and summary["cvar_over"] == RUNS
 
 
@@ -108,17 +92,11 @@ def test_cvar_of_runs_cannot_fall_where_the_choice_on_one_seed_misleads():
     assert chosen_on_first[0] == pytest.approx(0.7) and np.all(np.diff(chosen_on_first) <= 1e-9)
 
 
-def test_cvar_of_levels_without_a_second_seed_or_with_broken_agents():
+def test_cvar_of_levels_without_a_second_seed_is_over_runs():
     made = scores(tasks=LEVEL_TASKS)
     one = replace(made, curves={rule: x[:, :1] for rule, x in made.curves.items()})
     found = summarise(one, ["rule"], [])
     assert found["cvar_over"] == RUNS and np.all(np.diff(found["cvar"]["rule"]) >= 0)
-    broken = made.curves["rule"].copy()
-    broken[0, :, 1], broken[0, 0, 2] = NAN, NAN
-    found = summarise(replace(made, curves=made.curves | {"rule": broken}), ["rule"], [])
-    assert found["cvar_over"] == LEVELS and np.all(np.isfinite(found["cvar"]["rule"]))
-    broken[:] = NAN
-    assert set(summarise(replace(made, curves=made.curves | {"rule": broken}), ["rule"], [])["cvar"]) == {"ppo"}
 
 
 def test_returns_are_means_and_errors_by_environment(summary):
@@ -128,37 +106,19 @@ def test_returns_are_means_and_errors_by_environment(summary):
     assert summary["returns"]["second"]["ppo"] == pytest.approx([values.mean(), error, 4], abs=1e-6)
 
 
-def test_summary_of_broken_agents():
-    def break_some(curve):
-        curve[0, 0, 0, -1] = NAN
-        curve[0, :, 1] = NAN
-
-    found = summarise(with_final(scores(), "rule", break_some), ["rule"], [])
-    own = found["rules"]["rule"]
-    assert own["failed"] == 5 and own["runs"] == 24
-    assert own["tasks_without_a_sound_run"] == [["second", 0.5, -1]]
-    final = scores().final("rule")[0].copy()
-    final[0, 0] = NAN
-    expected = stratified_bootstrap(final[:, [0, 2, 3, 4, 5]], iqm)
-    assert own["iqm"] == rounded(expected) and found["rules"]["ppo"]["failed"] == 0
-    assert set(found["cvar"]) == {"rule", "ppo"} and found["returns"]["second x 0.5"]["rule"] == [None, None, 0]
-    assert found["returns"]["first x 0.5"]["rule"][2] == 3
-    both = [final[None][..., [0, 2, 3, 4, 5]], scores().final("ppo")[..., [0, 2, 3, 4, 5]]]
-    assert found["probability_of_improvement"]["rule"]["ppo"] == rounded(
-        matrix_bootstrap(both, probability_of_improvement)
-    )
-    json.dumps(found, allow_nan=False)
-
-
-def test_summary_of_a_rule_whose_agents_all_broke():
-    def break_all(curve):
-        curve[:] = NAN
-
-    found = summarise(with_final(scores(), "rule", break_all), ["rule"], [])
-    assert found["rules"]["rule"]["failed"] == 24 and "iqm" not in found["rules"]["rule"]
-    assert found["probability_of_improvement"] == {"rule": {"ppo": None}} and found["lifetimes"]["1"].keys() == {"ppo"}
-    json.dumps(found, allow_nan=False)
-    assert len(tables({"own": found})) == 2
+def test_failed_agents_are_counted_and_their_scores_are_those_of_the_others():
+    # They count as random play, which `suite_scores` has put in their place.
+    made = scores()
+    failed = made.failed["rule"].copy()
+    failed[0, 0, 0], failed[0, :, 1] = True, True
+    found = summarise(replace(made, failed=made.failed | {"rule": failed}), ["rule"], [])
+    expected = summarise(made, ["rule"], [])
+    assert found["rules"]["rule"] == expected["rules"]["rule"] | {"failed": 5} and found["rules"]["ppo"]["failed"] == 0
+    assert found["returns"]["second x 0.5"]["rule"] == [*expected["returns"]["second x 0.5"]["rule"][:2], 0]
+    assert found["returns"]["first x 0.5"]["rule"][2] == 3 and rule_rows(found)[0][5] == "5"
+    assert {name: found[name] for name in found if name not in ("rules", "returns")} == {
+        name: expected[name] for name in expected if name not in ("rules", "returns")
+    }
 
 
 def test_several_learned_rules_are_compared_and_never_pooled():
@@ -183,7 +143,8 @@ def with_group(num_seeds, tasks=TASKS):
         return {"group": np.concatenate([values[name] for name in names]), "ppo": values["ppo"]}
 
     steps = {rule: made.steps["ppo"] for rule in ("group", "ppo")}
-    return replace(made, curves=joined(made.curves), returns=joined(made.returns), steps=steps), names
+    parts = {name: joined(getattr(made, name)) for name in ("curves", "returns", "failed")}
+    return replace(made, **parts, steps=steps), names
 
 
 def test_rules_of_a_group_are_one_rule():
@@ -192,11 +153,12 @@ def test_rules_of_a_group_are_one_rule():
     own, final = found["rules"]["group"], made.final("group")
     assert own["meta_seeds"] == 2 and own["runs"] == 48 and own["seconds"] == 8.0 and own["env_steps"] == 2000
     assert list(found["probability_of_improvement"]) == ["group"] and columns(found)[4] == "P(rule better)"
-    # The error of a mean is over the meta-seeds.
+    # The error of a mean is over the meta-seeds, and the seeds that they share add nothing here.
     means = made.returns["group"][:, :, 4].mean(axis=1)
     expected = [means.mean(), abs(means[0] - means[1]) / 2, 8]
     assert found["returns"]["second"]["group"] == pytest.approx(expected, abs=1e-6)
-    assert found["cvar"]["group"] == pytest.approx([cvar(final, share) for share in CVAR_SHARES], abs=1e-6)
+    assert own["mean"][1:] == [None, None], "two meta-seeds are too few for an interval"
+    assert found["cvar"]["group"] == pytest.approx([cvar(final.ravel(), share) for share in CVAR_SHARES], abs=1e-6)
     assert "meta_seeds" not in found["rules"]["ppo"]
 
 
@@ -204,31 +166,23 @@ def test_few_meta_seeds_give_an_interval_to_means_alone():
     made, _ = with_group(3)
     found = summarise(made, ["group"], [])
     own, final = found["rules"]["group"], made.final("group")
-    assert own["iqm"] == [pytest.approx(iqm(final), abs=1e-6), None, None]
+    assert own["iqm"] == [pytest.approx(iqm(final.ravel()), abs=1e-6), None, None]
     assert found["probability_of_improvement"]["group"]["ppo"][1:] == [None, None]
-    # Tasks that are fixed leave only the meta-seeds: their three means, with two degrees of freedom.
-    for name, values in (("mean", final), ("optimality_gap", np.maximum(1 - final, 0))):
-        assert own[name] == rounded(mean_interval(values.mean(axis=(1, 2))[:, None]))
+    for name, values in (("mean", final), ("optimality_gap", shortfall(final))):
+        assert own[name] == rounded(mean_interval(values))
     assert rule_rows(found)[0][1:3] == [f"{own['iqm'][0]:.3f}", "{:.3f} [{:.3f}, {:.3f}]".format(*own["mean"])]
 
 
-def test_meta_seeds_are_resampled_if_they_are_many():
-    made, _ = with_group(FEWEST_META_SEEDS)
-    found = summarise(made, ["group"], [])
-    assert found["rules"]["group"]["iqm"] == rounded(hierarchical_bootstrap(made.final("group"), iqm))
-    pair = [made.returns["group"], made.returns["ppo"]]
-    expected = matrix_bootstrap(pair, probability_of_improvement)
-    assert found["probability_of_improvement"]["group"]["ppo"] == rounded(expected)
-
-
-def test_meta_seeds_are_crossed_with_levels_that_were_drawn():
-    made, _ = with_group(FEWEST_META_SEEDS, [("first", 1.0, level) for level in range(20)])
+@pytest.mark.parametrize("tasks", [TASKS, [("first", 1.0, level) for level in range(20)]], ids=["fixed", "drawn"])
+def test_five_meta_seeds_are_crossed_with_the_other_units(tasks):
+    made, _ = with_group(FEWEST_UNITS, tasks)
     found, final = summarise(made, ["group"], []), made.final("group")
-    assert found["rules"]["group"]["iqm"] == rounded(crossed_task_bootstrap([final], lambda x: iqm(x)))
-    assert found["rules"]["group"]["mean"] == rounded(mean_interval(final.mean(axis=1)))
-    pair = [made.returns["group"], made.returns["ppo"]]
-    expected = crossed_task_bootstrap(pair, probability_of_improvement)
-    assert found["probability_of_improvement"]["group"]["ppo"] == rounded(expected)
+    own, units = found["rules"]["group"], made.units
+    assert units.drawn == (len(tasks) == 20)
+    assert own["iqm"] == of_aggregate(final, iqm, units) and None not in own["iqm"]
+    assert own["mean"] == rounded(mean_interval(final.mean(axis=1) if units.drawn else final))
+    expected = of_improvement(made.returns["group"], made.returns["ppo"], units)
+    assert found["probability_of_improvement"]["group"]["ppo"] == expected and None not in expected
 
 
 def test_summary_without_learned_rules_or_tasks():
@@ -249,8 +203,8 @@ def test_lives_with_fewer_updates_than_points_have_an_area():
     made = scores()
     steps = made.steps | {"rule": np.tile([0.0, 40.0, 40.0], (6, 1))}
     found = summarise(replace(made, steps=steps), ["rule"], [])
-    expected = area_under_curve(np.array([40.0]), made.curves["rule"][0, ..., 2:], start=0.0)
-    assert found["rules"]["rule"]["area_under_curve"] == rounded(stratified_bootstrap(expected, np.mean))
+    expected = area_under_curve(np.array([40.0]), made.curves["rule"][..., 2:], start=0.0)
+    assert found["rules"]["rule"]["area_under_curve"] == of_mean(expected, SEPARATE)
 
 
 def test_scores_without_steps_have_their_height_as_area():

@@ -21,16 +21,25 @@ SPACE = search_space(A2C.rule, A2C.hyper(tiny.catch()), 6)
 RATES = [float(hyper.learning_rate) for hyper in SPACE]
 
 
+RANDOM_RETURN = -2.0
+
+
 class KnownRunner:
     """A runner whose returns are a function of environment, learning rate and seed."""
 
     def __init__(self, worth):
-        self.worth, self.asked = worth, []
+        self.worth, self.asked, self.num_random = worth, [], 0
 
     def run(self, environments, contestants, done):
         assert not done
         for contestant in contestants:
             rows = []
+            if contestant.rule is None:
+                self.num_random += 1
+                runs = [(own, life) for own in environments for life in own.lives(TUNING.num_seeds)]
+                keys = [(own.suite, own.name, own.lifetime, level, "random", seed) for own, (level, seed) in runs]
+                yield RunnerBatch([Row(*key, 0, 0, 0, RANDOM_RETURN) for key in keys], 0.0, 0.0)
+                continue
             for environment in environments:
                 rate = float(contestant.hyper(environment).learning_rate)
                 for level, seed in environment.lives(TUNING.num_seeds):
@@ -69,12 +78,25 @@ def test_tune_weights_environments_equally_whatever_their_returns():
     assert found(lambda name, rate, seed: worth[name][RATES.index(rate)], environments)[0] == 2
 
 
-def test_tune_never_takes_a_configuration_that_breaks_an_agent():
-    def worth(name, rate, seed):
-        return -5.0 if rate == RATES[3] else np.nan if seed == 1 else 100.0
+def test_tune_counts_failed_agents_as_random_play():
+    # Random play returns −2. Two failures of three outweigh one excellent agent, but not agents worse than random.
+    def returns(third):
+        table = {RATES[1]: [2.0, np.nan, np.nan], RATES[2]: [third] * 3}
+        return lambda name, rate, seed: table.get(rate, [-9.0] * 3)[seed]
 
-    assert found(worth)[0] == 3
+    assert [found(returns(third))[0] for third in (0.0, -1.0, -9.0, np.nan)] == [2, 1, 1, 1]
     assert found(lambda name, rate, seed: np.nan)[0] == 0
+
+
+def test_random_play_is_measured_only_where_an_agent_failed_and_its_return_is_not_known():
+    def measured(environment, value):
+        runner = KnownRunner(lambda name, rate, seed: value)
+        tune(runner, A2C, [environment], 2, lambda num_lives: None)
+        return runner.num_random
+
+    known = replace(tiny.catch(), random=np.zeros(1), optimum=np.ones(1))
+    assert measured(tiny.catch(), np.nan) == 1
+    assert measured(tiny.catch(), 1.0) == measured(known, np.nan) == 0
 
 
 def searched(where="own: vector", name="a2c", **fields):

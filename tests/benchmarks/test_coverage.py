@@ -1,0 +1,61 @@
+"""Simulated coverage: intervals that are printed cover the truth, in small experiments and in the recorded ones."""
+
+import json
+
+import pytest
+
+from benchmarks.coverage import DESIGNS, FIGURES, SPREADS, Design, covered, main, table
+from benchmarks.readme_tables import PUBLISHED
+
+RECORDED = PUBLISHED / "coverage" / "coverage.json"
+
+
+@pytest.mark.parametrize(
+    ("design", "dominates"),
+    [
+        (Design(5, True, 4, 1), "meta-seeds"),
+        (Design(1, True, 5, 2), "runs"),
+        (Design(1, False, 2, 4), "units"),
+        (Design(1, False, 3, 6, shared=True), "units"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.title,
+)
+def test_intervals_cover_the_truth(design, dominates):
+    # The standard error of a coverage of .95 is .011.
+    found = covered(design, dominates, 400)
+    assert 0.92 <= found["mean"] <= 0.98
+    assert min(found["IQM"], found["P(rule better)"]) >= 0.89
+
+
+@pytest.mark.parametrize("dominates", SPREADS)
+def test_means_of_three_meta_seeds_cover_and_nothing_else_is_printed(dominates):
+    for drawn in (True, False):
+        found = covered(Design(3, drawn, 16, 4), dominates, 400)
+        assert 0.91 <= found["mean"] <= 0.99 and found["IQM"] is found["P(rule better)"] is None
+    assert set(covered(Design(2, True, 16, 1), dominates, 2).values()) == {None}
+
+
+def test_recorded_simulations_are_those_of_today_and_all_that_is_printed_covers():
+    content = json.loads(RECORDED.read_text())
+    assert content["simulations"] == 2000
+    expected = [(design.title, name) for design in DESIGNS for name in list(SPREADS)[design.meta_seeds == 1 :]]
+    assert [(row["title"], row["dominates"]) for row in content["rows"]] == expected
+    for row in content["rows"]:
+        # The standard error of a coverage of .93 is .006.
+        assert row["mean"] is None or 0.92 <= row["mean"] <= 0.985, row
+        assert all(row[name] is None or row[name] >= 0.9 for name in FIGURES), row
+
+
+def test_command_writes_what_the_table_shows(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.coverage.DESIGNS", (Design(1, False, 1, 5), Design(2, False, 1, 5)))
+    main(["--simulations", "2", "--out", str(tmp_path)])
+    content = json.loads((tmp_path / "coverage.json").read_text())
+    titles, *lines = table(content)
+    assert titles == ("rule files and units", *FIGURES)
+    assert [line[0] for line in lines] == [
+        "1 rule file, 1 fixed task × 5 seeds",
+        "2 rule files, 1 fixed task × 5 seeds",
+    ]
+    assert lines[1][1:] == ("none", "none", "none") and "–" in lines[0][1]
+    with pytest.raises(SystemExit):
+        main(["--simulations", "0"])

@@ -87,13 +87,14 @@ class RunFiles:
         if not self.folder.start_path.exists():
             rule.save(self.folder.start_path)
 
-    def save(self, state: RunState, mean: PyTree, steps: dict[str, int]) -> None:
+    def save(self, state: RunState, mean: PyTree, steps: dict[str, int], untrained: int) -> None:
         """Write the rule and a checkpoint.
 
         Args:
             state: state of the run, whole on this process.
             mean: meta-parameters at the centre of the run's search.
             steps: environment steps taken so far, by kind.
+            untrained: number of last generations in which no level trained the rule.
 
         Raises:
             RuleFileError, CheckpointError: a file could not be written.
@@ -102,7 +103,7 @@ class RunFiles:
         provenance = self._record | {"generations": generation} | steps
         # The rule first: a run killed between the two and resumed from its last checkpoint would never write it.
         save_rule(self.folder.rule_path, build_rule(self._config), mean, provenance)
-        self.checkpoints.save(generation, state, {"steps": steps})
+        self.checkpoints.save(generation, state, {"steps": steps, "untrained": untrained})
 
     def close(self, scores: list[ClosingScore]) -> None:
         """Write the closing table.
@@ -142,9 +143,9 @@ class NoFiles:
         """Write nothing."""
         del rule
 
-    def save(self, state: RunState, mean: PyTree, steps: dict[str, int]) -> None:
+    def save(self, state: RunState, mean: PyTree, steps: dict[str, int], untrained: int) -> None:
         """Save nothing."""
-        del state, mean, steps
+        del state, mean, steps, untrained
 
     def close(self, scores: list[ClosingScore]) -> None:
         """Write nothing."""

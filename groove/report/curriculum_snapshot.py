@@ -14,6 +14,7 @@ from groove.config import TrainConfig
 from groove.discovery.curricula import DEFAULT_SCORE
 from groove.discovery.meta_training import MetaTraining
 from groove.job.devices import lives_mesh
+from groove.records.buffer_history import BufferHistory
 from groove.records.checkpoints import CheckpointError, Checkpoints, Restored
 from groove.records.run_folder import RunFolder
 from levels.plugins import is_plugin
@@ -42,6 +43,7 @@ class Snapshot:
         kept: n slots, all filled; `extras.optimal_return` includes what `solved` added.
         ranked: [n] what the levels are ranked by: their scores, or what --score-uncertainty makes of them.
         chances: [n] by what a level would be drawn for; their sum is its probability of being in the next batch.
+        history: by generation, at most 64 of the levels that were kept then, evenly spaced by score.
         num_evicted: number of evicted levels; for sfl, those of the period that the kept levels are from.
         skipped: for each newer checkpoint that could not be used, the reason.
     """
@@ -54,6 +56,7 @@ class Snapshot:
     kept: LevelBuffer
     ranked: Float[np.ndarray, "n"]
     chances: dict[str, Float[np.ndarray, "n"]]
+    history: dict[int, LevelBuffer]
     num_evicted: int
     skipped: list[str]
 
@@ -163,7 +166,8 @@ def read_snapshot(folder: RunFolder, config: TrainConfig) -> Snapshot:
     example = jax.eval_shape(training.init, jax.random.key(0))
     restored = _newest(Checkpoints(folder.checkpoints_path), example)
     state = jax.tree.map(jnp.asarray, restored.state.curriculum)
-    return _snapshot(config, training, state, restored)
+    history = BufferHistory(folder.history_path).read(state)
+    return replace(_snapshot(config, training, state, restored), history=history)
 
 
 def _newest(checkpoints: Checkpoints, example: PyTree) -> Restored:
@@ -209,6 +213,7 @@ def _snapshot(config: TrainConfig, training: MetaTraining, state: Any, restored:
         kept=jax.tree.map(lambda x: x[order] if x.ndim else x, buffer),
         ranked=value[order],
         chances={name: np.asarray(chance, np.float64)[order] for name, chance in chances.items()},
+        history={},
         num_evicted=int(buffer.num_evicted),
         skipped=restored.skipped,
     )

@@ -13,6 +13,7 @@ from rich.console import Console
 from groove.building import build_rule
 from groove.config import TrainConfig
 from groove.discovery.meta_training import RunState
+from groove.records.buffer_history import BufferHistory
 from groove.records.checkpoints import Checkpoints, Restored
 from groove.records.run_folder import RunFolder
 from groove.records.run_logs import RunLogs
@@ -88,7 +89,7 @@ class RunFiles:
             rule.save(self.folder.start_path)
 
     def save(self, state: RunState, mean: PyTree, steps: dict[str, int], untrained: int) -> None:
-        """Write the rule and a checkpoint.
+        """Write the rule, a checkpoint and a snapshot of the buffer.
 
         Args:
             state: state of the run, whole on this process.
@@ -104,6 +105,9 @@ class RunFiles:
         # The rule first: a run killed between the two and resumed from its last checkpoint would never write it.
         save_rule(self.folder.rule_path, build_rule(self._config), mean, provenance)
         self.checkpoints.save(generation, state, {"steps": steps, "untrained": untrained})
+        # Not where a run was stopped in between, so that the history does not depend on it.
+        if generation % self._config.run.checkpoint_every == 0 or generation == self._config.run.generations:
+            BufferHistory(self.folder.history_path).save(generation, state.curriculum)
 
     def close(self, scores: list[ClosingScore]) -> None:
         """Write the closing table.

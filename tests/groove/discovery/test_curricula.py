@@ -15,6 +15,7 @@ from groove.commands.main import main
 from groove.discovery.curricula import CURRICULA, build_curriculum, first_replay, why_no_replay
 from groove.discovery.ignored_fields import READ, refuse_ignored
 from groove.job.devices import lives_mesh
+from groove.records.checkpoints import Checkpoints
 from groove.records.run_folder import RunFolder
 from groove.run.train import Run, RunStopped
 from levels.generators.emptied import Emptied
@@ -194,6 +195,9 @@ def test_run_notes_why_no_level_is_replayed(fields, reason, tmp_path, monkeypatc
     assert notes == ([] if reason is None else [prefix + reason])
     replayed = sum(row.get("levels_replayed", 0) for row in metrics(tmp_path / "run"))
     assert (replayed > 0) == (reason is None and fields["curriculum"] != "dr")
+    # The buffer's history has a snapshot for each checkpoint, also of those that are no longer there.
+    snapshots = [] if fields["curriculum"] == "dr" else [2, 4, 6]
+    assert sorted(Checkpoints(tmp_path / "run" / "history").generations()) == snapshots
 
 
 def test_run_that_trains_on_nothing_stops_and_says_why(tmp_path, monkeypatch):

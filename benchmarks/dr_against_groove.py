@@ -26,11 +26,14 @@ BUFFER = 400
 
 
 # A generation of 64 candidates takes 64 lives on 32 levels. GROOVE adds two antagonists on each of 16 new
-# levels, 32 lives, so two thirds of the generations take as many steps in total.
+# levels, 32 lives, so two thirds of the generations take as many steps in total. Replays add no antagonists, whose
+# number would depend on the levels.
 ARMS = {
-    "dr": Arm("DR", 300, {"curriculum": "dr", "buffer": BUFFER}),
-    "groove": Arm("GROOVE, as many steps in all as DR", 200, {"curriculum": "plr", "buffer": BUFFER}),
-    "dr_short": Arm("DR, as many agents' steps as GROOVE", 200, {"curriculum": "dr", "buffer": BUFFER}),
+    "dr": Arm("DR", 300, {"curriculum": "dr"}),
+    "groove": Arm(
+        "GROOVE, as many steps in all as DR", 200, {"curriculum": "plr", "buffer": BUFFER, "antagonist_max_seeds": 2}
+    ),
+    "dr_short": Arm("DR, as many agents' steps as GROOVE", 200, {"curriculum": "dr"}),
 }
 SUITES = {"small": 128, "medium": 64, "mazes": 44}
 

@@ -117,7 +117,7 @@ class TrainConfig:
 FIELDS = tuple(TrainConfig().flat())
 """Names of the fields of all groups, in their order."""
 
-_ADDED: dict[str, Any] = {"perturbation": "full", "precision": None, "sfl_fraction": 0.25}
+_ADDED: dict[str, Any] = {"perturbation": "full", "precision": None, "sfl_fraction": 0.25, "score_uncertainty": "mean"}
 """Fields that older files lack, with what there was before them."""
 
 _RENAMED = {

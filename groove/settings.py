@@ -31,8 +31,8 @@ class CurriculumSettings:
             raise ValueError(f"CurriculumSettings.value_steps must be >= 1, got {self.value_steps}")
 
 
-# A2C is GROOVE's antagonist (arXiv:2310.02782). Two seeds are chosen here, because the return of one is noisy
-# (docs/curricula.md).
+# A2C is GROOVE's antagonist (arXiv:2310.02782). Two seeds, and up to eight by replay, are chosen here, because the
+# return of one is noisy (docs/curricula.md).
 @dataclass(frozen=True)
 class AntagonistSettings:
     """The antagonists that algorithmic regret compares the rule's agents with."""
@@ -42,8 +42,8 @@ class AntagonistSettings:
     solver."""
     antagonist_seeds: int = 2
     """Number of antagonists trained on a new level."""
-    antagonist_max_seeds: int = 2
-    """Largest number of antagonists on a level; if it is above --antagonist-seeds, each replay adds one."""
+    antagonist_max_seeds: int = 8
+    """Largest number of antagonists on a level; as long as it has fewer, each replay adds one."""
 
     def __post_init__(self) -> None:
         if self.antagonist not in get_args(AntagonistKind):

@@ -8,7 +8,11 @@ from levels.world import World
 
 
 class LevelGenerator(Protocol):
-    """A source of levels of one world; every level has the same array shapes."""
+    """A source of levels of one world; every level has the same array shapes.
+
+    It may have `num_tasks`, the number of different tasks among its levels, where they are few; a curriculum that
+    cannot choose among so few is then refused.
+    """
 
     @property
     def world(self) -> World:

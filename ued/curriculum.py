@@ -27,6 +27,20 @@ class Extras:
         """[n] standard error of the antagonists' mean return, NaN for fewer than two antagonists."""
         return jnp.sqrt(self.antagonist_variance / self.antagonist_count)
 
+    def normalised(self, returns: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
+        """Put returns on a scale where 0 is the return of random actions and 1 the best episode so far.
+
+        Args:
+            returns: [n, …] returns on the levels.
+
+        Returns:
+            [n, …], 0 where no episode was better than random actions, NaN where those were not measured.
+        """
+        span = self.best_return - self.random_return
+        low, span = (x.reshape(-1, *[1] * (returns.ndim - 1)) for x in (self.random_return, span))
+        scaled = jnp.where(span > 0, (returns - low) / span, 0.0 * returns)
+        return jnp.where(jnp.isfinite(span), scaled, jnp.nan)
+
 
 def unknown_extras(num_levels: int) -> Extras:
     """Return the extras of levels about which nothing is known.
@@ -58,7 +72,7 @@ class Batch:
     parents: Int[Array, "n"]  # [n] int32, identity of the level that this one is an edit of, -1 = none
     extras: Extras  # [n], as the buffer holds them, unknown for new levels
     by_score: Bool[Array, "n"]  # [n] bool, whether a replayed level was drawn by its score rather than by staleness
-    percentile: Float[Array, "n"]  # [n] float32 in 0..1, of its score when it was drawn, NaN for new levels
+    percentile: Float[Array, "n"]  # [n] float32 in 0..1, of its ranked value when it was drawn, NaN for new levels
 
 
 @struct.dataclass
@@ -76,6 +90,8 @@ class Outcome:
     positive_value_loss: Float[Array, "n"] | None = None  # [n] float32, time-mean of max(GAE, 0), NaN = no episode
     absolute_value_loss: Float[Array, "n"] | None = None  # [n] float32, time-mean of |GAE|, NaN = no episode
     mean_value: Float[Array, "n"] | None = None  # [n] float32, time-mean of V(s), NaN = no episode
+    agent_returns: Float[Array, "n L"] | None = None  # [n, L] float32, mean return of each of the agents, NaN = broken
+    kept_returns: Float[Array, "C"] | None = None  # [C] float32, normalised returns of kept levels, NaN = none
 
 
 class Curriculum(Protocol):

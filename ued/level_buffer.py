@@ -8,6 +8,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from ued.curriculum import NOT_KEPT, Batch, Extras, Outcome, unknown_extras
+from ued.ranking import BY_SCORE, Ranking
 
 
 @struct.dataclass
@@ -188,7 +189,9 @@ def is_repeated(buffer: LevelBuffer, levels: PyTree, offered: Bool[Array, "n"]) 
     return in_buffer | jnp.any(all_equal(levels) & earlier & offered, axis=1)
 
 
-def keep_best(buffer: LevelBuffer, batch: Batch, outcome: Outcome, score: Float[Array, "n"]) -> LevelBuffer:
+def keep_best(
+    buffer: LevelBuffer, batch: Batch, outcome: Outcome, score: Float[Array, "n"], ranking: Ranking = BY_SCORE
+) -> LevelBuffer:
     """Store new levels as long as they are at least as good as the worst ones kept.
 
     The best new level is compared with the worst slot, the next best with the next worst, and so on,
@@ -202,6 +205,7 @@ def keep_best(buffer: LevelBuffer, batch: Batch, outcome: Outcome, score: Float[
         batch: batch of n levels; those with a slot are skipped.
         outcome: outcome of the batch.
         score: [n] scores; levels with score -inf are skipped.
+        ranking: what makes a level better than another, given scores and extras of all; the score by default.
 
     Returns:
         The changed buffer.
@@ -209,11 +213,15 @@ def keep_best(buffer: LevelBuffer, batch: Batch, outcome: Outcome, score: Float[
     offered = outcome.ended & (batch.slots == NOT_KEPT) & jnp.isfinite(score)
     offered &= ~is_repeated(buffer, batch.levels, offered)
     num_met = min(score.shape[0], buffer.capacity)
-    new = jnp.argsort(jnp.where(offered, -score, jnp.inf))[:num_met]
-    worth = jnp.where(buffer.in_use, jnp.inf, jnp.where(buffer.filled, buffer.score, -jnp.inf))
+    everything = jax.tree.map(
+        lambda old, new: jnp.concatenate([old, new]), (buffer.score, buffer.extras), (score, outcome.extras)
+    )
+    old_value, new_value = jnp.split(ranking(*everything), [buffer.capacity])
+    new = jnp.argsort(jnp.where(offered, -new_value, jnp.inf))[:num_met]
+    worth = jnp.where(buffer.in_use, jnp.inf, jnp.where(buffer.filled, old_value, -jnp.inf))
     # Empty slots come before kept levels with score -inf, so nothing is evicted while there is room.
     slot = jnp.lexsort((buffer.born, buffer.filled, worth))[:num_met]
-    enters = offered[new] & (score[new] >= worth[slot])
+    enters = offered[new] & (new_value[new] >= worth[slot])
     where = jnp.where(enters, slot, buffer.capacity)
 
     def store(kept: Array, value: Array) -> Array:

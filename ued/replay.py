@@ -18,6 +18,7 @@ from ued.level_buffer import (
     take,
 )
 from ued.priorities import Priorities, percentiles
+from ued.ranking import Ranking
 from ued.scores import Score
 from ued.settings import ReplaySettings
 
@@ -70,6 +71,22 @@ class PrioritizedLevelReplay:
         """Probabilities of replay, from scores and staleness."""
         return Priorities(self.settings)
 
+    @property
+    def ranking(self) -> Ranking:
+        """What levels are drawn and evicted by, from their scores."""
+        return Ranking(self.settings.score_uncertainty, self.score.noise)
+
+    def ranked(self, state: LevelBuffer) -> Float[Array, "C"]:
+        """Return what each slot is ranked by: its score, or what `score_uncertainty` makes of it.
+
+        Args:
+            state: buffer of the curriculum.
+
+        Returns:
+            [C], finite where the score is, -inf elsewhere.
+        """
+        return self.ranking(state.score, state.extras)
+
     def num_measured(self, num_places: int) -> int:
         return num_places - num_replayed_places(num_places, self.settings.replay_fraction)
 
@@ -88,7 +105,7 @@ class PrioritizedLevelReplay:
             in use.
         """
         num_replayed = num_places - self.num_measured(num_places)
-        parts = self.priorities.inclusion(state.score, state.age, state.available, num_replayed)
+        parts = self.priorities.inclusion(self.ranked(state), state.age, state.available, num_replayed)
         return dict(zip(("by score", "by staleness"), parts, strict=True))
 
     def sample(
@@ -102,9 +119,10 @@ class PrioritizedLevelReplay:
                 f"ReplaySettings.buffer must be >= the {num_places} levels in use, got {self.settings.buffer}"
             )
         draw_key, edit_key = jax.random.split(key)
-        slots, by_score = self._draw(draw_key, state, wanted[num_new:])
+        ranked = self.ranked(state)
+        slots, by_score = self._draw(draw_key, state, ranked, wanted[num_new:])
         replays = slots != NOT_KEPT
-        percentile = percentiles(state.score, state.available)[slots]
+        percentile = percentiles(ranked, state.available)[slots]
         replayed = kept_or_fresh(state.levels, slots, jax.tree.map(lambda x: x[num_new:], fresh))
         new, parents = jax.tree.map(lambda x: x[:num_new], fresh), jnp.full(num_new, NOT_KEPT, jnp.int32)
         if self.edit is not None and num_replayed:
@@ -130,13 +148,13 @@ class PrioritizedLevelReplay:
 
     def update(self, key: Key[Array, ""], state: LevelBuffer, batch: Batch, outcome: Outcome) -> LevelBuffer:
         del key
-        score = self.score(outcome)
+        score = self._scored(state, outcome)
         state = give_back(state, batch, outcome, score)
-        state = keep_best(state, batch, outcome, score)
+        state = keep_best(state, batch, outcome, score, self.ranking)
         return replace(state, generation=state.generation + 1)
 
     def report(self, state: LevelBuffer, batch: Batch, outcome: Outcome) -> dict[str, Array]:
-        score, replayed = self.score(outcome), batch.slots != NOT_KEPT
+        score, replayed, ranked = self._scored(state, outcome), batch.slots != NOT_KEPT, self.ranked(state)
         numbers = {
             "levels_kept": jnp.sum(state.filled),
             "levels_evicted": state.num_evicted,
@@ -145,20 +163,27 @@ class PrioritizedLevelReplay:
             "replayed_percentile": jnp.mean(batch.percentile, where=replayed),
             "levels_ever_replayed": jnp.sum(state.filled & (state.visits > 1)),
             "kept_score": jnp.mean(state.score, where=state.available),
+            "kept_ranked_score": jnp.mean(ranked, where=state.available),
+            "ranked_score_replayed": jnp.mean(ranked[batch.slots], where=replayed & jnp.isfinite(ranked[batch.slots])),
         }
         for name, group in (("new", ~replayed), ("replayed", replayed)):
             numbers[f"score_{name}"] = jnp.mean(score, where=group & outcome.ended & jnp.isfinite(score))
         return numbers
 
+    def _scored(self, state: LevelBuffer, outcome: Outcome) -> Float[Array, "n"]:
+        """Score the levels of a batch, beside those that are kept."""
+        kept = jnp.where(state.available | state.in_use, state.extras.normalised(state.agent_return), jnp.nan)
+        return self.score(replace(outcome, kept_returns=kept))
+
     def _draw(
-        self, key: Key[Array, ""], state: LevelBuffer, wanted: Bool[Array, "k"]
+        self, key: Key[Array, ""], state: LevelBuffer, ranked: Float[Array, "C"], wanted: Bool[Array, "k"]
     ) -> tuple[Int[Array, "k"], Bool[Array, "k"]]:
         """Draw a slot for each place that wants one, and whether it went by score."""
         num_replayed = wanted.shape[0]
         if not num_replayed:
             return jnp.zeros(0, jnp.int32), jnp.zeros(0, bool)
         num_wanted = jnp.sum(wanted)
-        slots, by_score = self.priorities.draw(key, state.score, state.age, state.available, num_wanted, num_replayed)
+        slots, by_score = self.priorities.draw(key, ranked, state.age, state.available, num_wanted, num_replayed)
         place = jnp.cumsum(wanted) - 1
         taken = wanted & self._ready(state, num_replayed)
         return jnp.where(taken, slots[place], NOT_KEPT), taken & by_score[place]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ued.curriculum import Outcome
+from ued.ranking import Noise
 
 Need = Literal["antagonist", "optimum", "random", "values"]
 """What a score reads besides the rule's returns: antagonists, the exact solver, random actions, value estimates."""
@@ -49,6 +50,26 @@ def learnability(outcome: Outcome) -> Float[Array, "n"]:
     return jnp.where(jnp.isfinite(midpoint), share * (1 - share), jnp.nan)
 
 
+def generalised_learnability(outcome: Outcome) -> Float[Array, "n"]:
+    """Return (s / √n)·exp(−(R̄ − μ)² / (2σ²)), learnability for graded returns (Monette et al. 2025, arXiv:2505.20659).
+
+    R̄ and s are the mean and standard deviation of a level's normalised returns (`Extras.normalised`) over its n agents,
+    μ and σ those of R̄ over the levels of the buffer, or of the outcome as long as fewer than two levels are kept.
+
+    Differs: the authors' public code divides by 2σ⁴, passing σ² for σ.
+    """
+    returns = outcome.extras.normalised(_given(outcome.agent_returns, "agent_returns"))
+    mean, deviation = jnp.nanmean(returns, axis=1), jnp.nanstd(returns, axis=1, ddof=1)
+    num_agents = jnp.sum(jnp.isfinite(returns), axis=1)
+    reference = jnp.stack([jnp.nanmean(mean), jnp.nanstd(mean)])
+    if outcome.kept_returns is not None:
+        kept = jnp.stack([jnp.nanmean(outcome.kept_returns), jnp.nanstd(outcome.kept_returns)])
+        reference = jnp.where(jnp.sum(jnp.isfinite(outcome.kept_returns)) > 1, kept, reference)
+    # If all kept levels are alike, a level that is not like them is as far away as can be.
+    distance = (mean - reference[0]) / jnp.maximum(reference[1], 1e-12)
+    return deviation / jnp.sqrt(num_agents) * jnp.exp(-(distance**2) / 2)
+
+
 def uniform(outcome: Outcome) -> Float[Array, "n"]:
     """Return the same score for all levels."""
     return jnp.zeros_like(outcome.agent_return)
@@ -62,11 +83,13 @@ class Score:
         formula: function from an outcome to scores [n], which may be NaN.
         needs: quantities that must have been measured.
         non_negative: whether scores are never below 0, as proportional replay requires.
+        noise: the error of the score, if it is known, from the extras of a level (`ued.ranking`).
     """
 
     formula: Callable[[Outcome], Float[Array, "n"]]
     needs: frozenset[Need] = frozenset()
     non_negative: bool = False
+    noise: Noise | None = None
 
     def __call__(self, outcome: Outcome) -> Float[Array, "n"]:
         """Score the levels of a batch.
@@ -82,18 +105,24 @@ class Score:
 
 
 SCORES: dict[str, Score] = {
-    "algorithmic_regret": Score(algorithmic_regret, frozenset({"antagonist"})),
+    "algorithmic_regret": Score(
+        algorithmic_regret,
+        frozenset({"antagonist"}),
+        # The agents' part of the noise is drawn again at every visit; the antagonists' part stays with the level.
+        noise=lambda extras: (extras.antagonist_variance, extras.antagonist_count),
+    ),
     "exact_regret": Score(exact_regret, frozenset({"optimum"})),
     "positive_value_loss": Score(positive_value_loss, frozenset({"values"}), non_negative=True),
     "l1_value_loss": Score(l1_value_loss, frozenset({"values"}), non_negative=True),
     "max_monte_carlo": Score(max_monte_carlo, frozenset({"values"})),
     "learnability": Score(learnability, frozenset({"random"}), non_negative=True),
+    "generalised_learnability": Score(generalised_learnability, frozenset({"random"}), non_negative=True),
     "uniform": Score(uniform, non_negative=True),
 }
 """Every score by name."""
 
 
-def _given(value: Float[Array, "n"] | None, name: str) -> Float[Array, "n"]:
+def _given(value: Array | None, name: str) -> Array:
     if value is None:
         raise ValueError(f"Outcome.{name} must be measured for this score, got None")
     return value

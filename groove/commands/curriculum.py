@@ -118,6 +118,7 @@ def _show(snapshot: "Snapshot", folder: RunFolder, flags: CurriculumFlags) -> No
 
 def _pictures(snapshot: "Snapshot", metrics: list[dict], num_rows: int) -> dict[str, Callable[[Path], None]]:
     from groove.report.curriculum_figures import draw_gallery, draw_regret_vs_exact, draw_sampling
+    from groove.report.history_figure import draw_history
     from groove.report.metrics_figures import draw_drift, draw_regret_over_time
 
     return {
@@ -125,6 +126,7 @@ def _pictures(snapshot: "Snapshot", metrics: list[dict], num_rows: int) -> dict[
         "regret_over_time.png": partial(draw_regret_over_time, rows=metrics, score_name=snapshot.score_name),
         "regret_vs_exact.png": partial(draw_regret_vs_exact, snapshot=snapshot),
         "drift.png": partial(draw_drift, rows=metrics, config=snapshot.config),
+        "history.png": partial(draw_history, snapshot=snapshot),
         "sampling.png": partial(draw_sampling, snapshot=snapshot),
     }
 

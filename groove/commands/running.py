@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,7 +79,11 @@ def agreed(place: Job, command: str, flags: dict[str, Any], content: Any = None)
 
 
 def build_run(
-    config: TrainConfig, place: Job, start_from: Path | str | None, seeds: Sequence[int] = ()
+    config: TrainConfig,
+    place: Job,
+    start_from: Path | str | None,
+    seeds: Sequence[int] = (),
+    given: Collection[str] = (),
 ) -> "Run | RunGroup":
     """Build a run, or a group of runs, on the devices that its config asks for.
 
@@ -88,6 +92,7 @@ def build_run(
         place: this process in its job.
         start_from: rule to start the search at, or None; read on the writing process, which sends it to the others.
         seeds: seeds of the runs of a group; empty for a single run.
+        given: names of the fields that the user has set; those that the curriculum does not read are refused.
 
     Returns:
         The run or the group.
@@ -96,12 +101,14 @@ def build_run(
         UsageError: it cannot be built.
     """
     configure(config.run.devices or (1 if place.num_processes > 1 else None))
+    from groove.discovery.ignored_fields import refuse_ignored
     from groove.run.group import RunGroup
     from groove.run.train import Run
 
     console = Console(quiet=not place.writes)
     start_from = start_from if place.writes else None
     with one_line(ValueError):
+        refuse_ignored(config, given)
         return RunGroup(config, seeds, console, start_from) if seeds else Run(config, console, start_from)
 
 

@@ -10,7 +10,7 @@ import tyro
 
 from groove.commands.flags import read_flags
 from groove.commands.running import agreed, build_run, finish, locked
-from groove.config import EXPERIMENTS, TrainConfig
+from groove.config import EXPERIMENTS, FIELDS, TrainConfig, flag_of
 from groove.errors import UsageError, choose, one_line
 from groove.job.distributed import JobFlags, job
 from groove.plugin_fields import plugin_files, with_absolute_paths
@@ -51,7 +51,7 @@ def train(arguments: list[str]) -> int:
     name, rest = arguments[0], arguments[1:]
     choose("experiment", name, EXPERIMENTS)
     chosen = read_flags(TrainFlags, f"groove train {name}", rest, default=TrainFlags(config=EXPERIMENTS[name]))
-    given = {argument.split("=")[0] for argument in rest}
+    given = {argument.split("=")[0].replace("_", "-") for argument in rest}
     if "--seeds" in given:
         if "--seed" in given:
             raise UsageError("--seed and --seeds do not go together: one trains a single run, the other a group")
@@ -64,7 +64,8 @@ def train(arguments: list[str]) -> int:
     with job(chosen.job, chosen.run) as place:
         flags = {"from": chosen.start_from, "seeds": list(chosen.seeds), "plugin_files": files}
         agreed(place, "train", config.to_json() | flags)
-        run = build_run(config, place, chosen.start_from, chosen.seeds)
+        fields = [name for name in FIELDS if flag_of(name) in given]
+        run = build_run(config, place, chosen.start_from, chosen.seeds, fields)
         create = GroupFolder.create if chosen.seeds else RunFolder.create
         with locked(place, partial(create, path)) as folder:
             return finish(partial(run.start, folder), place)

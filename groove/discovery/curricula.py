@@ -72,30 +72,84 @@ def build_curriculum(config: TrainConfig, generator: LevelGenerator, num_levels:
             f"--curriculum {chosen.curriculum} replays levels, but --replay-fraction {replay.replay_fraction} of the "
             f"{num_levels} in a generation rounds to 0; raise it or --levels-per-candidate, or use --curriculum dr"
         )
+    if replays and _num_tasks(config, generator) == 1:
+        raise ValueError(
+            f"--curriculum {chosen.curriculum} chooses among levels, but all levels of {config.world.levels} are one "
+            "task; use --curriculum dr"
+        )
     return CURRICULA[chosen.curriculum](config, generator, num_levels)
 
 
-def why_no_replay(config: TrainConfig, num_levels: int) -> str | None:
+def why_no_replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> str | None:
     """Say why a curriculum that replays levels replays none before the run ends.
 
     Args:
         config: config whose curriculum, replay and generations fields are read.
+        generator: source of the fresh levels.
         num_levels: number of levels in a generation.
 
     Returns:
         The reason, with numbers; None if levels are replayed, or if the curriculum is dr, fixed or a user's own.
     """
     replay, build = config.replay, CURRICULA.get(config.curriculum.curriculum)
+    first = first_replay(config, num_levels)
     if build is _replay:
-        num_new = num_levels - num_replayed_places(num_levels, replay.replay_fraction)
-        first = math.ceil(replay.min_filled * replay.buffer / num_new)
+        num_replayed = num_replayed_places(num_levels, replay.replay_fraction)
+        needed, num_tasks = max(_least_kept(config), num_replayed), _num_tasks(config, generator)
         filled = f"--min-filled {replay.min_filled} of --buffer {replay.buffer}"
-        reason = f"{filled} takes {first} generations of {num_new} new levels"
-    elif build is _learnability:
-        first, reason = replay.sfl_period, f"the first pool takes --sfl-period {replay.sfl_period} generations"
+        if num_tasks is not None and num_tasks < needed:
+            asks = filled if needed > num_replayed else f"a batch of {num_replayed}"
+            return f"{asks} needs {needed} different levels, {config.world.levels} has {num_tasks}"
+        reason = f"{filled} takes {first} generations of {num_levels - num_replayed} new levels"
     else:
-        return None
-    return f"{reason}, --generations is {config.run.generations}" if first >= config.run.generations else None
+        reason = f"the first pool takes --sfl-period {replay.sfl_period} generations"
+    return f"{reason}, --generations is {config.run.generations}" if 0 < first >= config.run.generations else None
+
+
+def first_replay(config: TrainConfig, num_levels: int) -> int:
+    """Return the first generation in which levels can be replayed.
+
+    Args:
+        config: config whose curriculum and replay fields are read.
+        num_levels: number of levels in a generation.
+
+    Returns:
+        Its number; 0 if the curriculum is dr, fixed or a user's own.
+    """
+    replay, build = config.replay, CURRICULA.get(config.curriculum.curriculum)
+    if build is _replay:
+        return math.ceil(_least_kept(config) / (num_levels - num_replayed_places(num_levels, replay.replay_fraction)))
+    return replay.sfl_period if build is _learnability else 0
+
+
+def why_untrained(config: TrainConfig, num_kept: int | None) -> str:
+    """Say why the rule has learned from no level.
+
+    Args:
+        config: config whose curriculum and replay fields are read.
+        num_kept: number of levels that the curriculum keeps, None if it does not report it.
+
+    Returns:
+        The reason, with numbers.
+    """
+    replay, name = config.replay, config.curriculum.curriculum
+    if CURRICULA.get(name) is not _replay or num_kept is None:
+        return f"no level of --curriculum {name} trains it"
+    return (
+        f"--curriculum {name} trains it on replayed levels alone, which begin once {_least_kept(config)} different "
+        f"levels with a score are kept (--min-filled {replay.min_filled} of --buffer {replay.buffer}), and {num_kept} "
+        "are; lower --buffer or use --curriculum plr"
+    )
+
+
+def _least_kept(config: TrainConfig) -> int:
+    """Return how many levels must be kept before any is replayed."""
+    return math.ceil(config.replay.min_filled * config.replay.buffer)
+
+
+def _num_tasks(config: TrainConfig, generator: LevelGenerator) -> int | None:
+    """Return the number of different tasks among the new levels, None if not known; edits make more of them."""
+    return None if config.curriculum.curriculum == "accel" else getattr(generator, "num_tasks", None)
 
 
 def _of_users(config: TrainConfig) -> ChosenCurriculum:
@@ -159,7 +213,7 @@ def _replay(config: TrainConfig, generator: LevelGenerator, num_levels: int) -> 
         if not isinstance(world, TabularGrid | RandomGrid):
             raise ValueError(f"--curriculum accel edits grid levels; {config.world.levels} is not a grid")
         edit = _edits(config, world)
-    if robust and (reason := why_no_replay(config, num_levels)):
+    if robust and (reason := why_no_replay(config, generator, num_levels)):
         raise ValueError(f"--curriculum {chosen.curriculum} trains on replayed levels alone: {reason}")
     if robust and config.evolution.es == "PGPE":
         raise ValueError(

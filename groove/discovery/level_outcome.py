@@ -31,16 +31,18 @@ def level_outcome(outcomes: LifeResults, level: Int[Array, "N"], num_levels: int
     def mean(x: Float[Array, "N"]) -> Float[Array, "n"]:
         return jnp.nanmean(by_level(x), axis=1)
 
+    returns = by_level(outcomes.returns)
     episode_returns = by_level(outcomes.episode_returns).reshape(num_levels, -1)
     # max may either ignore or propagate NaN, so the episodes of broken agents are masked out.
     best = jnp.max(jnp.where(jnp.isfinite(episode_returns), episode_returns, -jnp.inf), axis=1)
     losses = outcomes.value_losses
     return Outcome(
         ended=jnp.ones(num_levels, bool),
-        agent_return=mean(outcomes.returns),
+        agent_return=jnp.nanmean(returns, axis=1),
         episode_returns=episode_returns,
         extras=replace(extras, best_return=jnp.maximum(extras.best_return, best)),
         positive_value_loss=None if losses is None else mean(losses.positive),
         absolute_value_loss=None if losses is None else mean(losses.absolute),
         mean_value=None if losses is None else mean(losses.mean_value),
+        agent_returns=returns,
     )

@@ -5,7 +5,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from groove.discovery.population import Population, lives_of_one_rule
 from groove.settings import AntagonistSettings
@@ -22,7 +22,7 @@ class Measurement:
 
     An antagonist's return depends on the level, its lifetime, the antagonist's settings and its seed,
     never on the rule. A single seed ranks levels mostly by noise, so train two or more. A replayed level
-    may add one seed per visit, up to a cap.
+    adds one seed per visit, up to a cap.
 
     Attributes:
         population: runs antagonists; its learner has their rule, its world is the levels'.
@@ -55,7 +55,7 @@ class Measurement:
         Returns:
             The extras [n] with the measurements added, and the number of antagonist updates [].
         """
-        antagonist_key, more_key, random_key = jax.random.split(key, 3)
+        antagonist_key, random_key = jax.random.split(key)
         new = jax.tree.map(lambda x: x[:num_new], batch.levels)
         extras, updates = batch.extras, jnp.int32(0)
         if self._solves:
@@ -67,14 +67,7 @@ class Measurement:
             mean = jnp.mean(self.random_returns(random_key, new, 1), axis=1)
             extras = replace(extras, random_return=extras.random_return.at[:num_new].set(mean))
         if "antagonist" in self.needs:
-            returns, updates = self.antagonist_returns(antagonist_key, new, extras.optimal_return[:num_new])
-            extras = _with_antagonists(extras, returns)
-            if (
-                self.settings.antagonist_max_seeds > self.settings.antagonist_seeds
-                and self.settings.antagonist != "expert"
-            ):
-                extras, more = self._with_another_seed(more_key, batch, extras, num_new)
-                updates += more
+            extras, updates = self._with_antagonists(antagonist_key, batch, extras, num_new)
         return extras, updates
 
     def antagonist_returns(
@@ -90,18 +83,65 @@ class Measurement:
         Returns:
             [m, seeds] returns, [m, 1] for the expert; and the number of updates made [].
         """
-        if self.settings.antagonist == "expert":
-            return optimum[:, None], jnp.int32(0)
-        if self.settings.antagonist == "random":
-            return self.random_returns(key, levels, self.settings.antagonist_seeds), jnp.int32(0)
-        repeated = jax.tree.map(lambda x: jnp.repeat(x, self.settings.antagonist_seeds, axis=0), levels)
-        returns, updates = self._live(key, repeated, repeated.lifetime)
-        return returns.reshape(-1, self.settings.antagonist_seeds), updates
+        none = jax.tree.map(lambda x: x[:0], levels)
+        returns, _, updates = self._antagonists(key, levels, optimum, none, jnp.zeros(0, bool))
+        return returns, updates
 
-    def _live(self, key: Key[Array, ""], levels: PyTree, lengths: Int[Array, "N"]) -> tuple[Array, Array]:
-        keys = jax.random.split(key, lengths.shape[0])
-        outcomes = self.population.live((), lives_of_one_rule(keys, levels, lengths, self.hyper))
-        return outcomes.returns, jnp.sum(outcomes.num_updates)
+    def _with_antagonists(
+        self, key: Key[Array, ""], batch: Batch, extras: Extras, num_new: int
+    ) -> tuple[Extras, Int[Array, ""]]:
+        """Add all antagonists of each new level, and one more on each replayed level that has fewer than the cap."""
+        settings = self.settings
+        last = None if settings.antagonist_max_seeds > settings.antagonist_seeds else num_new
+        again = slice(num_new, num_new if settings.antagonist == "expert" else last)
+        count = extras.antagonist_count[again]
+        wanted = (batch.slots[again] != NOT_KEPT) & (count < settings.antagonist_max_seeds)
+        new, replayed = (jax.tree.map(lambda x, at=at: x[at], batch.levels) for at in (slice(num_new), again))
+        returns, another, updates = self._antagonists(key, new, extras.optimal_return[:num_new], replayed, wanted)
+        mean, variance = add_seed(extras.antagonist_mean[again], extras.antagonist_variance[again], count, another)
+        num_seeds = returns.shape[1]
+
+        def put(kept: Array, of_new: Array | int, of_replayed: Array) -> Array:
+            return kept.at[:num_new].set(of_new).at[again].set(jnp.where(wanted, of_replayed, kept[again]))
+
+        measured = replace(
+            extras,
+            antagonist_mean=put(extras.antagonist_mean, jnp.mean(returns, axis=1), mean),
+            antagonist_variance=put(
+                extras.antagonist_variance,
+                jnp.var(returns, axis=1, ddof=1) if num_seeds > 1 else jnp.full(num_new, jnp.nan),
+                variance,
+            ),
+            antagonist_count=put(extras.antagonist_count, num_seeds, count + 1),
+        )
+        return measured, updates
+
+    def _antagonists(
+        self,
+        key: Key[Array, ""],
+        levels: PyTree,
+        optimum: Float[Array, "m"],
+        replayed: PyTree,
+        wanted: Bool[Array, "k"],
+    ) -> tuple[Float[Array, "m seeds"], Float[Array, "k"], Int[Array, ""]]:
+        """Return the returns of all antagonists of each level, of one more on each replayed one, and all updates."""
+        num_seeds, num_again = self.settings.antagonist_seeds, wanted.size
+        if self.settings.antagonist == "expert":
+            return optimum[:, None], jnp.zeros(num_again), jnp.int32(0)
+        new_key, another_key = jax.random.split(key)
+        if self.settings.antagonist == "random":
+            another = self.random_returns(another_key, replayed, 1)[:, 0]
+            return self.random_returns(new_key, levels, num_seeds), another, jnp.int32(0)
+        repeated = jax.tree.map(lambda x: jnp.repeat(x, num_seeds, axis=0), levels)
+        # One call, because each is a program of its own. A life that is not wanted is as short as possible.
+        lengths = jnp.concatenate([repeated.lifetime, jnp.where(wanted, replayed.lifetime, 1)])
+        keys = jnp.concatenate(
+            [jax.random.split(new_key, repeated.lifetime.size), jax.random.split(another_key, num_again)]
+        )
+        everything = jax.tree.map(lambda x, y: jnp.concatenate([x, y]), repeated, replayed)
+        lives = self.population.live((), lives_of_one_rule(keys, everything, lengths, self.hyper))
+        of_new, another = jnp.split(lives.returns, [repeated.lifetime.size])
+        return of_new.reshape(-1, num_seeds), another, jnp.sum(lives.num_updates)
 
     def random_returns(self, key: Key[Array, ""], levels: PyTree, num_seeds: int) -> Float[Array, "m seeds"]:
         """Estimate the mean return of uniformly random actions.
@@ -124,33 +164,6 @@ class Measurement:
 
         return jax.vmap(of_level)(jax.random.split(key, jax.tree.leaves(levels)[0].shape[0]), levels)
 
-    def _with_another_seed(
-        self, key: Key[Array, ""], batch: Batch, extras: Extras, num_new: int
-    ) -> tuple[Extras, Int[Array, ""]]:
-        """Add an antagonist on each replayed level that has fewer than the cap."""
-        levels = jax.tree.map(lambda x: x[num_new:], batch.levels)
-        count = extras.antagonist_count[num_new:]
-        wanted = (batch.slots[num_new:] != NOT_KEPT) & (count < self.settings.antagonist_max_seeds)
-        if self.settings.antagonist == "random":
-            returns, updates = self.random_returns(key, levels, 1)[:, 0], jnp.int32(0)
-        else:
-            # A life that is not wanted is as short as possible.
-            returns, updates = self._live(key, levels, jnp.where(wanted, levels.lifetime, 1))
-        mean, variance = add_seed(
-            extras.antagonist_mean[num_new:], extras.antagonist_variance[num_new:], count, returns
-        )
-
-        def put(kept: Array, new: Array) -> Array:
-            return kept.at[num_new:].set(jnp.where(wanted, new, kept[num_new:]))
-
-        more = replace(
-            extras,
-            antagonist_mean=put(extras.antagonist_mean, mean),
-            antagonist_variance=put(extras.antagonist_variance, variance),
-            antagonist_count=put(extras.antagonist_count, count + 1),
-        )
-        return more, updates
-
 
 def add_seed(
     mean: Float[Array, "n"], variance: Float[Array, "n"], count: Int[Array, "n"], value: Float[Array, "n"]
@@ -169,14 +182,3 @@ def add_seed(
     squares = jnp.where(count > 1, variance, 0.0) * (count - 1)
     new_mean = mean + (value - mean) / (count + 1)
     return new_mean, (squares + (value - mean) * (value - new_mean)) / count
-
-
-def _with_antagonists(extras: Extras, returns: Float[Array, "m seeds"]) -> Extras:
-    num_new, num_seeds = returns.shape
-    variance = jnp.var(returns, axis=1, ddof=1) if num_seeds > 1 else jnp.full(num_new, jnp.nan)
-    return replace(
-        extras,
-        antagonist_mean=extras.antagonist_mean.at[:num_new].set(jnp.mean(returns, axis=1)),
-        antagonist_variance=extras.antagonist_variance.at[:num_new].set(variance),
-        antagonist_count=extras.antagonist_count.at[:num_new].set(num_seeds),
-    )

@@ -193,6 +193,7 @@ class MetaTraining:
         search = jax.tree.map(lambda new, old: jnp.where(trains, new, old), updated, proposal.search)
         metrics = self._metrics(returns, outcomes, proposal, search)
         metrics["antagonist_updates"] = antagonist_updates
+        metrics["levels_trained"] = jnp.sum(batch.trains)
         metrics |= self.curriculum.report(curriculum, batch, outcome)
         metrics |= batch_statistics(batch, outcome, self._num_measured > 0)
         state = RunState(generation=proposal.generation + 1, search=search, curriculum=curriculum)

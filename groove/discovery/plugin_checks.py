@@ -59,7 +59,9 @@ def check_score(name: str, score: Score) -> None:
         ValueError: the score fails, or its result has another shape.
     """
     numbers = jnp.zeros(2)
-    outcome = Outcome(jnp.ones(2, bool), numbers, jnp.zeros((2, 3)), unknown_extras(2), numbers, numbers, numbers)
+    episodes, agents, kept = jnp.zeros((2, 3)), jnp.zeros((2, 2)), jnp.zeros(4)
+    extras, losses = unknown_extras(2), (numbers, numbers, numbers)
+    outcome = Outcome(jnp.ones(2, bool), numbers, episodes, extras, *losses, agent_returns=agents, kept_returns=kept)
     found = _traced(f"{name}: the score of two levels", score.formula, outcome)
     if found.shape != (2,):
         raise ValueError(f"{name} must return scores [n]; for 2 levels it returned an array of shape {found.shape}")

@@ -100,26 +100,43 @@ class Checkpoints:
         Raises:
             CheckpointError: there is no such checkpoint, or a leaf of the example is not an array.
         """
-        stored = _stored_leaves(example)
-        template = {name: _template(leaf) for name, leaf in stored.items()}
-        skipped: list[str] = []
+        stored, skipped = _stored_leaves(example), []
         for generation in sorted(self.generations(), reverse=True):
-            path = self._path(generation)
             try:
-                content = CHECKPOINT_FORMAT.read_header(path).content
-                tensors = CHECKPOINT_FORMAT.read(path, template)
+                leaves, extra = self._read(generation, stored)
             except TensorFileError as error:
                 skipped.append(str(error))
                 continue
-            if content.get("generation") != generation:
-                skipped.append(f"{path}: holds generation {content.get('generation')}, but its name says otherwise")
-                continue
-            leaves = [_like(leaf, tensor) for leaf, tensor in zip(stored.values(), tensors.values(), strict=True)]
             state = jax.tree.unflatten(jax.tree.structure(example), leaves)
-            return Restored(generation=generation, state=state, extra=content["extra"], skipped=skipped)
+            return Restored(generation=generation, state=state, extra=extra, skipped=skipped)
         if skipped:
             raise CheckpointError(f"{self.folder}: no checkpoint can be used: {'; '.join(skipped)}")
         raise CheckpointError(f"{self.folder}: no checkpoint")
+
+    def read(self, generation: int, example: PyTree) -> PyTree | None:
+        """Read the state of one checkpoint.
+
+        Args:
+            generation: generation of the checkpoint.
+            example: pytree as for `restore`.
+
+        Returns:
+            The state; None if it is not intact or has other arrays than the example.
+        """
+        try:
+            leaves, _ = self._read(generation, _stored_leaves(example))
+        except TensorFileError:
+            return None
+        return jax.tree.unflatten(jax.tree.structure(example), leaves)
+
+    def _read(self, generation: int, stored: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        path = self._path(generation)
+        content = CHECKPOINT_FORMAT.read_header(path).content
+        tensors = CHECKPOINT_FORMAT.read(path, {name: _template(leaf) for name, leaf in stored.items()})
+        if content.get("generation") != generation:
+            raise TensorFileError(f"{path}: holds generation {content.get('generation')}, but its name says otherwise")
+        leaves = [_like(leaf, tensor) for leaf, tensor in zip(stored.values(), tensors.values(), strict=True)]
+        return leaves, content["extra"]
 
     def content(self, generation: int) -> bytes:
         """Read a checkpoint's bytes from disk, for another process to `receive`.

@@ -19,6 +19,7 @@ class RunFolder(LockedFolder):
         metrics_path: metrics of each generation, without wall-clock values (JSON lines).
         timing_path: seconds and steps per second of each generation (JSON lines).
         checkpoints_path: folder of the resumable states.
+        history_path: folder of the snapshots of the buffer of its curriculum.
         rule_path: the rule to share.
         events_path: folder of TensorBoard events.
         curriculum_path: folder of pictures of the curriculum (`groove curriculum`).
@@ -29,6 +30,7 @@ class RunFolder(LockedFolder):
         self.metrics_path = self.path / "metrics.jsonl"
         self.timing_path = self.path / "timing.jsonl"
         self.checkpoints_path = self.path / "checkpoints"
+        self.history_path = self.path / "history"
         self.rule_path = self.path / RULE_NAME
         self.events_path = self.path / "events"
         self.curriculum_path = self.path / "curriculum"

@@ -90,7 +90,7 @@ def draw_sampling(path: Path, snapshot: Snapshot) -> None:
         raise NothingToDraw("none of the kept levels can be drawn")
     figure = Figure(figsize=(7, 4.5), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
-    score, chance = np.asarray(snapshot.kept.score)[drawable], snapshot.chance[drawable]
+    score, chance = snapshot.ranked[drawable], snapshot.chance[drawable]
     points = axes.scatter(score, chance, color=BLUE, s=22, edgecolors="white", linewidths=0.4)
     if snapshot.counts_visits:
         points.set_array(np.asarray(snapshot.kept.age)[drawable])
@@ -100,7 +100,8 @@ def draw_sampling(path: Path, snapshot: Snapshot) -> None:
     axes.set_yscale("log")
     # Keeps a sensible scale even if all chances are equal.
     axes.set_ylim(chance.min() / 2, chance.max() * 2)
-    axes.set_xlabel(f"score ({snapshot.score_name})")
+    by = f", {snapshot.config.replay.score_uncertainty}" if snapshot.ranked_otherwise else ""
+    axes.set_xlabel(f"score ({snapshot.score_name}{by})")
     axes.set_ylabel("probability of being in the next batch")
     axes.legend()
     axes.set_title(f"a batch replays {chance.sum():.0f} of {len(score)} levels", fontsize=11)

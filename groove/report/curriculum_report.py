@@ -68,7 +68,9 @@ def table(snapshot: Snapshot, num_rows: int) -> Table:
         A rich table, about 80 characters wide.
     """
     shown = Table(box=SIMPLE_HEAD, padding=0)
-    columns = ["level", "score", "regret\n± s.e.", "anta-\ngonist", "agent", "opti-\nmum"]
+    # A score with an error is a regret, which has a column of its own; with a third, lines would be too long.
+    columns = ["level", "ranked\nby" if snapshot.ranked_otherwise else "score"]
+    columns += ["regret\n± s.e.", "anta-\ngonist", "agent", "opti-\nmum"]
     columns += ["age", "born", "visits", "parent", "chance"] if snapshot.counts_visits else ["born", "chance"]
     for column in columns:
         shown.add_column(column, justify="right", no_wrap=True)
@@ -83,8 +85,8 @@ def table(snapshot: Snapshot, num_rows: int) -> Table:
 def _cells(snapshot: Snapshot, row: int) -> list[str]:
     kept, extras = snapshot.kept, snapshot.kept.extras
     returns = (extras.antagonist_mean, kept.agent_return, extras.optimal_return)
-    cells = [str(kept.identity[row]), number(kept.score[row]), regret_text(snapshot, row)]
-    cells += [number(values[row]) for values in returns]
+    cells = [str(kept.identity[row]), number(snapshot.ranked[row])]
+    cells += [regret_text(snapshot, row), *map(number, (values[row] for values in returns))]
     chance = f"{snapshot.chance[row]:.2%}"
     if not snapshot.counts_visits:
         return [*cells, str(kept.born[row]), chance]
@@ -157,7 +159,8 @@ def why(snapshot: Snapshot, identity: int) -> str:
         place += ": agents live on it" if kept.in_use[row] else ": it has no score"
     equal = max(float(snapshot.chance.sum()) / max(num_drawable, 1), 1e-12)
     entries = {
-        "score": f"{number(kept.score[row])} ({snapshot.score_name}), {place}",
+        "score": f"{number(kept.score[row])} ({snapshot.score_name})",
+        "ranked by": f"{number(snapshot.ranked[row])}, {place}",
         "chance": f"{chance:.3%} of being in the next batch, {chance / equal:.3g} times an equal share",
     }
     entries |= {f"  {name}": f"{share[row]:.3%}" for name, share in snapshot.chances.items()}

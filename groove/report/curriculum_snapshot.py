@@ -1,4 +1,4 @@
-"""The levels that a run's curriculum keeps in the newest checkpoint, from the best score to the worst."""
+"""The levels that a run's curriculum keeps in the newest checkpoint, from the best to the worst."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,6 +14,7 @@ from groove.config import TrainConfig
 from groove.discovery.curricula import DEFAULT_SCORE
 from groove.discovery.meta_training import MetaTraining
 from groove.job.devices import lives_mesh
+from groove.records.buffer_history import BufferHistory
 from groove.records.checkpoints import CheckpointError, Checkpoints, Restored
 from groove.records.run_folder import RunFolder
 from levels.plugins import is_plugin
@@ -31,7 +32,7 @@ SOLVED_AT_ONCE = 32
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What a curriculum keeps at one point in time: n levels in the order of their scores, best first.
+    """What a curriculum keeps at one point in time: n levels in the order by which they are ranked, best first.
 
     Attributes:
         config: the run's config.
@@ -40,7 +41,9 @@ class Snapshot:
         capacity: slots for levels.
         replay_from: number of levels that must be kept before any is replayed.
         kept: n slots, all filled; `extras.optimal_return` includes what `solved` added.
+        ranked: [n] what the levels are ranked by: their scores, or what --score-uncertainty makes of them.
         chances: [n] by what a level would be drawn for; their sum is its probability of being in the next batch.
+        history: by generation, at most 64 of the levels that were kept then, evenly spaced by score.
         num_evicted: number of evicted levels; for sfl, those of the period that the kept levels are from.
         skipped: for each newer checkpoint that could not be used, the reason.
     """
@@ -51,7 +54,9 @@ class Snapshot:
     capacity: int
     replay_from: int
     kept: LevelBuffer
+    ranked: Float[np.ndarray, "n"]
     chances: dict[str, Float[np.ndarray, "n"]]
+    history: dict[int, LevelBuffer]
     num_evicted: int
     skipped: list[str]
 
@@ -74,6 +79,11 @@ class Snapshot:
         """Whether the buffer records when levels are drawn; sfl's does not."""
         return self.config.curriculum.curriculum != "sfl"
 
+    @property
+    def ranked_otherwise(self) -> bool:
+        """Whether levels are ranked by other values than their scores."""
+        return not np.array_equal(self.ranked, self.kept.score)
+
     @cached_property
     def chance(self) -> Float[np.ndarray, "n"]:
         """[n] probability of being in the next batch, once replay has begun."""
@@ -81,8 +91,8 @@ class Snapshot:
 
     @cached_property
     def rank(self) -> Int[np.ndarray, "n"]:
-        """[n] rank of the score among the levels that can be drawn, 1 = highest."""
-        return np.asarray(ranks(self.kept.score, self.kept.available))
+        """[n] rank among the levels that can be drawn, 1 = highest."""
+        return np.asarray(ranks(jnp.asarray(self.ranked), self.kept.available))
 
     @cached_property
     def regret(self) -> Float[np.ndarray, "n"]:
@@ -156,7 +166,8 @@ def read_snapshot(folder: RunFolder, config: TrainConfig) -> Snapshot:
     example = jax.eval_shape(training.init, jax.random.key(0))
     restored = _newest(Checkpoints(folder.checkpoints_path), example)
     state = jax.tree.map(jnp.asarray, restored.state.curriculum)
-    return _snapshot(config, training, state, restored)
+    history = BufferHistory(folder.history_path).read(state)
+    return replace(_snapshot(config, training, state, restored), history=history)
 
 
 def _newest(checkpoints: Checkpoints, example: PyTree) -> Restored:
@@ -173,7 +184,7 @@ def _newest(checkpoints: Checkpoints, example: PyTree) -> Restored:
 def _snapshot(config: TrainConfig, training: MetaTraining, state: Any, restored: Restored) -> Snapshot:
     curriculum, num_places = training.curriculum, training.num_levels
     buffer: LevelBuffer
-    replay_from = 1
+    replay_from, ranked = 1, None
     if isinstance(state, LearnabilityState):
         assert isinstance(curriculum, LearnabilitySampling)
         # The set drawn from stays as it was when its period ended.
@@ -181,7 +192,7 @@ def _snapshot(config: TrainConfig, training: MetaTraining, state: Any, restored:
         chances = curriculum.inclusion(state, num_places)
     elif isinstance(curriculum, PrioritizedLevelReplay):
         buffer = state
-        chances = curriculum.inclusion(state, num_places)
+        chances, ranked = curriculum.inclusion(state, num_places), curriculum.ranked(state)
         replay_from = max(1, int(np.ceil(curriculum.settings.min_filled * curriculum.settings.buffer)))
     elif isinstance(state, LevelBuffer) and hasattr(curriculum, "inclusion"):
         buffer = state
@@ -191,8 +202,8 @@ def _snapshot(config: TrainConfig, training: MetaTraining, state: Any, restored:
             f"{config.curriculum.curriculum} keeps no levels that can be shown: its state must be a ued.LevelBuffer, "
             "and inclusion(state, num_places) the probabilities [C] to be in the next batch, by name"
         )
-    filled, score = np.asarray(buffer.filled), np.asarray(buffer.score)
-    order = np.lexsort((-score, ~filled))[: filled.sum()]
+    filled, value = np.asarray(buffer.filled), np.asarray(buffer.score if ranked is None else ranked)
+    order = np.lexsort((-value, ~filled))[: filled.sum()]
     return Snapshot(
         config=config,
         world=training.generator.world,
@@ -200,7 +211,9 @@ def _snapshot(config: TrainConfig, training: MetaTraining, state: Any, restored:
         capacity=buffer.capacity,
         replay_from=replay_from,
         kept=jax.tree.map(lambda x: x[order] if x.ndim else x, buffer),
+        ranked=value[order],
         chances={name: np.asarray(chance, np.float64)[order] for name, chance in chances.items()},
+        history={},
         num_evicted=int(buffer.num_evicted),
         skipped=restored.skipped,
     )

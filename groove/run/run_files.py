@@ -13,6 +13,7 @@ from rich.console import Console
 from groove.building import build_rule
 from groove.config import TrainConfig
 from groove.discovery.meta_training import RunState
+from groove.records.buffer_history import BufferHistory
 from groove.records.checkpoints import Checkpoints, Restored
 from groove.records.run_folder import RunFolder
 from groove.records.run_logs import RunLogs
@@ -87,13 +88,14 @@ class RunFiles:
         if not self.folder.start_path.exists():
             rule.save(self.folder.start_path)
 
-    def save(self, state: RunState, mean: PyTree, steps: dict[str, int]) -> None:
-        """Write the rule and a checkpoint.
+    def save(self, state: RunState, mean: PyTree, steps: dict[str, int], untrained: int) -> None:
+        """Write the rule, a checkpoint and a snapshot of the buffer.
 
         Args:
             state: state of the run, whole on this process.
             mean: meta-parameters at the centre of the run's search.
             steps: environment steps taken so far, by kind.
+            untrained: number of last generations in which no level trained the rule.
 
         Raises:
             RuleFileError, CheckpointError: a file could not be written.
@@ -102,7 +104,10 @@ class RunFiles:
         provenance = self._record | {"generations": generation} | steps
         # The rule first: a run killed between the two and resumed from its last checkpoint would never write it.
         save_rule(self.folder.rule_path, build_rule(self._config), mean, provenance)
-        self.checkpoints.save(generation, state, {"steps": steps})
+        self.checkpoints.save(generation, state, {"steps": steps, "untrained": untrained})
+        # Not where a run was stopped in between, so that the history does not depend on it.
+        if generation % self._config.run.checkpoint_every == 0 or generation == self._config.run.generations:
+            BufferHistory(self.folder.history_path).save(generation, state.curriculum)
 
     def close(self, scores: list[ClosingScore]) -> None:
         """Write the closing table.
@@ -142,9 +147,9 @@ class NoFiles:
         """Write nothing."""
         del rule
 
-    def save(self, state: RunState, mean: PyTree, steps: dict[str, int]) -> None:
+    def save(self, state: RunState, mean: PyTree, steps: dict[str, int], untrained: int) -> None:
         """Save nothing."""
-        del state, mean, steps
+        del state, mean, steps, untrained
 
     def close(self, scores: list[ClosingScore]) -> None:
         """Write nothing."""

@@ -12,7 +12,7 @@ from jaxtyping import PyTree
 from rich.console import Console
 
 from groove.config import TrainConfig
-from groove.discovery.curricula import why_no_replay
+from groove.discovery.curricula import first_replay, why_no_replay, why_untrained
 from groove.discovery.meta_training import RunState
 from groove.errors import CommandError, UsageError, one_line
 from groove.job.agreement import anywhere, differs, from_writer
@@ -28,6 +28,9 @@ from groove.scoring.heldout import TRAINING_STREAM, counted, stream_key
 from groove.versions import recorded_versions
 
 NO_STEPS = {"env_steps": 0, "antagonist_env_steps": 0}
+LEAST_PATIENCE = 50
+"""Generations in a row without a level that trains before a run stops, at least; more where replay begins late."""
+
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "evosax", "gymnax", "numpy")
 
 
@@ -123,7 +126,7 @@ class Run:
         if folder is not None:
             folder.write_config(self.record)
             self.console.print(f"run: {folder.path}", soft_wrap=True, highlight=False, markup=False)
-        if reason := why_no_replay(self.config, self.training.num_levels):
+        if reason := why_no_replay(self.config, self.training.generator, self.training.num_levels):
             note = f"note: --curriculum {self.config.curriculum.curriculum} replays no level in this run: {reason}"
             self.console.print(note, soft_wrap=True, highlight=False, markup=False)
         self._run(self._files(folder), self.initial_state(), NO_STEPS)
@@ -154,7 +157,7 @@ class Run:
         for reason in restored.skipped:
             self.console.print(f"skipped {reason}", soft_wrap=True, highlight=False, markup=False)
         self.console.print(f"resuming at generation {restored.generation} of {self.config.run.generations}")
-        self._run(files, restored.state, restored.extra["steps"])
+        self._run(files, restored.state, restored.extra["steps"], restored.extra.get("untrained", 0))
 
     def _files(self, folder: RunFolder | None) -> RunFiles | NoFiles:
         return NoFiles() if folder is None else RunFiles(folder, self.config, self.record, self.console)
@@ -176,11 +179,11 @@ class Run:
         start = () if self.parts.start is None else (self.parts.start.meta_params,)
         return self.parts.init(key, *start)
 
-    def _run(self, files: RunFiles | NoFiles, state: RunState, steps: dict[str, int]) -> None:
+    def _run(self, files: RunFiles | NoFiles, state: RunState, steps: dict[str, int], untrained: int = 0) -> None:
         if self.parts.start is not None:
             files.save_start(self.parts.start)
         # Curves and choices go by validation levels; held-out levels are drawn and read once, at the end.
-        validation = self.parts.validation
+        validation, patience = self.parts.validation, self._patience
         # Placed on the devices the way the programs take and return it.
         run_key, state = replicated(self.parts.mesh, (self.key, state))
         with stop_requests(self.console) as stop, files.logs(int(state.generation)) as log:
@@ -202,23 +205,41 @@ class Run:
                     row["validation_score"] = float(np.mean(validation.normalised(returns)))
                 log(row, seconds, sum(taken.values()))
                 failed = row["failed_candidates"] == self.config.evolution.population
+                untrained = 0 if row["levels_trained"] else untrained + 1
                 stopping = anywhere(self.parts.mesh, bool(stop))
-                if last or failed or stopping or (generation + 1) % self.config.run.checkpoint_every == 0:
+                if (
+                    last
+                    or failed
+                    or stopping
+                    or untrained >= patience
+                    or (generation + 1) % self.config.run.checkpoint_every == 0
+                ):
                     mean = self._mean(state)
                     if differs(self.parts.mesh, mean):
                         raise RunStopped(
                             f"generation {generation}: the processes of the job hold different rules because "
                             f"their machines differ; earlier checkpoints in {files.folder.checkpoints_path} are intact"
                         )
-                    files.save(local(state), mean, steps)
+                    files.save(local(state), mean, steps, untrained)
                 if failed:
                     raise RunStopped(
                         f"generation {generation}: no candidate had a finite fitness; a smaller --sigma or "
                         f"--agent-learning-rate may help; the state is saved in {files.folder.checkpoints_path}"
                     )
+                if untrained >= patience:
+                    raise RunStopped(
+                        f"generation {generation}: the rule has learned from no level for {untrained} generations: "
+                        f"{why_untrained(self.config, row.get('levels_kept'))}; the state is saved in "
+                        f"{files.folder.checkpoints_path}"
+                    )
                 if stopping:
                     raise RunInterrupted(generation, files.folder.path)
         self._close(files, self._mean(state))
+
+    @property
+    def _patience(self) -> int:
+        """Generations in a row without a level that trains after which the run stops."""
+        return max(LEAST_PATIENCE, 3 * first_replay(self.config, self.training.num_levels))
 
     def _mean(self, state: RunState) -> PyTree:
         return self.training.search.mean(local(state.search))

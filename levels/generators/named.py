@@ -81,6 +81,11 @@ class NamedWorld:
         grid = TabularGrid(len(self.rows), len(self.rows[0]), self.num_objects, self.num_moves, self.auto_collect)
         return RandomGrid(grid, num_types=len(self.types)) if self.is_random else grid
 
+    @property
+    def num_tasks(self) -> int | None:
+        """1 if every episode places start and objects again, so that all levels are one task; otherwise None."""
+        return 1 if self.is_random else None
+
     def sample(self, key: Key[Array, ""]) -> Level:
         """Draw a level.
 

@@ -36,6 +36,12 @@ class WithLifetime:
     def world(self) -> World:
         return self.generator.world
 
+    @property
+    def num_tasks(self) -> int | None:
+        """Number of tasks of the other generator, each with any of the lifetimes; None if the former is not known."""
+        num_tasks = getattr(self.generator, "num_tasks", None)
+        return None if num_tasks is None else num_tasks * (self.high - self.low + 1)
+
     def sample(self, key: Key[Array, ""]) -> PyTree:
         # The key is passed on unchanged, so that the same levels are drawn whatever their lifetime.
         level: Any = self.generator.sample(key)

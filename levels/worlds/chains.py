@@ -181,6 +181,11 @@ class ChainGenerator:
         """The rollout's view of the chain."""
         return GymnaxWorld(self.chain)
 
+    @property
+    def num_tasks(self) -> int:
+        """Number of lengths."""
+        return self.chain.max_length - self.min_length + 1
+
     def sample(self, key: Key[Array, ""]) -> PyTree:
         """Draw a chain.
 

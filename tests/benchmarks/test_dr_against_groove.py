@@ -1,10 +1,19 @@
-"""The comparison of curricula: its levels are drawn for it alone, each set separately."""
+"""The comparison of curricula: runs that `groove train` accepts, and levels drawn for it alone, each set separately."""
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from benchmarks.dr_against_groove import SUITES, suites
+from benchmarks.dr_against_groove import ARMS, SUITES, suites
+from groove.config import EXPERIMENTS
+from groove.discovery.ignored_fields import refuse_ignored
 from groove.scoring.heldout import HELDOUT_STREAM, LevelSet
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_arm_sets_nothing_that_its_curriculum_ignores(arm):
+    flags = ARMS[arm].flags
+    refuse_ignored(EXPERIMENTS["tiny"].replaced(**flags), flags)
 
 
 def test_every_set_of_levels_has_a_seed_of_its_own(monkeypatch):

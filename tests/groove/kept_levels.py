@@ -11,6 +11,7 @@ import numpy as np
 from groove.building import build_training
 from groove.config import TrainConfig
 from groove.job.devices import lives_mesh
+from groove.records.buffer_history import BufferHistory
 from groove.records.checkpoints import Checkpoints
 from groove.records.json_lines import JsonLines
 from groove.records.run_folder import RunFolder
@@ -121,6 +122,8 @@ def write_run(path: Path, config: TrainConfig = CONFIG, curriculum: Any = None) 
     if curriculum is not None:
         state = dataclasses.replace(state, curriculum=curriculum)
     Checkpoints(folder.checkpoints_path).save(GENERATION, state, {})
+    for generation in (GENERATION // 2, GENERATION):
+        BufferHistory(folder.history_path).save(generation, state.curriculum)
     return folder
 
 

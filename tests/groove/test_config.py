@@ -24,6 +24,7 @@ BUILT = {
     "priorities": "proportional",
     "temperature": 0.5,
     "staleness": 0.1,
+    "score_uncertainty": "shrunken",
     "edit_fraction": 0.25,
     "num_edits": 3,
     "sfl_period": 70,
@@ -69,6 +70,7 @@ BASES = {
     "priorities": _PLR | {"score": "uniform"},
     "temperature": _PLR,
     "staleness": _PLR,
+    "score_uncertainty": _PLR,
     "edit_fraction": _ACCEL,
     "num_edits": _ACCEL,
     "sfl_period": {"curriculum": "sfl"},
@@ -200,7 +202,7 @@ def test_from_json_reads_files_from_before_a_field_was_added():
 
 def test_from_json_misses_no_other_field():
     fields = SMALLEST.to_json()
-    for name in fields.keys() - {"perturbation", "precision", "sfl_fraction"}:
+    for name in fields.keys() - {"perturbation", "precision", "sfl_fraction", "score_uncertainty"}:
         with pytest.raises(ValueError, match=f"config: fields missing or unknown: {name}"):
             TrainConfig.from_json({other: value for other, value in fields.items() if other != name})
 

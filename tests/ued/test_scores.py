@@ -67,6 +67,31 @@ def test_learnability_counts_only_finished_episodes():
     assert_scores("learnability", outcome_of([0.0] * 3, extras=extras, episode_returns=episodes), [0.25, -INF, -INF])
 
 
+def test_generalised_learnability_by_hand():
+    # Normalised, the agents' returns are 0 and 1, ½ and ½, −½ and ½: means ½, ½, 0; deviations √½, 0, √½.
+    extras = extras_of(3, random_return=[0.0, -1.0, 4.0], best_return=[2.0, 1.0, 8.0])
+    agents = jnp.asarray([[0.0, 2.0], [0.0, 0.0], [2.0, 6.0]])
+    outcome = outcome_of([0.0] * 3, extras=extras, agent_returns=agents)
+    # √½ / √2 = ½. Of the kept levels, μ = ½ and σ = ¼: the last level is two of them away.
+    kept = outcome.replace(kept_returns=jnp.asarray([0.25, 0.75, NAN]))
+    assert_scores("generalised_learnability", kept, [0.5, 0.0, 0.5 * np.exp(-2)])
+    # Without kept levels, μ and σ are those of the batch, ⅓ and √(1⁄18).
+    near, far = (np.exp(-((1 / 6) ** 2) * 9), np.exp(-((1 / 3) ** 2) * 9))
+    for few in (None, jnp.asarray([NAN, 0.25])):
+        assert_scores("generalised_learnability", outcome.replace(kept_returns=few), [near / 2, 0.0, far / 2])
+
+
+def test_generalised_learnability_is_finite_or_the_lowest():
+    extras = extras_of(4, random_return=[0.0, NAN, 1.0, 0.0], best_return=[1.0, 1.0, 1.0, 1.0])
+    agents = jnp.asarray([[0.0, 1.0, NAN], [0.0, 1.0, 1.0], [0.0, 1.0, 1.0], [0.5, NAN, NAN]])
+    outcome = outcome_of([0.0] * 4, extras=extras, agent_returns=agents)
+    # Trap: a deviation of 0 over the kept levels. A random return that is not known, or a single sound agent, tells
+    # nothing; where no episode is better than random actions, all are alike.
+    outcome = outcome.replace(kept_returns=jnp.asarray([0.5, 0.5]))
+    assert_scores("generalised_learnability", outcome, [0.5, -INF, 0.0, -INF])
+    assert_scores("generalised_learnability", outcome.replace(kept_returns=jnp.zeros(2)), [0, -INF, 0, -INF])
+
+
 def test_uniform_is_the_same_for_all():
     assert_scores("uniform", outcome_of([1.0, NAN, -5.0]), [0.0, 0.0, 0.0])
 
@@ -88,7 +113,8 @@ def measured_for(needs):
     values = {"mean_value": draws(), "positive_value_loss": abs(draws()), "absolute_value_loss": abs(draws())}
     episodes = jnp.asarray(random.normal(size=(64, 5)), jnp.float32)
     given = values if "values" in needs else {}
-    return outcome_of(draws(), extras=extras, episode_returns=episodes, **given)
+    agents = jnp.asarray(random.normal(size=(64, 3)), jnp.float32)
+    return outcome_of(draws(), extras=extras, episode_returns=episodes, agent_returns=agents, **given)
 
 
 @pytest.mark.parametrize("name", SCORES)

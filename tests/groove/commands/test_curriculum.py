@@ -11,7 +11,7 @@ from groove.report.curriculum_snapshot import read_snapshot
 from levels.level_folder import level_folder
 from tests.groove.kept_levels import CONFIG, kept_buffer, learnability_state, write_metrics, write_run
 
-PICTURES = ["gallery.png", "regret_over_time.png", "regret_vs_exact.png", "drift.png", "sampling.png"]
+PICTURES = ["gallery.png", "regret_over_time.png", "regret_vs_exact.png", "drift.png", "history.png", "sampling.png"]
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_run_is_shown_and_drawn(capsys, run):
     (best,) = [line for line in printed.splitlines() if line.split()[:1] == ["12"]]
     assert best.split()[5:8] == ["0.750", "-0.250", "0.625"]
     assert printed.count("by noise they can exceed the exact optimum") == 1
-    assert printed.splitlines()[-5:] == [f"plr/curriculum/{name}" for name in PICTURES]
+    assert printed.splitlines()[-6:] == [f"plr/curriculum/{name}" for name in PICTURES]
     assert sorted(path.name for path in run.curriculum_path.iterdir()) == sorted(PICTURES)
     assert all((run.curriculum_path / name).read_bytes().startswith(b"\x89PNG") for name in PICTURES)
 
@@ -74,7 +74,8 @@ def test_what_cannot_be_drawn_is_told(capsys, tmp_path, run):
     printed, _ = capsys.readouterr()
     assert "regret_vs_exact.png left out: a curriculum scored by learnability trains no antagonists\n" in printed
     assert "drift.png left out: the metrics hold no features of grid levels\n" in printed
-    assert sorted(path.name for path in (tmp_path / "sfl" / "curriculum").iterdir()) == ["gallery.png", "sampling.png"]
+    drawn = sorted(path.name for path in (tmp_path / "sfl" / "curriculum").iterdir())
+    assert drawn == ["gallery.png", "history.png", "sampling.png"]
 
 
 def test_run_without_levels_yet_has_a_summary(capsys, tmp_path):
@@ -82,6 +83,7 @@ def test_run_without_levels_yet_has_a_summary(capsys, tmp_path):
     assert curriculum("young") == 0
     printed, errors = capsys.readouterr()
     assert errors == "" and printed.startswith("plr by algorithmic_regret, after generation 20: 0 of 8 levels kept")
+    assert "history.png left out: the run holds fewer than two snapshots of its buffer\n" in printed
     assert "gallery.png left out: no level is kept yet\n" in printed and "score" not in printed.splitlines()[1]
     assert refused(capsys, "young", "--export", "out") == "groove: no level with a score is kept yet\n"
 

@@ -6,15 +6,18 @@ import itertools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from rich.console import Console
 
-from groove.building import build_training
+from groove.building import build_generator, build_training
 from groove.commands.main import main
-from groove.discovery.curricula import CURRICULA, build_curriculum, why_no_replay
+from groove.discovery.curricula import CURRICULA, build_curriculum, first_replay, why_no_replay
+from groove.discovery.ignored_fields import READ, refuse_ignored
 from groove.job.devices import lives_mesh
+from groove.records.checkpoints import Checkpoints
 from groove.records.run_folder import RunFolder
-from groove.run.train import Run
+from groove.run.train import Run, RunStopped
 from levels.generators.emptied import Emptied
 from levels.generators.solvable import Solvable, is_solvable
 from levels.generators.with_lifetime import WithLifetime
@@ -97,7 +100,8 @@ REFUSED = [
     ({"temperature": -1.0}, "--temperature must be > 0 and finite, got -1.0"),
     ({"temperature": float("nan")}, "--temperature must be > 0 and finite, got nan"),
     ({"antagonist_seeds": 0}, "--antagonist-seeds must be >= 1, got 0"),
-    ({"antagonist_seeds": 3}, "--antagonist-max-seeds must be >= --antagonist-seeds 3, got 2"),
+    ({"antagonist_seeds": 9}, "--antagonist-max-seeds must be >= --antagonist-seeds 9, got 8"),
+    ({"score_uncertainty": "none"}, "--score-uncertainty must be one of mean, lower_bound, shrunken, got 'none'"),
     ({"sfl_period": 0}, "--sfl-period must be >= 1, got 0"),
     ({"num_edits": 0}, "--num-edits must be >= 1, got 0"),
     ({"value_steps": 0}, "--value-steps must be >= 1, got 0"),
@@ -116,6 +120,20 @@ REFUSED = [
     ({"curriculum": "sfl", "replay_fraction": 0.0}, "--curriculum sfl replays levels"),
     # With 2 new levels per generation, half of a buffer of 48 is full after 12 generations; the run ends after 6.
     ({"curriculum": "robust_plr", "buffer": 48}, "--curriculum robust_plr trains on replayed levels alone"),
+    (
+        {"curriculum": "plr", "levels": "random_small", "lifetime": None},
+        "--curriculum plr chooses among levels, but all",
+    ),
+    (
+        {"curriculum": "sfl", "levels": "random_dense", "lifetime": (9, 9)},
+        "--curriculum sfl chooses among levels, but ",
+    ),
+    # Chains of 26 lengths, each with 2 lifetimes.
+    (
+        {"curriculum": "robust_plr", "levels": "chain_short", "buffer": 106, "generations": 500},
+        "--curriculum robust_plr trains on replayed levels alone: --min-filled 0.5 of --buffer 106 needs 53 different "
+        "levels, chain_short has 52",
+    ),
     (
         {"curriculum": "sfl", "sfl_period": 4},
         "--sfl-fraction 0.25 keeps 2 of the 8 new levels",
@@ -169,7 +187,7 @@ def test_run_notes_why_no_level_is_replayed(fields, reason, tmp_path, monkeypatc
     stub_populations(monkeypatch)
     monkeypatch.setattr("groove.run.run_parts.ClosingTable.scores", lambda *_: [])
     config, printed = GRID.replaced(**fields), io.StringIO()
-    assert why_no_replay(config, 4) == reason
+    assert why_no_replay(config, build_generator(config), 4) == reason
     with RunFolder.create(tmp_path / "run") as folder:
         Run(config, Console(file=printed)).start(folder)
     notes = [line for line in printed.getvalue().splitlines() if line.startswith("note: ")]
@@ -177,6 +195,115 @@ def test_run_notes_why_no_level_is_replayed(fields, reason, tmp_path, monkeypatc
     assert notes == ([] if reason is None else [prefix + reason])
     replayed = sum(row.get("levels_replayed", 0) for row in metrics(tmp_path / "run"))
     assert (replayed > 0) == (reason is None and fields["curriculum"] != "dr")
+    # The buffer's history has a snapshot for each checkpoint, also of those that are no longer there.
+    snapshots = [] if fields["curriculum"] == "dr" else [2, 4, 6]
+    assert sorted(Checkpoints(tmp_path / "run" / "history").generations()) == snapshots
+
+
+def test_run_that_trains_on_nothing_stops_and_says_why(tmp_path, monkeypatch):
+    stub_populations(monkeypatch)
+    monkeypatch.setattr("groove.run.train.LEAST_PATIENCE", 4)
+    config = GRID.replaced(curriculum="robust_plr", score="uniform", buffer=4, generations=9, checkpoint_every=9)
+    run = Run(config.replaced(validation_every=9), Console(quiet=True))
+    trained = {0: 2}
+
+    def programs(run_key, state):
+        def advance(run_key, state):
+            row = {"generation": state.generation, "levels_trained": trained.get(int(state.generation), 0)}
+            row |= {
+                "levels_kept": 1,
+                "fitness_mean": 0.0,
+                "failed_candidates": 0,
+                "updates_lived": 0,
+                "antagonist_updates": 0,
+            }
+            return dataclasses.replace(state, generation=state.generation + 1), row
+
+        return advance
+
+    monkeypatch.setattr(run.parts, "programs", programs)
+    with RunFolder.create(tmp_path / "run") as folder:
+        with pytest.raises(RunStopped) as stopped:
+            run.start(folder)
+        assert str(stopped.value) == (
+            "generation 4: the rule has learned from no level for 4 generations: --curriculum robust_plr trains it on "
+            "replayed levels alone, which begin once 2 different levels with a score are kept (--min-filled 0.5 of "
+            "--buffer 4), and 1 are; lower --buffer or use --curriculum plr; the state is saved in "
+            f"{folder.checkpoints_path}"
+        )
+        assert len(metrics(tmp_path / "run")) == 5
+        # A resumed run has not forgotten.
+        with pytest.raises(RunStopped, match="^generation 5: the rule has learned from no level for 5 generations: "):
+            run.resume(folder)
+
+
+def test_few_levels_are_a_reason_to_replay_none():
+    config = GRID.replaced(levels="chain_short", lifetime=(2, 2), curriculum="plr", buffer=54, generations=40)
+    reason = "--min-filled 0.5 of --buffer 54 needs 27 different levels, chain_short has 26"
+    assert why_no_replay(config, build_generator(config), 4) == reason
+    assert why_no_replay(config.replaced(buffer=52), build_generator(config), 4) is None
+
+
+def test_patience_covers_the_generations_before_replay_begins():
+    # 2 new levels a generation fill half a buffer of 400 in 100 generations.
+    assert first_replay(GRID.replaced(curriculum="robust_plr", buffer=400), 4) == 100
+    assert first_replay(GRID.replaced(curriculum="sfl", sfl_period=7), 4) == 7
+    assert first_replay(GRID, 4) == 0
+
+
+@pytest.mark.parametrize("name", ["chain_short", "random_small"])
+def test_number_of_tasks_is_that_of_the_levels_drawn(name):
+    levels = generator(name)
+    drawn = jax.jit(jax.vmap(levels.sample))(jax.random.split(jax.random.key(0), 512))
+    if name == "random_small":
+        # Every episode places these again.
+        drawn = drawn.replace(start=0 * drawn.start, object_cells=0 * drawn.object_cells)
+    rows = np.concatenate([np.asarray(leaf, float).reshape(512, -1) for leaf in jax.tree.leaves(drawn)], axis=1)
+    assert len(np.unique(rows, axis=0)) == levels.num_tasks
+    assert WithLifetime(levels, 3, 5).num_tasks == 3 * levels.num_tasks
+    assert WithLifetime(generator("small"), 3, 3).num_tasks is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "flag", "curriculum"),
+    [
+        ({"curriculum": "dr"}, "--temperature", "dr"),
+        ({"curriculum": "dr"}, "--antagonist-seeds", "dr"),
+        ({"curriculum": "fixed"}, "--buffer", "fixed"),
+        ({"curriculum": "plr"}, "--num-edits", "plr"),
+        ({"curriculum": "robust_plr"}, "--sfl-period", "robust_plr"),
+        ({"curriculum": "plr"}, "--value-steps", "plr with --score algorithmic_regret"),
+        ({"curriculum": "plr", "score": "uniform"}, "--antagonist", "plr with --score uniform"),
+        ({"curriculum": "accel", "score": "uniform"}, "--score-uncertainty", "accel with --score uniform"),
+        ({"curriculum": "plr", "priorities": "top"}, "--temperature", "plr with --priorities top"),
+        ({"curriculum": "plr", "antagonist": "expert"}, "--antagonist-max-seeds", "plr with --antagonist expert"),
+        ({"curriculum": "sfl"}, "--buffer", "sfl"),
+        ({"curriculum": "sfl"}, "--staleness", "sfl"),
+    ],
+)
+def test_flags_that_the_curriculum_ignores_are_refused(fields, flag, curriculum):
+    name = flag.removeprefix("--").replace("-", "_")
+    with pytest.raises(ValueError) as refusal:
+        refuse_ignored(GRID.replaced(**fields), ["levels", name])
+    assert str(refusal.value) == f"{flag} has no effect on --curriculum {curriculum}"
+
+
+def test_flags_that_some_curriculum_reads_are_not_refused_there():
+    assert set().union(*READ.values()) == set(vars(GRID.replay)) and set(READ) == set(CURRICULA)
+    every = ["levels", "curriculum", "score", *vars(GRID.replay), *vars(GRID.antagonist), "value_steps"]
+    refuse_ignored(GRID.replaced(curriculum="mine.py:OWN"), every)
+    refuse_ignored(GRID.replaced(curriculum="accel"), [*READ["accel"], *vars(GRID.antagonist), "score"])
+    refuse_ignored(GRID.replaced(curriculum="plr", score="l1_value_loss"), ["value_steps", "temperature"])
+
+
+def test_command_line_refuses_ignored_flags_and_no_numbers_of_the_experiment(tmp_path, monkeypatch, capsys):
+    settle_devices(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    # The experiment's own --buffer is no reason to refuse sfl.
+    for flag in ("--num_edits=4", "--num-edits=4"):
+        assert main(["train", "tiny", "--curriculum", "sfl", flag]) == 2
+        assert capsys.readouterr().err == "groove: --num-edits has no effect on --curriculum sfl\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_command_line_refuses_in_one_line(tmp_path, monkeypatch, capsys):

@@ -130,6 +130,7 @@ def test_metrics_of_a_generation_by_hand():
         "updates_run": 48,
         "updates_lived": 24,
         "antagonist_updates": 0,
+        "levels_trained": 4,
         "rule_norm": norm,
         "rule_step_norm": step,
     }

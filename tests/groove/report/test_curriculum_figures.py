@@ -90,7 +90,9 @@ def test_gallery_is_written(tmp_path, snapshot):
 def test_sampling_shows_chances_against_scores(tmp_path, snapshot, drawn):
     draw_sampling(tmp_path / "sampling.png", snapshot)
     points = drawn[0].axes[0].collections[0].get_offsets()
-    np.testing.assert_allclose(points[:, 0], [1.0, 0.75, 0.5, 0.25])
+    # Lower bounds: two standard errors of 0.1 below the scores.
+    np.testing.assert_allclose(points[:, 0], [0.8, 0.55, 0.3, 0.05], rtol=1e-5)
+    assert drawn[0].axes[0].get_xlabel() == "score (algorithmic_regret, lower_bound)"
     np.testing.assert_allclose(points[:, 1], snapshot.chance[:4])
     assert drawn[0].axes[0].collections[0].get_array().tolist() == [5, 2, 5, 10], "coloured by age"
     title = drawn[0].axes[0].get_title()

@@ -56,10 +56,11 @@ def test_table_shows_everything_about_a_level(snapshot):
     lines = printed(table(snapshot.solved([0]), 1))
     assert [line for line in lines if not line[0].isdigit()] == [["top"], ["median"], ["bottom"]]
     chance = f"{snapshot.chance[0]:.2%}"
-    first = ["12", "1.000", "1.000", "±", "0.100", "0.750", "-0.250", "0.625", "5", "9", "4", "1", chance]
+    # All levels have two antagonists of the same variance: the lower bound is two standard errors below the regret.
+    first = ["12", "0.800", "1.000", "±", "0.100", "0.750", "-0.250", "0.625", "5", "9", "4", "1", chance]
     assert lines[1] == first
     # The median has no optimum because it is not solved; the worst has no score and no chance.
-    assert lines[3] == ["4", "0.500", "0.500", "±", "0.100", "0.750", "0.250", "–", *lines[3][8:]]
+    assert lines[3] == ["4", "0.300", "0.500", "±", "0.100", "0.750", "0.250", "–", *lines[3][8:]]
     assert lines[5][:2] == ["17", "–"] and lines[5][-1] == "0.00%"
 
 
@@ -92,7 +93,8 @@ def test_summary_says_when_replay_begins(tmp_path, snapshot):
 
 def test_why_splits_the_chance(snapshot):
     lines = {line[:16].strip(): line[17:] for line in why(snapshot, 9).splitlines()}
-    assert lines["score"] == "0.750 (algorithmic_regret), rank 2 of 4 that may be drawn"
+    assert lines["score"] == "0.750 (algorithmic_regret)"
+    assert lines["ranked by"] == "0.550, rank 2 of 4 that may be drawn"
     shares = [float(lines[name].split("%")[0]) for name in ("by score", "by staleness", "chance")]
     assert shares[0] + shares[1] == pytest.approx(shares[2], abs=0.002) and min(shares) > 0
     assert lines["age"].startswith("2 generations") and lines["visits"].startswith("1 generation in")

@@ -1,0 +1,71 @@
+"""Fields of a config that its curriculum does not read."""
+
+from collections.abc import Iterable
+
+from groove.config import TrainConfig, flag_of
+from groove.discovery.curricula import CURRICULA, DEFAULT_SCORE, find_score
+from ued.scores import SCORES
+
+_REPLAY = ("buffer", "replay_fraction", "min_filled", "priorities", "temperature", "staleness", "score_uncertainty")
+READ: dict[str, tuple[str, ...]] = {
+    "dr": (),
+    "fixed": (),
+    "plr": _REPLAY,
+    "robust_plr": _REPLAY,
+    "accel": (*_REPLAY, "edit_fraction", "num_edits"),
+    "sfl": ("replay_fraction", "sfl_period", "sfl_fraction"),
+}
+"""Replay settings that each curriculum reads."""
+
+
+def refuse_ignored(config: TrainConfig, given: Iterable[str]) -> None:
+    """Refuse fields that a user has set and that the config's curriculum does not read.
+
+    Args:
+        config: the config.
+        given: names of the fields that the user has set; those that have nothing to do with curricula are passed over.
+
+    Raises:
+        ValueError: a field has no effect; names its flag and the curriculum.
+    """
+    ignored = why_ignored(config)
+    for name in given:
+        if name in ignored:
+            raise ValueError(f"{flag_of(name)} has no effect on --curriculum {ignored[name]}")
+
+
+def why_ignored(config: TrainConfig) -> dict[str, str]:
+    """Return the fields that the config's curriculum does not read.
+
+    Args:
+        config: config whose curriculum, score, priorities and antagonist fields are read.
+
+    Returns:
+        Name of a field -> what it has no effect on; empty for a curriculum of a user's own, which may read any, and for
+        an unknown one.
+
+    Raises:
+        ValueError: the score is unknown.
+    """
+    curriculum, replay = config.curriculum.curriculum, config.replay
+    if curriculum not in CURRICULA:
+        return {}
+    ignored = {name: curriculum for name in vars(replay) if name not in READ[curriculum]}
+    score, by = None, curriculum
+    if curriculum == "sfl":
+        score = SCORES["learnability"]
+    elif READ[curriculum]:
+        name = config.curriculum.score or DEFAULT_SCORE
+        score, by = find_score(name), f"{curriculum} with --score {name}"
+        if score.noise is None:
+            ignored["score_uncertainty"] = by
+        if replay.priorities == "top":
+            ignored["temperature"] = f"{curriculum} with --priorities top"
+    needs = frozenset() if score is None else score.needs
+    if "values" not in needs:
+        ignored["value_steps"] = by
+    if "antagonist" not in needs:
+        ignored |= dict.fromkeys(vars(config.antagonist), by)
+    elif config.antagonist.antagonist == "expert":
+        ignored |= dict.fromkeys(("antagonist_seeds", "antagonist_max_seeds"), f"{curriculum} with --antagonist expert")
+    return ignored

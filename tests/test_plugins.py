@@ -41,14 +41,14 @@ NUM_STEPS = 200
 )
 """The file that docs/own-parts.md shows, with more in it."""
 START = ("--from", "run/rule.safetensors")
-FLAGS = ("--generations", "2", "--buffer", "4", "--run", "run")
+FLAGS = ("--generations", "2", "--run", "run")
 
 
 @pytest.fixture
 def mine(in_this_process, tmp_path, monkeypatch):
     """Commands beside a user's mine.py; `train tiny` is the smallest run."""
     (tmp_path / "mine.py").write_text(MINE)
-    monkeypatch.setattr("groove.commands.train.EXPERIMENTS", {"tiny": SMALLEST})
+    monkeypatch.setattr("groove.commands.train.EXPERIMENTS", {"tiny": SMALLEST.replaced(buffer=4)})
     monkeypatch.setitem(SUITES, "catch", Suite("Catch", lambda suite: [tiny.catch(suite=suite)]))
     for command in (groove.commands.measure, groove.commands.tune):
         monkeypatch.setattr(command, "configure", lambda num_devices: None)

@@ -81,7 +81,7 @@ def agreed(place: Job, command: str, flags: dict[str, Any], content: Any = None)
 def build_run(
     config: TrainConfig, place: Job, start_from: Path | str | None, seeds: Sequence[int] = ()
 ) -> "Run | RunGroup":
-    """Build a run, or a group of runs, on the devices that its config asks for.
+    """Build a run, or a group of runs, on the devices that its config asks for, and print its note.
 
     Args:
         config: config of the run or of the group.
@@ -102,7 +102,10 @@ def build_run(
     console = Console(quiet=not place.writes)
     start_from = start_from if place.writes else None
     with one_line(ValueError):
-        return RunGroup(config, seeds, console, start_from) if seeds else Run(config, console, start_from)
+        run = RunGroup(config, seeds, console, start_from) if seeds else Run(config, console, start_from)
+    if run.note:
+        console.print(f"note: {run.note}", soft_wrap=True, highlight=False, markup=False)
+    return run
 
 
 def finish(action: Callable[[], None], place: Job) -> int:

@@ -178,17 +178,34 @@ def render(scores: list[ClosingScore], title: str) -> "Table":
     Returns:
         A rich table.
     """
+    cells = {
+        row.name: [f"{number:.3f}" for number in (row.mean, row.standard_error, row.mean_return)] for row in scores
+    }
+    # Without an exact solver nothing is normalised, so the return is the only number.
+    if all(row.mean == row.mean_return for row in scores):
+        return table_of_rules(title, ["return", "± s.e."], cells)
+    return table_of_rules(title, ["score", "± s.e.", "return"], cells)
+
+
+def table_of_rules(title: str, columns: list[str], cells: dict[str, list[str]]) -> "Table":
+    """Format a table with one row for each rule.
+
+    Args:
+        title: title above the table.
+        columns: headings of the columns of numbers.
+        cells: numbers by the name of the rule; those beyond the last column are left out.
+
+    Returns:
+        A rich table.
+    """
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
     table.add_column("rule")
-    # Without an exact solver nothing is normalised, so the return is the only number.
-    is_raw = all(row.mean == row.mean_return for row in scores)
-    for column in ("return", "± s.e.") if is_raw else ("score", "± s.e.", "return"):
+    for column in columns:
         table.add_column(column, justify="right")
-    for row in scores:
-        numbers = [row.mean, row.standard_error] if is_raw else [row.mean, row.standard_error, row.mean_return]
-        table.add_row(row.name, *(f"{number:.3f}" for number in numbers))
+    for name, row in cells.items():
+        table.add_row(name, *row[: len(columns)])
     return table
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import PyTree
 
-from groove.scoring.closing_table import ClosingTable
+from groove.scoring.closing_table import ClosingTable, table_of_rules
 from groove.scoring.variance_components import mean_interval
 
 if TYPE_CHECKING:
@@ -64,15 +64,7 @@ def render(scores: list[GroupScore], title: str) -> "Table":
     Returns:
         A rich table.
     """
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    table.add_column("rule")
+    cells = {row.name: [f"{row.mean:.3f} [{row.low:.3f}, {row.high:.3f}]", f"{row.mean_return:.3f}"] for row in scores}
     # Without an exact solver nothing is normalised, so the return is the only number.
     is_raw = all(row.mean == row.mean_return for row in scores)
-    for column in ("return [95%]",) if is_raw else ("score [95%]", "return"):
-        table.add_column(column, justify="right")
-    for row in scores:
-        cells = [f"{row.mean:.3f} [{row.low:.3f}, {row.high:.3f}]", f"{row.mean_return:.3f}"]
-        table.add_row(row.name, *(cells[:1] if is_raw else cells))
-    return table
+    return table_of_rules(title, ["return [95%]"] if is_raw else ["score [95%]", "return"], cells)

@@ -33,7 +33,7 @@ import pytest  # noqa: E402
 
 from groove.commands.main import main  # noqa: E402
 
-MOST_MAPS = 30_000
+MOST_MAPS = 40_000
 """Memory maps after which compiled programs are dropped; above the kernel's limit of 65,530 the process would crash."""
 
 

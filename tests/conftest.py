@@ -17,7 +17,9 @@ QUICK_TO_COMPILE = "--xla_backend_optimization_level=0"
 if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
     # XLA aborts the process at an unknown flag; jaxlib 0.11 has only the newer code generator.
     QUICK_TO_COMPILE += " --xla_cpu_use_fusion_emitters=false"
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK_TO_COMPILE}"
+given = os.environ.get("XLA_FLAGS", "")
+if QUICK_TO_COMPILE not in given:  # as in a worker, whose flags are those of the process that started it
+    os.environ["XLA_FLAGS"] = f"{given} {QUICK_TO_COMPILE}"
 jaxtyping.install_import_hook(["levels", "lpg", "ued"], f"{tests.shape_checks.__name__}.check_calls")
 
 import jax  # noqa: E402
@@ -31,7 +33,7 @@ import pytest  # noqa: E402
 
 from groove.commands.main import main  # noqa: E402
 
-MOST_MAPS = 30_000
+MOST_MAPS = 40_000
 """Memory maps after which compiled programs are dropped; above the kernel's limit of 65,530 the process would crash."""
 
 

@@ -1,6 +1,5 @@
 """Jobs of two processes over loopback, started for tests and never left behind."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -51,18 +50,13 @@ sys.exit(main(arguments))
 """A command whose agents' lives cost nothing. Its first argument says what it does when generation 3 is logged."""
 
 
-def as_shipped():
-    """Return the environment without the flags that tests compile their programs with."""
-    return {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-
-
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
-def run_job(*arguments, actions=None, commands=None, environment=None):
+def run_job(*arguments, actions=None, commands=None):
     """Return exit status, output and errors of two processes, and the seconds between their ends."""
     commands = commands or [arguments, arguments]
     port, processes, ends = free_port(), [], {}
@@ -70,9 +64,7 @@ def run_job(*arguments, actions=None, commands=None, environment=None):
         start = ["-m", "groove"] if actions is None else ["-c", STUBBED, actions[number]]
         place = ["--distributed", "--coordinator", f"127.0.0.1:{port}", "--processes", 2, "--process-id", number]
         command = [sys.executable, *start, *map(str, [*commands[number], *place])]
-        processes.append(
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-        )
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
     try:
         begin = time.monotonic()
         while len(ends) < 2 and time.monotonic() - begin < LIMIT:
@@ -90,7 +82,7 @@ def run_job(*arguments, actions=None, commands=None, environment=None):
     )
 
 
-def run_one(*arguments, environment=None):
+def run_one(*arguments):
     command = [sys.executable, "-m", "groove", *map(str, arguments)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False, env=environment)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
     assert ended.returncode == 0, ended.stderr

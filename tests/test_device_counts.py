@@ -1,4 +1,4 @@
-"""One run on 1, 2 and 4 devices."""
+"""One run on 1 and on 4 devices."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ from groove.discovery.generation_programs import GenerationPrograms
 from groove.scoring.heldout import HELDOUT_STREAM, Evaluation, draw_level_set
 
 config = TrainConfig.from_json(json.loads(sys.argv[1]))
-for num_devices in (1, 2, 4):
+for num_devices in (1, 4):
     mesh = lives_mesh(num_devices)
     training = build_training(config, mesh)
     key, state = replicated(mesh, (jax.random.key(0), jax.jit(training.init)(jax.random.key(1))))
@@ -35,7 +35,7 @@ for num_devices in (1, 2, 4):
     returns = Evaluation(training.population).returns(training.search.mean(state.search), heldout, training.hyper)
     print(json.dumps([rows, returns.tolist()]))
 """
-"""Generations and held-out returns of a config on 1, 2 and 4 CPU devices, a line each."""
+"""Generations and held-out returns of a config on 1 and on 4 CPU devices, a line each."""
 
 
 @pytest.mark.slow
@@ -45,11 +45,9 @@ def test_number_of_devices_changes_no_fitness_and_no_heldout_return():
     command = [sys.executable, "-c", ON_DEVICES, json.dumps(config.to_json())]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
     assert ended.returncode == 0, ended.stderr
-    one, *others = map(json.loads, ended.stdout.splitlines())
-    for row in (row for rows, _ in (one, *others) for row in rows):
+    one, four = map(json.loads, ended.stdout.splitlines())
+    for row in one[0] + four[0]:
         # Updates run past the end of a life, because a chunk is as long as its longest life.
         del row["updates_run"]
-    assert len(others) == 2 and any(one[1])
-    for rows, returns in others:
-        assert returns == one[1]
-        assert rows == [pytest.approx(row, abs=1e-5, nan_ok=True) for row in one[0]]
+    assert any(one[1]) and four[1] == one[1]
+    assert four[0] == [pytest.approx(row, abs=1e-5, nan_ok=True) for row in one[0]]

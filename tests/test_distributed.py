@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.job_processes import FLAGS, as_shipped, run_job, run_one
+from tests.job_processes import FLAGS, run_job, run_one
 
 
 @pytest.mark.slow
 def test_job_of_two_processes_is_the_run_of_one(tmp_path):
     train = ["train", "tiny", *FLAGS]
-    run_one(*train, "--devices", 2, "--run", tmp_path / "one", environment=as_shipped())
-    ended, _ = run_job(*train, "--run", tmp_path / "two", environment=as_shipped())
+    run_one(*train, "--devices", 2, "--run", tmp_path / "one")
+    ended, _ = run_job(*train, "--run", tmp_path / "two")
     (status, output, errors), other = ended
     assert (status, errors) == (0, "") and other == (0, "", "")
     assert "generation 6: " in output and "Gloo" not in output
@@ -40,18 +40,6 @@ def test_job_stops_and_resumes_as_one(in_this_process):
 
 
 @pytest.mark.slow
-def test_processes_without_the_run_folder_get_the_starting_rule(in_this_process):
-    assert in_this_process("train", "tiny", *FLAGS, "--run", "first") == 0
-    assert in_this_process("train", "tiny", *FLAGS, "--from", "first/rule.safetensors", "--run", "run") == 0
-    # Resuming a finished run only scores it again, here with real lives, which are spread over the processes.
-    run_one("resume", "run", "--devices", 2)
-    alone = Path("run/results.json").read_bytes()
-    ended, _ = run_job(commands=[["resume", "run"], ["resume", "elsewhere/run"]])
-    assert [(status, errors) for status, _, errors in ended] == [(0, ""), (0, "")]
-    assert Path("run/results.json").read_bytes() == alone and b"starting rule" in alone
-
-
-@pytest.mark.slow
 def test_job_resumes_a_group_whose_folder_only_the_first_process_sees(in_this_process):
     assert in_this_process("train", "tiny", *FLAGS, "--run", "first") == 0
     group = ["train", "tiny", *FLAGS, "--seeds", 0, 1, 2, "--from", "first", "--run"]
@@ -65,6 +53,7 @@ def test_job_resumes_a_group_whose_folder_only_the_first_process_sees(in_this_pr
     assert "seed 0 (1 of 3): finished" in ended[0][1] and "resuming at generation 4 of 6" in ended[0][1]
     for name in ("results.json", "seed-1/metrics.jsonl", "seed-2/metrics.jsonl", "seed-2/results.json"):
         assert Path("group", name).read_bytes() == Path("whole", name).read_bytes(), name
+    assert b"starting rule" in Path("group/results.json").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,11 @@ def test_rule_without_meta_parameters(mine, capsys):
 def test_score(mine, capsys):
     assert mine("train", "tiny", "--curriculum", "plr", "--score", "mine.py:spread", *FLAGS) == 0
     check_run(mine, "score", "mine.py:spread")
+    # The buffer's history has a snapshot for each checkpoint, also of those that are no longer there.
+    assert [path.name[:19] for path in sorted(Path("run/history").iterdir())] == [
+        "generation_00000002",
+        "generation_00000003",
+    ]
     assert mine("curriculum", "run") == 0
     assert "mine.py:spread" in capsys.readouterr().out
 

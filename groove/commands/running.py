@@ -85,7 +85,7 @@ def build_run(
     seeds: Sequence[int] = (),
     given: Collection[str] = (),
 ) -> "Run | RunGroup":
-    """Build a run, or a group of runs, on the devices that its config asks for.
+    """Build a run, or a group of runs, on the devices that its config asks for, and print its note.
 
     Args:
         config: config of the run or of the group.
@@ -109,7 +109,10 @@ def build_run(
     start_from = start_from if place.writes else None
     with one_line(ValueError):
         refuse_ignored(config, given)
-        return RunGroup(config, seeds, console, start_from) if seeds else Run(config, console, start_from)
+        run = RunGroup(config, seeds, console, start_from) if seeds else Run(config, console, start_from)
+    if run.note:
+        console.print(f"note: {run.note}", soft_wrap=True, highlight=False, markup=False)
+    return run
 
 
 def finish(action: Callable[[], None], place: Job) -> int:

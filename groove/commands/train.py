@@ -15,6 +15,8 @@ from groove.errors import UsageError, choose, one_line
 from groove.job.distributed import JobFlags, job
 from groove.plugin_fields import plugin_files, with_absolute_paths
 from groove.records.group_folder import GroupFolder, check_seeds
+from groove.records.json_file import RunFolderError
+from groove.records.locked_folder import refuse_taken
 from groove.records.run_folder import RunFolder
 
 
@@ -64,6 +66,9 @@ def train(arguments: list[str]) -> int:
     with job(chosen.job, chosen.run) as place:
         flags = {"from": chosen.start_from, "seeds": list(chosen.seeds), "plugin_files": files}
         agreed(place, "train", config.to_json() | flags)
+        if place.writes:
+            with one_line(RunFolderError):
+                refuse_taken(path)
         fields = [name for name in FIELDS if flag_of(name) in given]
         run = build_run(config, place, chosen.start_from, chosen.seeds, fields)
         create = GroupFolder.create if chosen.seeds else RunFolder.create

@@ -43,9 +43,11 @@ class LockedFolder:
         """
         folder = cls.claim(path)
         # Checked under the lock, so that of two processes started at once one gets the empty folder and one an error.
-        if any(entry.name != LOCK_NAME for entry in folder.path.iterdir()):
+        try:
+            refuse_taken(folder.path)
+        except RunFolderError:
             folder.close()
-            raise RunFolderError(f"{folder.path}: exists and is not empty; resume it or name another folder")
+            raise
         return folder
 
     @classmethod
@@ -164,3 +166,18 @@ class LockedFolder:
             os.close(lock)
             raise RunFolderError(f"{self.path}: cannot be locked: {error.strerror}") from error
         self._lock = lock
+
+
+def refuse_taken(path: Path) -> None:
+    """Refuse a folder that cannot become that of new work. Nothing is created and no lock is needed.
+
+    Args:
+        path: the folder, which need not exist.
+
+    Raises:
+        RunFolderError: it is not empty, or a file.
+    """
+    if path.exists() and not path.is_dir():
+        raise RunFolderError(f"{path}: exists and is not a folder; name another one")
+    if path.is_dir() and any(entry.name != LOCK_NAME for entry in path.iterdir()):
+        raise RunFolderError(f"{path}: exists and is not empty; resume it or name another folder")

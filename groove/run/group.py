@@ -51,6 +51,11 @@ class RunGroup:
         self._first = Run(config.replaced(seed=seeds[0]), console, start_from)
         self.runs = {seed: self._first.with_seed(seed) for seed in seeds}
 
+    @property
+    def note(self) -> str | None:
+        """The note of its runs; see `Run.note`."""
+        return self._first.note
+
     def start(self, folder: GroupFolder | None) -> None:
         """Train all runs from their first generation to their last, and score them together.
 

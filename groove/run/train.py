@@ -100,6 +100,12 @@ class Run:
         return other
 
     @property
+    def note(self) -> str | None:
+        """What a user should know before the run starts; None if there is nothing to say."""
+        reason = why_no_replay(self.config, self.training.generator, self.training.num_levels)
+        return reason and f"--curriculum {self.config.curriculum.curriculum} replays no level in this run: {reason}"
+
+    @property
     def record(self) -> dict[str, Any]:
         """What `config.json` and a rule's provenance say about the run: config, versions, devices, plugins, start."""
         record: dict[str, Any] = {
@@ -126,9 +132,6 @@ class Run:
         if folder is not None:
             folder.write_config(self.record)
             self.console.print(f"run: {folder.path}", soft_wrap=True, highlight=False, markup=False)
-        if reason := why_no_replay(self.config, self.training.generator, self.training.num_levels):
-            note = f"note: --curriculum {self.config.curriculum.curriculum} replays no level in this run: {reason}"
-            self.console.print(note, soft_wrap=True, highlight=False, markup=False)
         self._run(self._files(folder), self.initial_state(), NO_STEPS)
 
     def resume(self, folder: RunFolder | None) -> None:

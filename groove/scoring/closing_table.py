@@ -205,10 +205,23 @@ def render(scores: list[ClosingScore], title: str) -> "Table":
     Returns:
         A rich table.
     """
+    return table_of_rules(title, *_cells(scores))
+
+
+def table_of_rules(title: str, titles: list[str], rows: list[list[str]]) -> "Table":
+    """Format a table with one row for each rule.
+
+    Args:
+        title: title above the table.
+        titles: titles of the columns, "rule" first.
+        rows: cells of each row.
+
+    Returns:
+        A rich table.
+    """
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
-    titles, rows = _cells(scores)
     for column in titles:
         table.add_column(column, justify="left" if column == "rule" else "right")
     for cells in rows:

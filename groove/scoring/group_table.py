@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import PyTree
 
-from groove.scoring.closing_table import ClosingTable, LevelReturns
+from groove.scoring.closing_table import ClosingTable, LevelReturns, table_of_rules
 from groove.scoring.intervals import Ends, bracketed, of_aggregate, of_mean
 from groove.scoring.statistics import iqm
 from groove.scoring.units import Units
@@ -76,16 +76,11 @@ def render(scores: list[GroupScore], title: str) -> "Table":
     Returns:
         A rich table.
     """
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    table.add_column("rule")
     # Without an exact solver nothing is normalised, so the return is the only number.
     is_raw = all(row.mean == row.mean_return for row in scores)
-    columns = ("IQM of returns [95%]", "return [95%]") if is_raw else ("IQM [95%]", "score [95%]", "return")
-    for column in (*columns, "failed"):
-        table.add_column(column, justify="right")
+    columns = ["IQM of returns [95%]", "return [95%]"] if is_raw else ["IQM [95%]", "score [95%]", "return"]
+    rows = []
     for row in scores:
         cells = [bracketed(row.iqm), bracketed([row.mean, row.low, row.high]), f"{row.mean_return:.3f}"]
-        table.add_row(row.name, *cells[: len(columns)], str(row.failed))
-    return table
+        rows.append([row.name, *cells[: len(columns)], str(row.failed)])
+    return table_of_rules(title, ["rule", *columns, "failed"], rows)

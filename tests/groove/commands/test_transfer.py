@@ -16,31 +16,17 @@ from groove.transfer.tuned_settings import add_tuned, read_tuned, search_of
 from lpg.update_rule import Hyperparameters
 from tests.groove.transfer import tiny
 
-OWN = """
-import jax.numpy as jnp
-from gymnax.environments.bsuite.catch import Catch
-
-class Press(Catch):
-    # Pays for the action 1, so that all rules soon beat random actions.
-    def step_env(self, key, state, action, params):
-        observation, state, _, ended, more = super().step_env(key, state, action, params)
-        return observation, state, jnp.float32(action == 1), ended, more
-
-own = {"press": Press(rows=12, columns=3)}
-NUM_STEPS = 2000
-"""
 SHAPE = ["--workers", "4", "--rollout-length", "5"]
 SMALL = ["--seeds", "2", "--points", "2", "--devices", "1", "--chunk", "4"]
 
 
 @pytest.fixture(autouse=True)
 def apart(tmp_path, monkeypatch):
-    """Each command runs in a folder with a rule and a file of environments, on the devices that there are."""
+    """Each command runs in a folder with a rule, on the devices that there are."""
     for command in (groove.commands.measure, groove.commands.tune):
         monkeypatch.setattr(command, "configure", lambda num_devices: None)
     monkeypatch.chdir(tmp_path)
     tiny.save(tmp_path / "lpg.safetensors")
-    (tmp_path / "own.py").write_text(OWN)
 
 
 @pytest.fixture
@@ -134,40 +120,42 @@ def test_mistakes_of_tune_are_told_in_one_line(capsys, arguments, message):
     assert message in refused(capsys, "tune", *arguments)
 
 
+@pytest.mark.usefixtures("named")
 def test_benchmark_from_end_to_end(capsys, tmp_path):
-    command = ["benchmark", "lpg.safetensors", "--suite", "own.py:own", "--against", "ppo", *SMALL, *SHAPE]
+    command = ["benchmark", "lpg.safetensors", "--suite", "tiny", "--against", "ppo", *SMALL]
     command += ["--out", "out"]
     out = tmp_path / "out"
     assert main(command) == 0
     printed = capsys.readouterr().out
-    assert "own: 1 tasks, random actions (0) and PPO (1) where" in printed and "out/summary.json" in printed
-    # 20 steps an update, 100 updates.
+    assert "tiny: 1 tasks, random actions (0) and PPO (1) where" in printed and "out/summary.json" in printed
+    # 20 steps an update, 10 updates.
     lived = rows(out)
     assert [(row["rule"], row["seed"], row["step"]) for row in lived] == [
         (rule, seed, step)
-        for rule, steps in (("random", ["0"]), ("lpg", ["1000", "2000"]), ("ppo", ["1000", "2000"]))
+        for rule, steps in (("random", ["0"]), ("lpg", ["100", "200"]), ("ppo", ["100", "200"]))
         for seed in "01"
         for step in steps
     ]
     summary = json.loads((out / "summary.json").read_text(), parse_constant=pytest.fail)
-    assert set(summary["own"]["rules"]) == {"lpg", "ppo"} and summary["own"]["rules"]["ppo"]["mean"][0] == 1
+    assert set(summary["tiny"]["rules"]) == {"lpg", "ppo"} and summary["tiny"]["rules"]["ppo"]["mean"][0] == 1
     assert {path.suffix for path in (out / "figures").iterdir()} == {".png", ".svg"}
-    assert (out / "figures" / "own-curves.png").stat().st_size > 2000
+    assert (out / "figures" / "tiny-curves.png").stat().st_size > 2000
     # Again, nothing is lived: what the clock said is still all there is.
     names = ("results.csv", "timing.jsonl", "config.json")
     before = {name: (out / name).read_bytes() for name in names}
     assert main(command) == 0
     assert {name: (out / name).read_bytes() for name in names} == before
-    assert "own: random" not in capsys.readouterr().out
+    assert "tiny: random" not in capsys.readouterr().out
     assert "holds another experiment, with different suites" in refused(capsys, *command, "--workers", "2")
 
 
+@pytest.mark.usefixtures("named")
 def test_evaluate_compares_several_rules_and_takes_those_of_a_group_together(capsys, tmp_path):
     tiny.save(tmp_path / "other" / "lpg.safetensors", seed=2)
     tiny.save(tmp_path / "run" / "rule.safetensors", seed=3)
     tiny.save_group(tmp_path / "group", (1, 0))
-    named = ["lpg.safetensors", "group", "other/lpg.safetensors", "run"]
-    command = ["evaluate", *named, "--suite", "own.py:own", *SMALL, *SHAPE]
+    rules = ["lpg.safetensors", "group", "other/lpg.safetensors", "run"]
+    command = ["evaluate", *rules, "--suite", "tiny", *SMALL]
     assert main(command) == 0
     (out,) = (tmp_path / "runs").glob("evaluate-*")
     members = ["group/seed-1", "group/seed-0"]
@@ -179,7 +167,7 @@ def test_evaluate_compares_several_rules_and_takes_those_of_a_group_together(cap
     better = found["probability_of_improvement"]
     assert list(better) == ["lpg", "group", "lpg 2", "run"] and list(better["group"]) == ["ppo", "lpg", "lpg 2", "run"]
     printed = capsys.readouterr().out
-    assert str(out.name) in printed and "seed-1" not in printed.partition("own: 1 tasks")[2]
+    assert str(out.name) in printed and "seed-1" not in printed.partition("tiny: 1 tasks")[2]
 
 
 def test_rules_of_a_group_are_tuned_each_and_compared_as_one(capsys, tmp_path, named):

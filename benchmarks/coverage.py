@@ -120,7 +120,7 @@ def rows(num_simulations: int) -> list[dict[str, object]]:
 
 
 def table(content: dict[str, list[dict[str, float | str | None]]]) -> Rows:
-    """Arrange the results for the docs.
+    """Return the results as a table for the docs.
 
     Args:
         content: what `main` wrote.

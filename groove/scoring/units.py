@@ -87,7 +87,7 @@ class Units:
         return np.stack(by_unit, axis=1) * num_units / num_seeds / sizes, sizes / self.clusters.size
 
     def redrawn_tasks(self, draws: np.random.Generator, num_resamples: int) -> Int[np.ndarray, "R n"]:
-        """Resample clusters of tasks that are themselves a sample, those of as many tasks among each other.
+        """Draw clusters of tasks again if they are a sample, those of as many tasks among each other.
 
         Args:
             draws: source of random numbers.
@@ -109,7 +109,7 @@ class Units:
         return np.concatenate(redrawn, axis=1)
 
     def redrawn_seeds(self, draws: np.random.Generator, num_resamples: int, num_seeds: int) -> Int[np.ndarray, "R S n"]:
-        """Resample the seeds of fixed tasks, separately in each cluster.
+        """Draw the seeds of fixed tasks again, separately in each cluster.
 
         Args:
             draws: source of random numbers.

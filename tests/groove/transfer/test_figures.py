@@ -16,10 +16,13 @@ NAMES = ("aggregates", "environments", "profiles", "curves", "cvar", "lifetimes"
 
 @pytest.fixture(scope="module")
 def drawings(tmp_path_factory):
-    """The same figures drawn twice."""
+    """The same figures drawn twice, in a low resolution."""
     folders = [tmp_path_factory.mktemp("figures") / name for name in ("first", "second")]
-    summary = summarise(scores(), ["rule"], [])
-    return [draw_all(folder, {"own": scores()}, {"own": summary}) for folder in folders]
+    made = scores(tasks=TASKS[::2])
+    summary = summarise(made, ["rule"], [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("groove.transfer.figures.DOTS_PER_INCH", 30)
+        return [draw_all(folder, {"own": made}, {"own": summary}) for folder in folders]
 
 
 @pytest.fixture
@@ -73,8 +76,7 @@ def test_figures_show_the_numbers(drawn, tmp_path):
 
 
 def faults(figure):
-    """What lies partly outside a figure, or below its legend."""
-    figure.draw_without_rendering()
+    """What lies partly outside a figure that was laid out, or below its legend."""
     width, height = figure.bbox.size
     boxes = {f"axes {axes.get_title()}": axes.get_tightbbox() for axes in figure.axes if axes.axison}
     legends = {f"legend {i}": legend.get_window_extent() for i, legend in enumerate(figure.legends)}
@@ -105,6 +107,7 @@ def test_the_cvar_figure_says_what_the_worst_are(over):
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     found = {"rules": {"rule": {}}, "normalised_by": EXACT, "cvar_over": over, "cvar": {"rule": [0.5] * 100}}
     cvar(figure.subplots(), found)
+    figure.draw_without_rendering()
     label = figure.axes[0].get_xlabel()
     assert label.startswith(f"worst α% of the {over}") and ("curves can fall" in label) == (over == LEVELS)
     assert faults(figure) == []
@@ -119,6 +122,7 @@ def test_profiles_explain_scores_above_the_best_policy(highest, exact, explained
     curve = np.full_like(made.curves["ppo"], 0.5)
     curve[0, 0, -1] = highest
     profiles(figure.subplots(), replace(made, curves={"ppo": curve}))
+    figure.draw_without_rendering()
     assert ("by noise they can exceed 1" in figure.axes[0].get_xlabel()) == explained and faults(figure) == []
 
 

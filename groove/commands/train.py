@@ -16,7 +16,6 @@ from groove.job.distributed import JobFlags, job
 from groove.plugin_fields import plugin_files, with_absolute_paths
 from groove.records.group_folder import GroupFolder, check_seeds
 from groove.records.json_file import RunFolderError
-from groove.records.locked_folder import refuse_taken
 from groove.records.run_folder import RunFolder
 
 
@@ -60,17 +59,17 @@ def train(arguments: list[str]) -> int:
         with one_line(ValueError):
             check_seeds(chosen.seeds)
     path = chosen.run or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    create = partial(GroupFolder.create if chosen.seeds else RunFolder.create, path)
     with one_line(ValueError):
         config = with_absolute_paths(chosen.config)
         files = plugin_files(config)
     with job(chosen.job, chosen.run) as place:
         flags = {"from": chosen.start_from, "seeds": list(chosen.seeds), "plugin_files": files}
         agreed(place, "train", config.to_json() | flags)
-        if place.writes:
+        if place.writes and path.exists():
             with one_line(RunFolderError):
-                refuse_taken(path)
+                create().close()  # refuses a folder that is taken, before anything is built
         fields = [name for name in FIELDS if flag_of(name) in given]
         run = build_run(config, place, chosen.start_from, chosen.seeds, fields)
-        create = GroupFolder.create if chosen.seeds else RunFolder.create
-        with locked(place, partial(create, path)) as folder:
+        with locked(place, create) as folder:
             return finish(partial(run.start, folder), place)

@@ -43,11 +43,9 @@ class LockedFolder:
         """
         folder = cls.claim(path)
         # Checked under the lock, so that of two processes started at once one gets the empty folder and one an error.
-        try:
-            refuse_taken(folder.path)
-        except RunFolderError:
+        if any(entry.name != LOCK_NAME for entry in folder.path.iterdir()):
             folder.close()
-            raise
+            raise RunFolderError(f"{folder.path}: exists and is not empty; resume it or name another folder")
         return folder
 
     @classmethod
@@ -166,18 +164,3 @@ class LockedFolder:
             os.close(lock)
             raise RunFolderError(f"{self.path}: cannot be locked: {error.strerror}") from error
         self._lock = lock
-
-
-def refuse_taken(path: Path) -> None:
-    """Refuse a folder that cannot become that of new work. Nothing is created and no lock is needed.
-
-    Args:
-        path: the folder, which need not exist.
-
-    Raises:
-        RunFolderError: it is not empty, or a file.
-    """
-    if path.exists() and not path.is_dir():
-        raise RunFolderError(f"{path}: exists and is not a folder; name another one")
-    if path.is_dir() and any(entry.name != LOCK_NAME for entry in path.iterdir()):
-        raise RunFolderError(f"{path}: exists and is not empty; resume it or name another folder")

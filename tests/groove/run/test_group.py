@@ -238,7 +238,8 @@ def test_group_file_that_is_none_is_refused(command, group, capsys, change, mess
 def test_group_in_use_is_refused(command, group, capsys):
     in_use = f"in use by process {os.getpid()}"
     with GroupFolder.open("group"):
-        assert refused(command, capsys, "resume", "group") == f"group: {in_use}"
+        for arguments in (("resume", "group"), ("train", "tiny", "--seeds", 0, 1, "--run", "group")):
+            assert refused(command, capsys, *arguments) == f"group: {in_use}"
     with RunFolder.create("group/seed-0"):
         assert refused(command, capsys, "resume", "group") == f"group/seed-0: {in_use}"
     assert "exists and is not empty" in refused(command, capsys, "train", "tiny", "--seeds", 0, 1, "--run", "group")

@@ -281,6 +281,7 @@ def test_number_of_tasks_is_that_of_the_levels_drawn(name):
         ({"curriculum": "accel", "score": "uniform"}, "--score-uncertainty", "accel with --score uniform"),
         ({"curriculum": "plr", "priorities": "top"}, "--temperature", "plr with --priorities top"),
         ({"curriculum": "plr", "antagonist": "expert"}, "--antagonist-max-seeds", "plr with --antagonist expert"),
+        ({"curriculum": "plr", "antagonist": "expert"}, "--score-uncertainty", "plr with --antagonist expert"),
         ({"curriculum": "sfl"}, "--buffer", "sfl"),
         ({"curriculum": "sfl"}, "--staleness", "sfl"),
     ],

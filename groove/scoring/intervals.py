@@ -15,11 +15,11 @@ ENDS = ("estimate", "low", "high")
 """Names of the ends in files."""
 
 FEWEST_META_SEEDS = 3
-"""Meta-seeds, if there are several, from which on a mean has an interval. With two, 95% intervals cover as little as
+"""Fewest meta-seeds, if there are several, for which a mean has an interval. With two, 95% intervals cover as little as
 85%."""
 
 FEWEST_UNITS = 5
-"""Units from which on a bootstrap has an interval: meta-seeds if there are several, otherwise drawn levels or seeds."""
+"""Fewest units for which a bootstrap has an interval: meta-seeds if there are several, otherwise levels or seeds."""
 
 FEWEST_REPEATED_UNITS, LEAST_FREEDOM = 3, 6
 """The same where several fixed tasks have seeds of their own, with the degrees of freedom over all tasks: three seeds

@@ -257,6 +257,6 @@ class Run:
         self.console.print("scoring the rule and its baselines on the held-out levels …")
         scores = self.parts.closing.scores({self.start_name: self.start_params, "trained rule": trained})
         files.close(scores)
-        num_levels = len(self.parts.heldout.life_keys)
-        self.console.print(render(scores, f"{num_levels} held-out levels of {self.config.world.levels}"))
+        title = f"{self.parts.heldout.num_levels} held-out levels of {self.config.world.levels}"
+        self.console.print(render(scores, title))
         self.console.print(f"rule: {files.folder.rule_path}", soft_wrap=True, highlight=False, markup=False)

@@ -75,7 +75,7 @@ def test_fingerprint_covers_rule_meta_params_passes_and_settings(tmp_path):
 
 
 def test_digest_of_ones_own_rule_is_that_of_its_file_wherever_it_lies(tmp_path):
-    text = "from lpg import A2C\n\nmine, other = A2C(), A2C()\n"
+    text = "from lpg.rules.actor_critic import A2C\n\nmine, other = A2C(), A2C()\n"
     for folder, extra in (("here", ""), ("moved", ""), ("changed", "# again\n")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "rules.py").write_text(text + extra)

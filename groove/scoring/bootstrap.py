@@ -85,7 +85,7 @@ def bootstrap(
 
 
 def freedom(samples: Sequence[Float[np.ndarray, "M S n"]], units: Units) -> tuple[int, int]:
-    """Return how much a bootstrap has to resample: the smallest number of units drawn side by side.
+    """Return how many units a bootstrap resamples, and the degrees of freedom of their variance.
 
     Args:
         samples: scores [M, S, n], each with its own M and S.
@@ -93,7 +93,7 @@ def freedom(samples: Sequence[Float[np.ndarray, "M S n"]], units: Units) -> tupl
 
     Returns:
         The number of meta-seeds if a sample has several, because these may differ most, otherwise of drawn tasks or of
-        seeds in each fixed cluster; and the degrees of freedom of their variance, over all clusters.
+        seeds in each fixed cluster, the smallest over the samples; and their degrees of freedom over all clusters.
     """
     rules = [len(sample) for sample in samples if len(sample) > 1]
     num_units = min(rules or [units.count(sample.shape[1]) for sample in samples])

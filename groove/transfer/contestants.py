@@ -137,7 +137,7 @@ class Contestant:
         if isinstance(self.rule, PluginRule):
             # The content of the user's file in place of its path, because the file may move.
             _, _, name = self.rule.settings.rule.rpartition(":")
-            rule = f"{dataclasses.replace(self.rule.settings, rule=name)} {self.rule.sha256}"
+            rule = f"{dataclasses.asdict(self.rule.settings) | {'rule': name}} {self.rule.sha256}"
         words: list[Any] = [rule, self.epochs, self.minibatches]
         if self.config is not None:
             # What `hyper` reads of it.

@@ -31,7 +31,10 @@ BUFFER = 400
 ARMS = {
     "dr": Arm("DR", 300, {"curriculum": "dr"}),
     "groove": Arm(
-        "GROOVE, as many steps in all as DR", 200, {"curriculum": "plr", "buffer": BUFFER, "antagonist_max_seeds": 2}
+        "GROOVE, as many steps in all as DR",
+        200,
+        # The last is the default, but older runs, whose batches ignored the score, have no such field.
+        {"curriculum": "plr", "buffer": BUFFER, "antagonist_max_seeds": 2, "score_uncertainty": "lower_bound"},
     ),
     "dr_short": Arm("DR, as many agents' steps as GROOVE", 200, {"curriculum": "dr"}),
 }

@@ -208,6 +208,11 @@ def test_interrupted_run_saves_its_state_and_says_how_to_go_on(stubbed, monkeypa
     # Resuming a finished run only scores it again.
     assert stubbed("resume", path) == 0
     assert_same_run(path, Path("whole"))
+    assert "versions have changed" not in capsys.readouterr().out
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | {"versions": config["versions"] | {"jax": "0.0"}}))
+    assert stubbed("resume", path) == 0
+    assert "note: versions have changed since the run began: jax 0.0 → " in capsys.readouterr().out
 
 
 def test_second_interrupt_takes_effect_at_once(stubbed, monkeypatch, capsys):

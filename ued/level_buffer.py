@@ -28,7 +28,7 @@ class LevelBuffer:
     visits: Int[Array, "C"]  # [C] int32, generations in which agents lived on it
     generation: Int[Array, ""]  # [] int32, updates so far
     num_arrived: Int[Array, ""]  # [] int32, levels ever stored
-    num_evicted: Int[Array, ""]  # [] int32, levels evicted in favour of a better one
+    num_evicted: Int[Array, ""]  # [] int32, levels evicted in favour of others at least as good
 
     @property
     def capacity(self) -> int:

@@ -77,14 +77,16 @@ def systematic_sample(key: Key[Array, ""], inclusion: Float[Array, "C"]) -> Bool
         inclusion: [C] probabilities in 0..1, whose sum is an integer up to rounding.
 
     Returns:
-        [C] bool, slots drawn; as many as the sum, up to one less where sums of float32 round.
+        [C] bool, slots drawn, all with a probability above 0; as many as the sum, up to one less or more where sums of
+        float32 round.
     """
     order_key, start_key = jax.random.split(key)
     order = jnp.argsort(jax.random.uniform(order_key, inclusion.shape))
     total = jnp.round(jnp.sum(inclusion))
-    sums = jnp.minimum(jnp.cumsum(inclusion[order]), total)
+    # Sums of float32 from a parallel scan may fall or rise by a rounding where nothing is added.
+    sums = jnp.minimum(jax.lax.cummax(jnp.cumsum(inclusion[order])), total)
     marks = jnp.floor(sums - jax.random.uniform(start_key)).astype(jnp.int32)
-    drawn = jnp.diff(marks, prepend=-1) > 0
+    drawn = (jnp.diff(marks, prepend=-1) > 0) & (inclusion[order] > 0)
     return jnp.zeros(inclusion.shape, bool).at[order].set(drawn)
 
 

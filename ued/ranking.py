@@ -27,7 +27,7 @@ class Ranking:
     The maximum of many noisy scores is too high, and the noisier a level, the more so. The lower bound is the score
     minus two standard errors. The shrunken score is the posterior mean μ + τ²/(τ² + e²)·(score − μ) of a normal prior
     (Efron and Morris 1973), with e the standard error, and μ and τ² the mean and variance of the scores of all levels,
-    the noise taken off.
+    the noise subtracted from τ².
 
     Attributes:
         uncertainty: mean (the score itself), lower_bound or shrunken.

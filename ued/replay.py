@@ -171,7 +171,7 @@ class PrioritizedLevelReplay:
         return numbers
 
     def _scored(self, state: LevelBuffer, outcome: Outcome) -> Float[Array, "n"]:
-        """Score the levels of a batch, beside those that are kept."""
+        """Score the levels of a batch, given those that are kept."""
         kept = jnp.where(state.available | state.in_use, state.extras.normalised(state.agent_return), jnp.nan)
         return self.score(replace(outcome, kept_returns=kept))
 

@@ -81,7 +81,7 @@ def measure(
         # Refuses what cannot be compared, or written, before a long search.
         Experiment(folder, suites, own + with_settings(own, settings, suites), setting)
         if GroupFolder.is_group(folder):
-            raise UsageError(f"--out {folder}: is a group of runs; name another folder")
+            raise UsageError(f"--out {folder} is a group of runs; name another folder")
     # Locked before the search, so that of two commands in one folder the second one does not search in vain.
     with one_line(ValueError, OSError), RunFolder.claim(folder):
         if num_tuned:

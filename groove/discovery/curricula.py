@@ -100,7 +100,7 @@ def why_no_replay(config: TrainConfig, generator: LevelGenerator, num_levels: in
         if num_tasks is not None and num_tasks < needed:
             asks = filled if needed > num_replayed else f"a batch of {num_replayed}"
             return f"{asks} needs {needed} different levels, {config.world.levels} has {num_tasks}"
-        reason = f"{filled} takes {first} generations of {num_levels - num_replayed} new levels"
+        reason = f"{filled} takes {first} generations of {_num_scored(config, num_levels)} new levels"
     else:
         reason = f"the first pool takes --sfl-period {replay.sfl_period} generations"
     return f"{reason}, --generations is {config.run.generations}" if 0 < first >= config.run.generations else None
@@ -118,7 +118,8 @@ def first_replay(config: TrainConfig, num_levels: int) -> int:
     """
     replay, build = config.replay, CURRICULA.get(config.curriculum.curriculum)
     if build is _replay:
-        return math.ceil(_least_kept(config) / (num_levels - num_replayed_places(num_levels, replay.replay_fraction)))
+        needed = max(_least_kept(config), num_replayed_places(num_levels, replay.replay_fraction))
+        return math.ceil(needed / _num_scored(config, num_levels))
     return replay.sfl_period if build is _learnability else 0
 
 
@@ -145,6 +146,13 @@ def why_untrained(config: TrainConfig, num_kept: int | None) -> str:
 def _least_kept(config: TrainConfig) -> int:
     """Return how many levels must be kept before any is replayed."""
     return math.ceil(config.replay.min_filled * config.replay.buffer)
+
+
+def _num_scored(config: TrainConfig, num_levels: int) -> int:
+    """Return how many new levels of a generation can be scored before replay begins: all if none must be measured."""
+    if find_score(config.curriculum.score or DEFAULT_SCORE).needs <= {"values"}:
+        return num_levels
+    return num_levels - num_replayed_places(num_levels, config.replay.replay_fraction)
 
 
 def _num_tasks(config: TrainConfig, generator: LevelGenerator) -> int | None:

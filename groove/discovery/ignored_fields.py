@@ -67,5 +67,7 @@ def why_ignored(config: TrainConfig) -> dict[str, str]:
     if "antagonist" not in needs:
         ignored |= dict.fromkeys(vars(config.antagonist), by)
     elif config.antagonist.antagonist == "expert":
-        ignored |= dict.fromkeys(("antagonist_seeds", "antagonist_max_seeds"), f"{curriculum} with --antagonist expert")
+        # The expert's return has no error.
+        unread = ("antagonist_seeds", "antagonist_max_seeds", "score_uncertainty")
+        ignored |= dict.fromkeys(unread, f"{curriculum} with --antagonist expert")
     return ignored

@@ -139,7 +139,7 @@ class RunGroup:
         scores = group_scores(parts.closing, rules)
         if folder is not None:
             folder.write_results([dataclasses.asdict(score) for score in scores])
-            levels = f"{len(parts.heldout.life_keys)} held-out levels of {self._first.config.world.levels}"
+            levels = f"{parts.heldout.num_levels} held-out levels of {self._first.config.world.levels}"
             self._first.console.print(render(scores, f"{len(self.runs)} meta-seeds, {levels}"))
             self._print(f"group: {folder.path}")
 

@@ -105,7 +105,7 @@ class RunFiles:
         # The rule first: a run killed between the two and resumed from its last checkpoint would never write it.
         save_rule(self.folder.rule_path, build_rule(self._config), mean, provenance)
         self.checkpoints.save(generation, state, {"steps": steps, "untrained": untrained})
-        # Not where a run was stopped in between, so that the history does not depend on it.
+        # A run that is stopped in between adds none, so that the history does not depend on stops.
         if generation % self._config.run.checkpoint_every == 0 or generation == self._config.run.generations:
             BufferHistory(self.folder.history_path).save(generation, state.curriculum)
 

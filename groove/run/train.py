@@ -152,6 +152,7 @@ class Run:
                 f"got {self.config.run.generations}"
             )
         if folder is not None:
+            self._note_versions(folder.read_config().get("versions", {}))
             folder.write_generations(self.config.run.generations)
         if restored is None:
             self.console.print("no checkpoint yet: starting from the first generation")
@@ -161,6 +162,19 @@ class Run:
             self.console.print(f"skipped {reason}", soft_wrap=True, highlight=False, markup=False)
         self.console.print(f"resuming at generation {restored.generation} of {self.config.run.generations}")
         self._run(files, restored.state, restored.extra["steps"], restored.extra.get("untrained", 0))
+
+    def _note_versions(self, before: dict[str, str]) -> None:
+        """Say which versions have changed since the run began."""
+        now = recorded_versions(*PACKAGES)
+        changed = [f"{name} {before.get(name, '?')} → {now[name]}" for name in now if before.get(name) != now[name]]
+        if changed:
+            self.console.print(
+                f"note: versions have changed since the run began: {', '.join(changed)}; its results may differ from "
+                "those of a run that was never stopped",
+                soft_wrap=True,
+                highlight=False,
+                markup=False,
+            )
 
     def _files(self, folder: RunFolder | None) -> RunFiles | NoFiles:
         return NoFiles() if folder is None else RunFiles(folder, self.config, self.record, self.console)
@@ -257,6 +271,6 @@ class Run:
         self.console.print("scoring the rule and its baselines on the held-out levels …")
         scores = self.parts.closing.scores({self.start_name: self.start_params, "trained rule": trained})
         files.close(scores)
-        num_levels = len(self.parts.heldout.life_keys)
-        self.console.print(render(scores, f"{num_levels} held-out levels of {self.config.world.levels}"))
+        title = f"{self.parts.heldout.num_levels} held-out levels of {self.config.world.levels}"
+        self.console.print(render(scores, title))
         self.console.print(f"rule: {files.folder.rule_path}", soft_wrap=True, highlight=False, markup=False)

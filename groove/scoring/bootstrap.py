@@ -79,26 +79,27 @@ def bootstrap(
         ]
     )
     (estimate,) = statistic(*(sample[None] for sample in samples))
-    tail = _tail(*freedom(samples, units), confidence)
+    tail = min(_tail(*factor, confidence) for factor in factors(samples, units))
     low, high = np.quantile(resampled, [tail, 1 - tail]).tolist()
     return Interval(float(estimate), low, high)
 
 
-def freedom(samples: Sequence[Float[np.ndarray, "M S n"]], units: Units) -> tuple[int, int]:
-    """Return how much a bootstrap has to resample: the smallest number of units drawn side by side.
+def factors(samples: Sequence[Float[np.ndarray, "M S n"]], units: Units) -> list[tuple[int, int]]:
+    """List the factors that a bootstrap resamples, any of which may vary most.
 
     Args:
         samples: scores [M, S, n], each with its own M and S.
         units: units of the n tasks.
 
     Returns:
-        The number of meta-seeds if a sample has several, because these may differ most, otherwise of drawn tasks or of
-        seeds in each fixed cluster; and the degrees of freedom of their variance, over all clusters.
+        For the units, which are drawn tasks or the seeds of each fixed cluster, and for the meta-seeds if a sample has
+        several: their number, the smallest over the samples, and their degrees of freedom over all clusters.
     """
+    num_units = min(units.count(sample.shape[1]) for sample in samples)
+    num_strata = 1 if units.drawn else np.unique(units.clusters).size
     rules = [len(sample) for sample in samples if len(sample) > 1]
-    num_units = min(rules or [units.count(sample.shape[1]) for sample in samples])
-    num_strata = 1 if rules or units.drawn else np.unique(units.clusters).size
-    return num_units, (num_units - 1) * num_strata
+    found = [(num_units, (num_units - 1) * num_strata)]
+    return found + ([(min(rules), min(rules) - 1)] if rules else [])
 
 
 def _tail(num_units: int, own_freedom: int, confidence: float) -> float:

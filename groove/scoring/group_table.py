@@ -51,7 +51,7 @@ def group_scores(closing: ClosingTable, rules: dict[str, list[PyTree]]) -> list[
         Scores in the order of `ClosingTable.among_baselines`.
     """
     lived = {name: _joined([closing.returns(one) for one in of_seeds]) for name, of_seeds in rules.items()}
-    units = Units.separate(drawn=True, num_tasks=len(closing.heldout.life_keys))
+    units = Units.separate(drawn=True, num_tasks=closing.heldout.num_levels)
     rows = []
     for name, own in closing.among_baselines(lived).items():
         scores = closing.heldout.normalised(own.returns)

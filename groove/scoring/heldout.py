@@ -24,10 +24,11 @@ HELDOUT_STREAM, VALIDATION_STREAM, TRAINING_STREAM, BAKEOFF_STREAM, TRANSFER_STR
 
 
 LEAST_GAP = 0.5
-"""Standard deviations of a random episode's return that the best policy gains at least, on levels that are scored."""
+"""Least gain of the best policy over random actions on a level that is scored, in standard deviations of a random
+episode's return."""
 
 MAX_ROUNDS = 16
-"""Draws of as many levels as wanted, until enough of them are worth scoring."""
+"""Most rounds of draws, each of as many levels as are wanted, in search of enough levels that are worth scoring."""
 
 
 def stream_key(stream: int, seed: int = 0) -> Key[Array, ""]:
@@ -95,10 +96,10 @@ class LevelSet:
 
 
 def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed: int = 0) -> LevelSet:
-    """Draw levels from a stream; if the world has an exact solver, draw only solvable ones on which scores mean much.
+    """Draw levels from a stream; if the world has an exact solver, keep only those that are worth scoring.
 
-    These are levels on which the best policy gains at least `LEAST_GAP` standard deviations of a random episode's
-    return. A score divides by the gain, so that a level with next to none would have most of the noise of a mean.
+    On these the best policy gains at least `LEAST_GAP` standard deviations of a random episode's return. A score
+    divides by the gain, so a level with almost none would contribute most of the noise of a mean.
 
     Args:
         generator: generator of the levels.
@@ -125,8 +126,8 @@ def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed
     found = joined(rounds)
     if not found.num_levels:
         raise UsageError(
-            f"nothing to score: on none of {num_levels * MAX_ROUNDS} levels drawn does the best policy gain "
-            f"{LEAST_GAP:g} standard deviations of a random episode's return"
+            f"nothing to score: the best policy gains less than {LEAST_GAP:g} standard deviations of a random "
+            f"episode's return on each of the {num_levels * MAX_ROUNDS} levels that were drawn"
         )
     return found.first(num_levels)
 
@@ -148,7 +149,7 @@ def joined(parts: Sequence[LevelSet]) -> LevelSet:
 
 
 def _worthwhile(grid: TabularGrid | None, levels: PyTree, life_keys: Key[Array, "n"]) -> LevelSet:
-    """Return the levels on which scores mean much."""
+    """Return the levels that are worth scoring; all of them without an exact solver."""
     if grid is None:
         return LevelSet(levels, life_keys, None, None)
     random, optimum, variance = (

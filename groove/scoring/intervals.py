@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from groove.scoring.bootstrap import Statistic, bootstrap, freedom
+from groove.scoring.bootstrap import Statistic, bootstrap, factors
 from groove.scoring.statistics import Aggregate, probability_of_improvement
 from groove.scoring.units import Units
 from groove.scoring.variance_components import mean_interval
@@ -15,11 +15,11 @@ ENDS = ("estimate", "low", "high")
 """Names of the ends in files."""
 
 FEWEST_META_SEEDS = 3
-"""Meta-seeds, if there are several, from which on a mean has an interval. With two, 95% intervals cover as little as
+"""Fewest meta-seeds, if there are several, for which a mean has an interval. With two, 95% intervals cover as little as
 85%."""
 
 FEWEST_UNITS = 5
-"""Units from which on a bootstrap has an interval: meta-seeds if there are several, otherwise drawn levels or seeds."""
+"""Fewest units for which a bootstrap has an interval: levels or seeds, and meta-seeds if there are several."""
 
 FEWEST_REPEATED_UNITS, LEAST_FREEDOM = 3, 6
 """The same where several fixed tasks have seeds of their own, with the degrees of freedom over all tasks: three seeds
@@ -68,19 +68,22 @@ def of_mean(scores: Float[np.ndarray, "M S n"], units: Units) -> Ends:
     Returns:
         Estimate and ends.
     """
-    if 1 < len(scores) < FEWEST_META_SEEDS:
+    # With a single unit, nothing shows how much units vary.
+    if len(scores) > 1 and (len(scores) < FEWEST_META_SEEDS or units.count(scores.shape[1]) == 1):
         return [number(np.mean(scores)), None, None]
     found = mean_interval(*units.means(scores))
     return [number(x) for x in (np.mean(scores), found.low, found.high)]
 
 
 def _ends(samples: list[Float[np.ndarray, "M S n"]], statistic: Statistic, units: Units) -> Ends:
-    num_units, own_freedom = freedom(samples, units)
-    enough = num_units >= FEWEST_UNITS or (num_units >= FEWEST_REPEATED_UNITS and own_freedom >= LEAST_FREEDOM)
-    if not enough:
+    if not all(_enough(*factor) for factor in factors(samples, units)):
         return [number(statistic(*(sample[None] for sample in samples))[0]), None, None]
     found = bootstrap(samples, statistic, units)
     return [number(x) for x in (found.estimate, found.low, found.high)]
+
+
+def _enough(num_units: int, own_freedom: int) -> bool:
+    return num_units >= FEWEST_UNITS or (num_units >= FEWEST_REPEATED_UNITS and own_freedom >= LEAST_FREEDOM)
 
 
 def bracketed(ends: Ends, sign: str = "") -> str:

@@ -54,7 +54,7 @@ class Units:
         return Units(self.drawn, self.clusters[kept], self.num_draws)
 
     def count(self, num_seeds: int) -> int:
-        """Count the units that are drawn side by side.
+        """Count the units of which a resample draws as many again.
 
         Args:
             num_seeds: number of seeds S.
@@ -87,7 +87,7 @@ class Units:
         return np.stack(by_unit, axis=1) * num_units / num_seeds / sizes, sizes / self.clusters.size
 
     def redrawn_tasks(self, draws: np.random.Generator, num_resamples: int) -> Int[np.ndarray, "R n"]:
-        """Draw clusters of tasks again if they are a sample, those of as many tasks among each other.
+        """Draw clusters of tasks again if they are a sample, each in place of one with as many tasks.
 
         Args:
             draws: source of random numbers.

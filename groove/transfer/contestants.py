@@ -133,12 +133,15 @@ class Contestant:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the rule, its meta-parameters, passes and discovery, whatever its name and tuned settings."""
-        words: list[Any] = [repr(self.rule), self.epochs, self.minibatches]
+        rule = repr(self.rule)
+        if isinstance(self.rule, PluginRule):
+            # The content of the user's file in place of its path, because the file may move.
+            _, _, name = self.rule.settings.rule.rpartition(":")
+            rule = f"{dataclasses.asdict(self.rule.settings) | {'rule': name}} {self.rule.sha256}"
+        words: list[Any] = [rule, self.epochs, self.minibatches]
         if self.config is not None:
             # What `hyper` reads of it.
             words += [dataclasses.asdict(self.config.agents), _discovered_on(self.config)]
-        if isinstance(self.rule, PluginRule):
-            words.append(self.rule.sha256)
         digest = hashlib.sha256(json.dumps(words).encode())
         for leaf in jax.tree.leaves(self.meta_params):
             digest.update(np.asarray(leaf).tobytes())

@@ -99,12 +99,13 @@ def with_settings(
     """
     names = {contestant.digest: contestant.name for contestant in contestants}
     for search in found:
-        if search.rule not in names:
-            another = " as the same rule" if search.name in names.values() else ""
-            raise TuningError(
-                f"tuned settings are for {search.name!r}, which is not compared{another}; "
-                f"compared: {', '.join(names.values())}"
-            )
+        if search.rule in names:
+            continue
+        if search.name in names.values():
+            raise TuningError(f"tuned settings are for another rule than the {search.name!r} that is compared")
+        raise TuningError(
+            f"tuned settings are for {search.name!r}, which is not compared; compared: {', '.join(names.values())}"
+        )
     here: Tuned = {}
     for environments in suites.values():
         here |= refuse_unlike(found, environments)

@@ -1,4 +1,4 @@
-"""Files of tuned settings: each search under all that it depends on, so that no result passes for another's."""
+"""Files of tuned settings, which keep each search under all that it depends on, so that none is taken for another."""
 
 import fcntl
 import json
@@ -86,11 +86,11 @@ def search_of(
 
 
 def add_tuned(path: Path, found: Tuned) -> Tuned:
-    """Add the results of searches to a file, and keep what it holds already, also what others add meanwhile.
+    """Add the results of searches to a file and keep what it already holds, including what others have just added.
 
     Args:
         path: JSON file, created with its folder if it does not exist.
-        found: results; those of a search that the file has already are left as they are there.
+        found: results; for a search that the file already holds, the file's own result is kept.
 
     Returns:
         All that the file holds now.
@@ -131,14 +131,14 @@ def read_tuned(path: Path) -> Tuned:
 
 
 def refuse_unlike(found: Tuned, environments: list[Environment]) -> Tuned:
-    """Return the results that are for some environments, refusing those that only seem to be.
+    """Return the results that apply to a suite, and refuse those that only seem to.
 
     Args:
         found: results of searches.
-        environments: environments of one suite that agents will live in.
+        environments: environments of the suite, in which agents will live.
 
     Returns:
-        The results for this suite.
+        The results for it.
 
     Raises:
         TuningError: settings were found in another version of the suite, with other workers or steps, or in searches

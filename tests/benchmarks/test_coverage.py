@@ -13,7 +13,7 @@ RECORDED = PUBLISHED / "coverage" / "coverage.json"
 @pytest.mark.parametrize(
     ("design", "dominates"),
     [
-        (Design(5, True, 4, 1), "meta-seeds"),
+        (Design(5, True, 5, 1), "meta-seeds"),
         (Design(1, True, 5, 2), "runs"),
         (Design(1, False, 2, 4), "units"),
         (Design(1, False, 3, 6, shared=True), "units"),
@@ -33,6 +33,15 @@ def test_means_of_three_meta_seeds_cover_and_nothing_else_is_printed(dominates):
         found = covered(Design(3, drawn, 16, 4), dominates, 400)
         assert 0.91 <= found["mean"] <= 0.99 and found["IQM"] is found["P(rule better)"] is None
     assert set(covered(Design(2, True, 16, 1), dominates, 2).values()) == {None}
+
+
+@pytest.mark.parametrize(
+    "design", [Design(5, False, 4, 1), Design(5, False, 4, 2), Design(5, True, 3, 4), Design(8, False, 1, 2)]
+)
+def test_many_meta_seeds_do_not_make_up_for_few_units(design):
+    # Trap: gated by meta-seeds alone, IQMs over one, two and three units covered .2, .86 and .79.
+    found = covered(design, "units", 2)
+    assert found["IQM"] is found["P(rule better)"] is None and (found["mean"] is None) == (design.seeds == 1)
 
 
 def test_recorded_simulations_are_those_of_today_and_all_that_is_printed_covers():

@@ -173,6 +173,12 @@ def test_fixed_levels_that_are_none_or_do_not_fit_are_refused(levels, map_rows, 
             {"curriculum": "plr", "buffer": 24},
             "--min-filled 0.5 of --buffer 24 takes 6 generations of 2 new levels, --generations is 6",
         ),
+        # A score that needs no measurement is known of all 4 new levels.
+        ({"curriculum": "plr", "buffer": 40, "score": "uniform"}, None),
+        (
+            {"curriculum": "plr", "buffer": 48, "score": "uniform"},
+            "--min-filled 0.5 of --buffer 48 takes 6 generations of 4 new levels, --generations is 6",
+        ),
         ({"curriculum": "sfl", "sfl_period": 5, "sfl_fraction": 1.0}, None),
         (
             {"curriculum": "sfl", "sfl_period": 6, "sfl_fraction": 1.0},
@@ -187,7 +193,7 @@ def test_run_notes_why_no_level_is_replayed(fields, reason, tmp_path):
     assert why_no_replay(config, build_generator(config), 4) == reason
     prefix = f"--curriculum {fields['curriculum']} replays no level in this run: "
     assert Run(config, Console(quiet=True)).note == (reason and prefix + reason)
-    training = training_of(score=None, tmp_path=tmp_path, **fields)
+    training = training_of(tmp_path=tmp_path, **{"score": None} | fields)
     state, replayed = jax.jit(training.init)(jax.random.key(0)), 0
     generation = jax.jit(training.generation)
     for _ in range(config.run.generations):
@@ -243,6 +249,8 @@ def test_few_levels_are_a_reason_to_replay_none():
 def test_patience_covers_the_generations_before_replay_begins():
     # 2 new levels a generation fill half a buffer of 400 in 100 generations.
     assert first_replay(GRID.replaced(curriculum="robust_plr", buffer=400), 4) == 100
+    # No batch is replayed before there are 2 levels for it.
+    assert first_replay(GRID.replaced(curriculum="plr", min_filled=0.0), 4) == 1
     assert first_replay(GRID.replaced(curriculum="sfl", sfl_period=7), 4) == 7
     assert first_replay(GRID, 4) == 0
 
@@ -273,6 +281,7 @@ def test_number_of_tasks_is_that_of_the_levels_drawn(name):
         ({"curriculum": "accel", "score": "uniform"}, "--score-uncertainty", "accel with --score uniform"),
         ({"curriculum": "plr", "priorities": "top"}, "--temperature", "plr with --priorities top"),
         ({"curriculum": "plr", "antagonist": "expert"}, "--antagonist-max-seeds", "plr with --antagonist expert"),
+        ({"curriculum": "plr", "antagonist": "expert"}, "--score-uncertainty", "plr with --antagonist expert"),
         ({"curriculum": "sfl"}, "--buffer", "sfl"),
         ({"curriculum": "sfl"}, "--staleness", "sfl"),
     ],

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from groove.transfer.contestants import hand_written, learned
+from groove.transfer.contestants import hand_written, learned, own_rule
 from lpg.baselines import BASELINES
 from lpg.saved_rules import save_rule
 from tests.groove.transfer import tiny
@@ -72,6 +72,16 @@ def test_fingerprint_covers_rule_meta_params_passes_and_settings(tmp_path):
     found = [own.fingerprint(tiny.catch()) for own in (who, *others)]
     assert len(set(found)) == 6 and replace(who, name="x").fingerprint(tiny.catch()) == found[0]
     assert hand_written("random").fingerprint(tiny.catch()) == hand_written("random").fingerprint(tiny.grid())
+
+
+def test_digest_of_ones_own_rule_is_that_of_its_file_wherever_it_lies(tmp_path):
+    text = "from lpg.rules.actor_critic import A2C\n\nmine, other = A2C(), A2C()\n"
+    for folder, extra in (("here", ""), ("moved", ""), ("changed", "# again\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "rules.py").write_text(text + extra)
+    here, moved, changed = (own_rule(f"{tmp_path}/{folder}/rules.py:mine") for folder in ("here", "moved", "changed"))
+    other = own_rule(f"{tmp_path}/here/rules.py:other")
+    assert here.digest == moved.digest and len({here.digest, changed.digest, other.digest}) == 3
 
 
 def test_learned_rules_refuse_continuous_actions_and_hand_written_ones_do_not(tmp_path):

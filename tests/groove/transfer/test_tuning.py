@@ -160,7 +160,7 @@ def test_a_search_is_known_by_the_rule_the_suite_and_its_size_not_by_a_name(tmp_
     others += [search_of(first, [environment], 4) for environment in versions]
     assert len({search, *others}) == 6
     # Another rule of the same name is not given what was found for the first.
-    with pytest.raises(TuningError, match="^tuned settings are for 'mine', which is not compared as the same rule"):
+    with pytest.raises(TuningError, match="^tuned settings are for another rule than the 'mine' that is compared$"):
         with_settings([other], {search: SPACE[1]}, {"own": [tiny.catch()]})
     (tuned,) = with_settings([moved], {search: SPACE[1]}, {"own": [tiny.catch()]})
     assert tuned.name == "copy (tuned)" and tuned.hyper(tiny.catch()) is SPACE[1]

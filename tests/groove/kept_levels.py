@@ -1,6 +1,7 @@
 """A run folder as a curriculum leaves it, of levels that are solved by hand: nothing is trained."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,12 @@ def learnability_state() -> LearnabilityState:
     return LearnabilityState(unscored, empty_buffer(corridor(1.0), 8), jnp.int32(GENERATION))
 
 
+@functools.cache
+def state_shapes(config: TrainConfig) -> Any:
+    """Return the shapes of a run's state, traced once for all tests of a config."""
+    return jax.eval_shape(build_training(config, lives_mesh(1)).init, jax.random.key(0))
+
+
 def write_run(path: Path, config: TrainConfig = CONFIG, curriculum: Any = None) -> RunFolder:
     """Write the config and a checkpoint of a run.
 
@@ -117,8 +124,7 @@ def write_run(path: Path, config: TrainConfig = CONFIG, curriculum: Any = None) 
     folder = RunFolder(path)
     path.mkdir()
     folder.write_config({"config": config.to_json()})
-    example = jax.eval_shape(build_training(config, lives_mesh(1)).init, jax.random.key(0))
-    state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), example)
+    state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state_shapes(config))
     if curriculum is not None:
         state = dataclasses.replace(state, curriculum=curriculum)
     Checkpoints(folder.checkpoints_path).save(GENERATION, state, {})

@@ -68,10 +68,16 @@ def grid(every_level=True):
     return dataclasses.replace(drawn, every_level=every_level, **SHAPE).at_lifetime(0.02)
 
 
+@cache
+def initial(rule, seed):
+    """Meta-parameters, computed once for all tests."""
+    return jax.jit(rule.init)(jax.random.key(seed))
+
+
 def save(path, seed=0, generations=CONFIG.run.generations, run_seed=0, shape=SHAPE):
     """Write a rule file of a run with agents of a shape; different seeds give different rules."""
     rule = LPG(RuleSettings(prediction_size=2, hidden_size=2, embedding_size=2))
-    meta_params = jax.tree.map(lambda x: 3 * x, jax.jit(rule.init)(jax.random.key(seed)))
+    meta_params = jax.tree.map(lambda x: 3 * x, initial(rule, seed))
     path.parent.mkdir(parents=True, exist_ok=True)
     provenance = {"config": CONFIG.replaced(seed=run_seed, **shape).to_json(), "generations": generations}
     save_rule(path, rule, meta_params, provenance)

@@ -6,13 +6,13 @@ import itertools
 import jax
 import jax.numpy as jnp
 import pytest
-from rich.console import Console
 
 from groove.building import build_training
 from groove.commands.main import main
+from groove.commands.running import build_run
 from groove.discovery.curricula import CURRICULA, build_curriculum, why_no_replay
 from groove.job.devices import lives_mesh
-from groove.run.train import Run
+from groove.job.distributed import Job
 from levels.generators.emptied import Emptied
 from levels.generators.solvable import Solvable, is_solvable
 from levels.generators.with_lifetime import WithLifetime
@@ -163,12 +163,15 @@ def test_fixed_levels_that_are_none_or_do_not_fit_are_refused(levels, map_rows, 
         ({"curriculum": "dr"}, None),
     ],
 )
-def test_run_notes_why_no_level_is_replayed(fields, reason, tmp_path):
+def test_run_notes_why_no_level_is_replayed(fields, reason, tmp_path, monkeypatch, capsys):
+    settle_devices(monkeypatch)
     fields = fields | {"solvable": False}  # compiles faster
     config = GRID.replaced(**fields)
     assert why_no_replay(config, 4) == reason
-    prefix = f"--curriculum {fields['curriculum']} replays no level in this run: "
-    assert Run(config, Console(quiet=True)).note == (reason and prefix + reason)
+    build_run(config, Job(), None, seeds=(0, 1))  # a group, which prints the note of its runs once
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    prefix = f"note: --curriculum {fields['curriculum']} replays no level in this run: "
+    assert notes == ([] if reason is None else [prefix + reason])
     training = training_of(score=None, tmp_path=tmp_path, **fields)
     state, replayed = jax.jit(training.init)(jax.random.key(0)), 0
     generation = jax.jit(training.generation)

@@ -15,19 +15,15 @@ LIMIT = 300
 
 STUBBED = """
 import os, resource, signal, sys
-import groove.commands.resume
-import groove.commands.train
 from groove.commands.main import main
+from tests.job_processes import stub_lives
 
 action, *arguments = sys.argv[1:]
-build, calls = groove.commands.train.build_run, 0
+calls = 0
 
-def stubbed(*config):
+def act_later():
     import groove.run.train
-    from pytest import MonkeyPatch
-    from tests.smallest_run import stub_populations
 
-    stub_populations(MonkeyPatch())
     agree = groove.run.train.anywhere
 
     def act(*flag):
@@ -42,12 +38,33 @@ def stubbed(*config):
         return agree(*flag)
 
     groove.run.train.anywhere = act
-    return build(*config)
 
-groove.commands.train.build_run = groove.commands.resume.build_run = stubbed
+stub_lives(act_later)
 sys.exit(main(arguments))
 """
 """A command whose agents' lives cost nothing. Its first argument says what it does when generation 3 is logged."""
+
+
+def stub_lives(prepare=lambda: None):
+    """Let `train` and `resume` in this process build runs whose agents' lives cost nothing.
+
+    Nothing of JAX is imported before a run is built, because a job has to be joined first.
+    """
+    import groove.commands.resume
+    import groove.commands.train
+
+    build = groove.commands.train.build_run
+
+    def stubbed(*config):
+        from pytest import MonkeyPatch
+
+        from tests.smallest_run import stub_populations
+
+        stub_populations(MonkeyPatch())
+        prepare()
+        return build(*config)
+
+    groove.commands.train.build_run = groove.commands.resume.build_run = stubbed
 
 
 def free_port():

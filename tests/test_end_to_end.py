@@ -38,10 +38,9 @@ ON_CHAINS = [*CHAIN_FLAGS, "--devices", "2"]
 
 KILLED = """
 import os, signal, sys
-import groove.commands.resume
-import groove.commands.train
 from groove.commands.main import main
 from groove.records.json_lines import JsonLines
+from tests.job_processes import stub_lives
 
 name, number = sys.argv[1].split(":")
 countdown = int(number)
@@ -62,16 +61,7 @@ def killed_in_replace(source, target):
             os.kill(os.getpid(), signal.SIGKILL)
     replace(source, target)
 
-build = groove.commands.train.build_run
-
-def stubbed(*config):
-    from pytest import MonkeyPatch
-    from tests.smallest_run import stub_populations
-
-    stub_populations(MonkeyPatch())
-    return build(*config)
-
-groove.commands.train.build_run = groove.commands.resume.build_run = stubbed
+stub_lives()
 JsonLines.append, os.replace = killed_in_append, killed_in_replace
 sys.exit(main(sys.argv[2:]))
 """

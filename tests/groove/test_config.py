@@ -127,8 +127,10 @@ def test_field_changes_what_a_run_is_built_of(name, two_folders):
     assert parts(base.replaced(**{name: BUILT[name]})) != parts(base)
 
 
-def test_equal_configs_build_equal_runs():
-    assert parts.__wrapped__(SMALLEST) == parts.__wrapped__(SMALLEST)
+@pytest.mark.parametrize("name", ["levels", *BASES])
+def test_equal_configs_build_equal_runs(name, two_folders):
+    base = SMALLEST.replaced(**BASES.get(name, {}))
+    assert parts.__wrapped__(base) == parts(base)
 
 
 def test_fields_change_what_a_run_does_and_when(tmp_path, monkeypatch):

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rich.console import Console
 
 from groove.building import build_generator, build_training
 from groove.commands.main import main
+from groove.commands.running import build_run
 from groove.discovery.curricula import CURRICULA, build_curriculum, first_replay, why_no_replay
 from groove.discovery.ignored_fields import READ, refuse_ignored
 from groove.job.devices import lives_mesh
+from groove.job.distributed import Job
 from groove.records.run_folder import RunFolder
 from groove.run.train import Run, RunStopped
 from levels.generators.emptied import Emptied
@@ -187,12 +188,15 @@ def test_fixed_levels_that_are_none_or_do_not_fit_are_refused(levels, map_rows, 
         ({"curriculum": "dr"}, None),
     ],
 )
-def test_run_notes_why_no_level_is_replayed(fields, reason, tmp_path):
+def test_run_notes_why_no_level_is_replayed(fields, reason, tmp_path, monkeypatch, capsys):
+    settle_devices(monkeypatch)
     fields = fields | {"solvable": False}  # compiles faster
     config = GRID.replaced(**fields)
     assert why_no_replay(config, build_generator(config), 4) == reason
-    prefix = f"--curriculum {fields['curriculum']} replays no level in this run: "
-    assert Run(config, Console(quiet=True)).note == (reason and prefix + reason)
+    build_run(config, Job(), None, seeds=(0, 1))  # a group, which prints the note of its runs once
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    prefix = f"note: --curriculum {fields['curriculum']} replays no level in this run: "
+    assert notes == ([] if reason is None else [prefix + reason])
     training = training_of(tmp_path=tmp_path, **{"score": None} | fields)
     state, replayed = jax.jit(training.init)(jax.random.key(0)), 0
     generation = jax.jit(training.generation)

@@ -7,6 +7,7 @@ M objects, R arrivals; returns are undiscounted sums of rewards over one episode
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -193,34 +194,34 @@ def random_return(grid: TabularGrid, level: Level) -> Float[Array, ""]:
     return episode_return(grid, level, lambda scores: jnp.mean(scores, axis=1))
 
 
-def random_return_variance(grid: TabularGrid, level: Level) -> Float[Array, ""]:
-    """Return the variance of one episode's return under uniformly random actions, E[G²] − E[G]².
+def random_moments(grid: TabularGrid, level: Level) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Return mean and variance of one episode's return under uniformly random actions, E[G] and E[G²] − E[G]².
 
     Args:
         grid: the world.
         level: one valid level.
 
     Returns:
-        [] float32, ≥ 0, exact up to rounding of about 1e-6 · E[G]².
+        [] float32 and [] float32 ≥ 0; the variance is exact up to rounding of about 1e-6 · E[G]².
     """
     step = backup(grid, level)
     nothing = jnp.stack([no_values(grid)] * 2)
     moments = backed_up(lambda g: jnp.mean(step(g), axis=2), nothing, level.max_steps_in_episode)
     mean, square = moments[:, grid.plan(level).all_present, level.start]
-    return jnp.maximum(square - mean**2, 0)
+    return mean, jnp.maximum(square - mean**2, 0)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def returns_on(return_on: Callable[[TabularGrid, Level], Array], grid: TabularGrid, levels: Level) -> Float[Array, "n"]:
+def returns_on(return_on: Callable[[TabularGrid, Level], Any], grid: TabularGrid, levels: Level) -> Any:
     """Compute a return on each of n levels, in a program that is compiled once for a grid and a number of levels.
 
     Args:
-        return_on: `optimal_return`, `random_return` or `random_return_variance`.
+        return_on: such as `optimal_return` or `random_return`, or one function of several of them.
         grid: the world.
         levels: [n, …] valid levels.
 
     Returns:
-        [n] float32.
+        [n] float32, or a tuple of them.
     """
     return jax.vmap(partial(return_on, grid))(levels)
 

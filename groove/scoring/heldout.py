@@ -7,14 +7,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from groove.discovery.population import Population, lives_of_one_rule
 from groove.errors import UsageError
 from groove.job.devices import everywhere, replicated
-from levels.generators.solvable import Solvable
+from levels.generators.solvable import Solvable, is_solvable
+from levels.level import Level
 from levels.level_generator import LevelGenerator
-from levels.solver import exact_grid, optimal_return, random_return, random_return_variance, returns_on
+from levels.solver import exact_grid, optimal_return, random_moments, returns_on
 from levels.worlds.tabular_grid import TabularGrid
 from lpg.episodes import episode_returns, random_policy
 from lpg.update_rule import Hyperparameters, UpdateRule
@@ -96,7 +97,7 @@ class LevelSet:
 
 
 def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed: int = 0) -> LevelSet:
-    """Draw levels from a stream; if the world has an exact solver, keep only those that are worth scoring.
+    """Draw levels from a stream; if the world has an exact solver, keep only solvable ones that are worth scoring.
 
     On these the best policy gains at least `LEAST_GAP` standard deviations of a random episode's return. A score
     divides by the gain, so a level with almost none would contribute most of the noise of a mean.
@@ -115,13 +116,14 @@ def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed
     """
     level_key, life_key, later_key = jax.random.split(stream_key(stream, seed), 3)
     grid = exact_grid(generator.world)
-    source = Solvable(generator) if grid is not None and not isinstance(generator, Solvable) else generator
-    sample = jax.jit(jax.vmap(source.sample))
+    # Unsolvable levels are dropped below, in a program that all levels of one world share.
+    source = generator.generator if grid is not None and isinstance(generator, Solvable) else generator
     rounds: list[LevelSet] = []
     while len(rounds) < MAX_ROUNDS and sum(part.num_levels for part in rounds) < num_levels:
         if rounds:
             level_key, life_key = jax.random.split(jax.random.fold_in(later_key, len(rounds)))
-        levels = sample(jax.random.split(level_key, num_levels))
+        # Not jitted as a whole, because generators that differ in their map alone share a jitted part.
+        levels = jax.vmap(source.sample)(jax.random.split(level_key, num_levels))
         rounds.append(_worthwhile(grid, levels, jax.random.split(life_key, num_levels)))
     found = joined(rounds)
     if not found.num_levels:
@@ -149,16 +151,22 @@ def joined(parts: Sequence[LevelSet]) -> LevelSet:
 
 
 def _worthwhile(grid: TabularGrid | None, levels: PyTree, life_keys: Key[Array, "n"]) -> LevelSet:
-    """Return the levels that are worth scoring; all of them without an exact solver."""
+    """Return the solvable levels that are worth scoring; all levels without an exact solver."""
     if grid is None:
         return LevelSet(levels, life_keys, None, None)
-    random, optimum, variance = (
-        np.asarray(returns_on(return_on, grid, levels))
-        for return_on in (random_return, optimal_return, random_return_variance)
-    )
+    random, variance, optimum = map(np.asarray, returns_on(_anchors, grid, levels))
     # Where no return varies, as with all prizes beyond the time limit, the gain must still be more than 0.
-    kept = (optimum > random) & (optimum - random >= LEAST_GAP * np.sqrt(variance))
+    kept = _are_solvable(levels) & (optimum > random) & (optimum - random >= LEAST_GAP * np.sqrt(variance))
     return LevelSet(jax.tree.map(lambda x: x[kept], levels), life_keys[kept], random[kept], optimum[kept])
+
+
+def _anchors(grid: TabularGrid, level: Level) -> tuple[Array, Array, Array]:
+    return *random_moments(grid, level), optimal_return(grid, level)
+
+
+@jax.jit
+def _are_solvable(levels: PyTree) -> Bool[Array, "n"]:
+    return jax.vmap(is_solvable)(levels)
 
 
 def counted(

@@ -1,6 +1,7 @@
 """GROOVE's random level distributions: small, medium, large and all (arXiv:2310.02782, appendix)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -99,6 +100,7 @@ class LevelDistribution:
         """The tabular grid world that holds the largest of the levels."""
         return TabularGrid(height=self.max_side, width=self.max_side, num_objects=self.max_objects)
 
+    @partial(jax.jit, static_argnums=0)
     def sample(self, key: Key[Array, ""]) -> Level:
         """Draw one level, always valid.
 

@@ -1,11 +1,14 @@
 """Eleven fixed 13×13 mazes for held-out evaluation, read from the files in maze_maps/."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import resources
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Key
+import numpy as np
+from jaxtyping import Array, Bool, Key
 
 from levels.ascii_map import START, read_map
 from levels.generators.distributions import DISTRIBUTIONS, LevelDistribution
@@ -77,24 +80,32 @@ class MazeGenerator:
         Returns:
             A level that differs from others of the maze only in its objects.
         """
-        object_key, place_key = jax.random.split(key)
         walls, places = read_map(self.rows, (START, GOAL), "MazeGenerator.rows")
-        start, goal = (row * walls.shape[1] + column for row, column in (places[START], places[GOAL]))
+        height, width = walls.shape
+        start, goal = (np.int32(row * width + column) for row, column in (places[START], places[GOAL]))
+        fixed = {
+            "max_steps_in_episode": np.int32(self.max_steps),
+            "walls": walls,
+            "height": np.int32(height),
+            "width": np.int32(width),
+            "start": start,
+            "lifetime": np.int32(self.lifetime),
+        }
         blocked = walls.copy()
         blocked.flat[[start, goal]] = True
-        drawn = draw_free_cells(place_key, jnp.asarray(blocked), self.objects.max_objects - 1)
-        level = self.objects.sample(object_key)
-        cells = jnp.concatenate([jnp.array([goal], jnp.int32), drawn])
-        return replace(
-            level,
-            max_steps_in_episode=jnp.int32(self.max_steps),
-            walls=jnp.asarray(walls),
-            height=jnp.int32(walls.shape[0]),
-            width=jnp.int32(walls.shape[1]),
-            start=jnp.int32(start),
-            object_cells=jnp.where(level.object_types != UNUSED, cells, 0),
-            lifetime=jnp.int32(self.lifetime),
-        )
+        return _with_objects(self.objects, fixed, blocked, goal, key)
+
+
+@partial(jax.jit, static_argnums=0)
+def _with_objects(
+    objects: LevelDistribution, fixed: dict[str, Any], blocked: Bool[Array, "H W"], goal: Array, key: Key[Array, ""]
+) -> Level:
+    """Draw the objects of a level; mazes of one size share this program."""
+    object_key, place_key = jax.random.split(key)
+    drawn = draw_free_cells(place_key, blocked, objects.max_objects - 1)
+    level = objects.sample(object_key)
+    cells = jnp.concatenate([goal[None], drawn])
+    return replace(level, **fixed, object_cells=jnp.where(level.object_types != UNUSED, cells, 0))
 
 
 def maze_rows(name: str) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from levels.solver import (
     optimal_policy,
     optimal_return,
     policy_return,
+    random_moments,
     random_return,
-    random_return_variance,
     returns_on,
 )
 from levels.worlds.tabular_grid import TabularGrid
@@ -186,10 +186,11 @@ def test_variance_of_a_random_return_by_hand():
     ]
     # With a reward of -2 the variance is four times as large.
     levels[-1] = levels[-1].replace(object_rewards=jnp.full(1, -2.0))
-    variance = returns_on(random_return_variance, TabularGrid(1, 3, 1), stack_levels(levels))
+    mean, variance = returns_on(random_moments, TabularGrid(1, 3, 1), stack_levels(levels))
     exact = 0.62 - 0.532**2
     expected = [0, 0.2 * 0.8, 0.36 * 0.64, 0.752 - 0.576**2, exact, 4 * exact]
     np.testing.assert_allclose(variance, expected, rtol=1e-5)
+    np.testing.assert_allclose(mean, returns_on(random_return, TabularGrid(1, 3, 1), stack_levels(levels)), rtol=1e-6)
 
 
 def test_optimal_return_without_objects_is_zero():
@@ -228,7 +229,7 @@ def test_policy_return_agrees_with_simulated_episodes(num_moves, auto_collect):
         first = jax.vmap(grid.reset, (0, None))(jax.tree.map(lambda leaf: leaf[0], noise), plan)
         start = (first, jnp.ones(10_000, bool), jnp.zeros(10_000))
         totals = jax.lax.scan(step, start, (noise, gumbel))[0][2]
-        return totals, policy_return(grid, level, jax.nn.softmax(logits)), random_return_variance(grid, level)
+        return totals, policy_return(grid, level, jax.nn.softmax(logits)), random_moments(grid, level)[1]
 
     simulate = jax.jit(simulate)
     totals, value, _ = jax.tree.map(np.asarray, simulate(level, logits))

@@ -24,9 +24,9 @@ from groove.scoring.heldout import (
     joined,
     stream_key,
 )
-from levels.generators.solvable import Solvable, is_solvable
+from levels.generators.solvable import is_solvable
 from levels.registry import generator
-from levels.solver import random_return_variance, returns_on
+from levels.solver import random_moments, returns_on
 from tests.smallest_run import SMALLEST, StubPopulation
 
 solvable = jax.jit(jax.vmap(is_solvable))
@@ -57,10 +57,14 @@ def distinct(levels):
     return {b"".join(leaf[n].tobytes() for leaf in leaves) for n in range(len(leaves[0]))}
 
 
-def solve_nothing(monkeypatch):
-    """Take levels as they are drawn: the best policy gains 1, and random returns do not vary."""
-    for name, value in (("optimal_return", 1.0), ("random_return", 0.0), ("random_return_variance", 0.0)):
-        monkeypatch.setattr(f"groove.scoring.heldout.{name}", lambda grid, level, value=value: value)
+def solve_nothing(monkeypatch, gain=1.0):
+    """Say of all levels that the best policy gains `gain`, and that random returns, with mean 0, do not vary."""
+
+    def returns_on(return_on, grid, levels):
+        nothing = np.zeros(len(levels.start))
+        return nothing, nothing, nothing + gain
+
+    monkeypatch.setattr("groove.scoring.heldout.returns_on", returns_on)
 
 
 class RecordingPopulation(StubPopulation):
@@ -77,12 +81,12 @@ def test_heldout_levels_are_solvable_and_worth_more_than_chance():
     level_set = heldout()
     assert np.all(solvable(level_set.levels))
     # Otherwise a level's score would be divided by next to nothing: one level of 128 had a gain of .016.
-    variance = returns_on(random_return_variance, generator("small").world, level_set.levels)
+    _, variance = returns_on(random_moments, generator("small").world, level_set.levels)
     gains = (level_set.optimum - level_set.random) / np.sqrt(variance)
     assert level_set.num_levels == 128 and np.min(gains) >= 0.5
     # The first levels that are drawn are kept unless they gain too little; later draws take the places of those.
     (key,) = jax.random.split(stream_key(HELDOUT_STREAM))[:1]
-    drawn = jax.jit(jax.vmap(Solvable(generator("small")).sample))(jax.random.split(key, 128))
+    drawn = jax.vmap(generator("small").sample)(jax.random.split(key, 128))
     assert 120 <= len(distinct(drawn) & distinct(level_set.levels)) < 128
 
 
@@ -190,7 +194,7 @@ def test_levels_with_too_little_to_gain_are_drawn_again():
 
 
 def test_a_world_with_nothing_to_gain_is_refused_in_one_line(monkeypatch):
-    monkeypatch.setattr("groove.scoring.heldout.returns_on", lambda return_on, grid, levels: np.zeros(4))
+    solve_nothing(monkeypatch, gain=0.0)
     with pytest.raises(UsageError, match="^nothing to score: .* gains less than 0.5 .* on each of the 64 levels"):
         draw_level_set(generator("small"), HELDOUT_STREAM, 4)
 

@@ -18,7 +18,7 @@ from levels.registry import generator
 from lpg.networks import Dense, Table
 
 FINGERPRINTS = {
-    "mazes": "26214386a540835f7156048a261b1d60783e66f06f6bcbe36e7c94c87382a20d",
+    "mazes": "58b369c5981c0b699b852afa03f224369e1a500c328f7337574aaa6eb8847cb3",
     "chains": "5de037e5c196757e1d212ee8767ed1f2fe693d6cea76bbbc270e5b671a6ef0d5",
     "classic": "e1019c78f7f8929b9d100be52892da2caff2fbde18fd45cd6dc555b57989cb45",
     "bsuite": "e4005741a12ad6b80222edbd7eeafaf123f97a2283482e8e2d45147d6fed06ae",

@@ -83,7 +83,7 @@ def score_arms(folder: Path, arms: list[str], levels: str, level_set: Any, seeds
         seeds: meta-seeds of the runs.
 
     Returns:
-        [seeds, levels] normalised scores by arm, each a mean over lives.
+        [seeds, levels] normalised scores by arm, each a mean over lives of agents with the arm's learning rates.
     """
     from groove.building import build_hyperparameters, build_learner, build_population, build_rule
     from groove.scoring.heldout import Evaluation, counted
@@ -93,9 +93,9 @@ def score_arms(folder: Path, arms: list[str], levels: str, level_set: Any, seeds
     config, world = run_config(folder, arms[0]), generator(levels).world
     learner = build_learner(config, world, build_rule(config))
     evaluation = Evaluation(build_population(config, lives_mesh(None), learner))
-    hyper = build_hyperparameters(config, world)
 
     def of_run(arm: str, seed: int) -> np.ndarray:
+        hyper = build_hyperparameters(run_config(folder, arm, seed), world)
         rule = load_rule(run_path(folder, arm, seed) / "rule.safetensors")[1]
         lives = [evaluation.returns(rule, level_set, hyper, life) for life in range(LIFE_SEEDS)]
         return level_set.normalised(np.mean(counted(evaluation, level_set, np.stack(lives)), axis=0))

@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.coverage import table as coverage
 from benchmarks.dr_against_groove import markdown as comparison_table
 from benchmarks.readings import read_bench
+from benchmarks.search_options import RATE
 from benchmarks.settings import PAPER, SETTINGS
 from benchmarks.tables import cell
 from benchmarks.tables import markdown as pivot_table
@@ -144,14 +145,30 @@ def options_table() -> str:
     Returns:
         A Markdown table.
     """
-    path = PUBLISHED / "search-options" / "options.json"
     bench, rows = read_bench(BENCH_PATH), [("search", *QUALITY.values(), "A [s]", "B [s]")]
-    for row in json.loads(path.read_text(encoding="utf-8")):
-        names = [name if row["arm"] == "full" else f"{name}, {row['arm']}" for name in SETTINGS]
-        quality = [bracketed(list(row[name].values())) for name in QUALITY]
-        seconds = [cell(bench.reading("generation", name, "generation")) for name in names]
-        rows.append((row["arm"], *quality, *seconds))
+    for arm, quality in _arms().items():
+        if not arm.startswith(RATE):
+            names = [name if arm == "full" else f"{name}, {arm}" for name in SETTINGS]
+            rows.append((arm, *quality, *(cell(bench.reading("generation", name, "generation")) for name in names)))
     return pivot_table(rows)
+
+
+def rates_table() -> str:
+    """Compare learning rates of the agents with the 100 of `tiny`.
+
+    Returns:
+        A Markdown table.
+    """
+    arms = _arms()
+    rows = [("agents' learning rate", *QUALITY.values()), ("100", *arms["full"])]
+    rows += [(arm.removeprefix(RATE), *quality) for arm, quality in arms.items() if arm.startswith(RATE)]
+    return pivot_table(rows)
+
+
+def _arms() -> dict[str, list[str]]:
+    """Return the cells of each arm of `benchmarks.search_options`."""
+    content = json.loads((PUBLISHED / "search-options" / "options.json").read_text(encoding="utf-8"))
+    return {row["arm"]: [bracketed(list(row[name].values())) for name in QUALITY] for row in content}
 
 
 QUALITY = {"iqm": "IQM [95%]", "mean_less_full": "mean minus the default's [95%]"}
@@ -224,6 +241,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/results.md": {
         "laptop": partial(run_table, "laptop"),
         "laptop-again": partial(run_table, "laptop-again"),
+        "rates": rates_table,
         "durations": durations_table,
         "benchmark": benchmark_table,
         "worst-tenth": worst_tenth_table,

@@ -1,4 +1,4 @@
-"""The quality of cheaper searches: low-rank perturbations and bfloat16 products against the default.
+"""The quality of `tiny` with low-rank perturbations, bfloat16 products or other learning rates of the agents.
 
 Each arm meta-trains a rule on `small` with every meta-seed and scores its agents on held-out levels. An arm
 is done when its runs are finished; if called again, the comparison continues where it stopped.
@@ -19,15 +19,20 @@ from groove.scoring.units import Units
 
 GENERATIONS, NUM_LEVELS = 200, 128
 
-ARMS = {
-    title: Arm(title, GENERATIONS, {"curriculum": "dr", "perturbation": perturbation, "precision": precision})
-    for title, perturbation, precision in (
-        ("full", "full", "float32"),
-        ("lowrank:1", "lowrank:1", "float32"),
-        ("lowrank:4", "lowrank:4", "float32"),
-        ("bfloat16", "full", "bfloat16"),
-    )
+RATE = "rate-"
+"""Starts the names of the arms that differ in the agents' learning rate."""
+
+OPTIONS = {
+    "full": {"perturbation": "full", "precision": "float32"},
+    "lowrank:1": {"perturbation": "lowrank:1", "precision": "float32"},
+    "lowrank:4": {"perturbation": "lowrank:4", "precision": "float32"},
+    "bfloat16": {"perturbation": "full", "precision": "bfloat16"},
+    f"{RATE}40": {"perturbation": "full", "precision": "float32", "agent_learning_rate": 40.0},
+    f"{RATE}250": {"perturbation": "full", "precision": "float32", "agent_learning_rate": 250.0},
 }
+"""Arms by name: cheaper searches, and other learning rates of the agents than the 100 of `tiny`."""
+
+ARMS = {name: Arm(name, GENERATIONS, {"curriculum": "dr", **flags}) for name, flags in OPTIONS.items()}
 
 
 def summarise(scores: dict[str, np.ndarray]) -> list[dict[str, Any]]:

@@ -99,20 +99,16 @@ class Measurement:
         new, replayed = (jax.tree.map(lambda x, at=at: x[at], batch.levels) for at in (slice(num_new), again))
         returns, another, updates = self._antagonists(key, new, extras.optimal_return[:num_new], replayed, wanted)
         mean, variance = add_seed(extras.antagonist_mean[again], extras.antagonist_variance[again], count, another)
-        num_seeds = returns.shape[1]
+        new_mean, new_variance = across_seeds(returns)
 
         def put(kept: Array, of_new: Array | int, of_replayed: Array) -> Array:
             return kept.at[:num_new].set(of_new).at[again].set(jnp.where(wanted, of_replayed, kept[again]))
 
         measured = replace(
             extras,
-            antagonist_mean=put(extras.antagonist_mean, jnp.mean(returns, axis=1), mean),
-            antagonist_variance=put(
-                extras.antagonist_variance,
-                jnp.var(returns, axis=1, ddof=1) if num_seeds > 1 else jnp.full(num_new, jnp.nan),
-                variance,
-            ),
-            antagonist_count=put(extras.antagonist_count, num_seeds, count + 1),
+            antagonist_mean=put(extras.antagonist_mean, new_mean, mean),
+            antagonist_variance=put(extras.antagonist_variance, new_variance, variance),
+            antagonist_count=put(extras.antagonist_count, returns.shape[1], count + 1),
         )
         return measured, updates
 
@@ -163,6 +159,20 @@ class Measurement:
             return jnp.mean(returns.reshape(num_seeds, -1), axis=1)
 
         return jax.vmap(of_level)(jax.random.split(key, jax.tree.leaves(levels)[0].shape[0]), levels)
+
+
+def across_seeds(returns: Float[Array, "m seeds"]) -> tuple[Float[Array, "m"], Float[Array, "m"]]:
+    """Return the mean over seeds, and their unbiased variance.
+
+    Args:
+        returns: [m, seeds] returns.
+
+    Returns:
+        [m] each; the variance is NaN for one seed.
+    """
+    num_levels, num_seeds = returns.shape
+    variance = jnp.var(returns, axis=1, ddof=1) if num_seeds > 1 else jnp.full(num_levels, jnp.nan)
+    return jnp.mean(returns, axis=1), variance
 
 
 def add_seed(

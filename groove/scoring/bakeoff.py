@@ -13,15 +13,16 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from scipy.stats import spearmanr
 
 from groove.discovery.level_outcome import level_outcome
-from groove.discovery.measurement import Measurement
+from groove.discovery.measurement import Measurement, across_seeds
 from groove.discovery.population import Population, lives_of_one_rule
 from groove.scoring.heldout import BAKEOFF_STREAM, stream_key
 from levels.level_generator import LevelGenerator
 from levels.solver import exact_grid, optimal_return, returns_on
 from lpg.update_rule import Hyperparameters
-from ued.curriculum import NOT_KEPT, unknown_extras
+from ued.curriculum import NOT_KEPT, Extras, unknown_extras
 from ued.priorities import Priorities
-from ued.scores import SCORES
+from ued.ranking import Ranking
+from ued.scores import SCORES, Score
 
 NUM_RESAMPLES = 1000
 """Bootstrap draws of levels behind each standard error."""
@@ -53,6 +54,21 @@ class Verdict:
     regret_gain: float
     regret_gain_error: float
     seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Half:
+    """One measurement of a score on n levels.
+
+    Attributes:
+        score: [n] scores.
+        ranked: [n] what levels are replayed by, as `ued.ranking.Ranking` makes it of the scores.
+        regret: [n] exact regret of the agents of the other measurement.
+    """
+
+    score: Float[np.ndarray, "n"]
+    ranked: Float[np.ndarray, "n"]
+    regret: Float[np.ndarray, "n"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,24 +119,27 @@ class Bakeoff:
         measure = _Measure(self, meta_params, levels, optimum)
         first, second = (measure(key) for key in measure_keys)
         verdicts = []
-        for name, numbers in first.scores.items():
+        for name in first.scores:
             seconds = solver_seconds if name == "exact_regret" else np.mean([first.seconds[name], second.seconds[name]])
-            halves = [(numbers, second.exact_regret), (second.scores[name], first.exact_regret)]
+            halves = [
+                Half(own.scores[name], own.ranked[name], other.exact_regret)
+                for own, other in ((first, second), (second, first))
+            ]
             verdicts.append(self.verdict(name, halves, float(seconds)))
         return verdicts
 
-    def verdict(self, name: str, halves: list[tuple[np.ndarray, np.ndarray]], seconds: float) -> Verdict:
+    def verdict(self, name: str, halves: list[Half], seconds: float) -> Verdict:
         """Compare two measurements of a score on n levels, each with the exact regret that the other one found.
 
         Args:
             name: name of the score.
-            halves: for each measurement, scores [n] and the exact regret [n] of other agents.
+            halves: the two measurements.
             seconds: seconds that the score costs.
 
         Returns:
             The verdict; standard errors are over levels.
         """
-        num_levels = halves[0][0].size
+        num_levels = halves[0].score.size
         draws = np.random.default_rng(0)
         resamples = [draws.integers(num_levels, size=num_levels) for _ in range(NUM_RESAMPLES)]
 
@@ -131,31 +150,31 @@ class Bakeoff:
             return of_levels(everything), float(np.std(spread, ddof=1)) if spread.size > 1 else np.nan
 
         def correlation(chosen: np.ndarray) -> float:
-            return float(np.mean([spearman(score[chosen], regret[chosen]) for score, regret in halves]))
+            return float(np.mean([spearman(half.score[chosen], half.regret[chosen]) for half in halves]))
 
         def retest(chosen: np.ndarray) -> float:
-            return spearman(halves[0][0][chosen], halves[1][0][chosen])
+            return spearman(halves[0].score[chosen], halves[1].score[chosen])
 
-        visits = [np.asarray(self._replays(jnp.asarray(score, jnp.float32))) for score, _ in halves]
+        visits = [np.asarray(self._replays(jnp.asarray(half.ranked, jnp.float32))) for half in halves]
 
         def gain(chosen: np.ndarray) -> float:
             gains = []
-            for replays, (_, regret) in zip(visits, halves, strict=True):
+            for replays, half in zip(visits, halves, strict=True):
                 # A level on which all agents broke has no regret.
-                usable = chosen[np.isfinite(regret[chosen])]
-                mean = np.sum(replays[usable] * regret[usable]) / max(np.sum(replays[usable]), 1)
-                gains.append(mean - np.mean(regret[usable]))
+                usable = chosen[np.isfinite(half.regret[chosen])]
+                mean = np.sum(replays[usable] * half.regret[usable]) / max(np.sum(replays[usable]), 1)
+                gains.append(mean - np.mean(half.regret[usable]))
             return float(np.mean(gains))
 
         return Verdict(name, *with_error(correlation), *with_error(retest), *with_error(gain), seconds)
 
-    def _replays(self, score: Float[Array, "n"]) -> Int[Array, "n"]:
+    def _replays(self, ranked: Float[Array, "n"]) -> Int[Array, "n"]:
         """Count how often each level is drawn over many batches, each an eighth of the pool, as runs draw them. Only
         the better half of the levels is kept, as in a full buffer; all are equally stale."""
-        kept = jnp.isfinite(score) & (score >= jnp.median(score))
-        num_levels = score.shape[0]
+        kept = jnp.isfinite(ranked) & (ranked >= jnp.median(ranked))
+        num_levels = ranked.shape[0]
         size, age = num_levels // 8, jnp.zeros(num_levels, jnp.int32)
-        draw = jax.vmap(lambda key: self.priorities.draw(key, score, age, kept, size, size)[0])
+        draw = jax.vmap(lambda key: self.priorities.draw(key, ranked, age, kept, size, size)[0])
         slots = draw(jax.random.split(jax.random.key(0), NUM_BATCHES))
         where = jnp.where(slots == NOT_KEPT, num_levels, slots)
         return jnp.zeros(num_levels, jnp.int32).at[where].add(1, mode="drop")
@@ -166,6 +185,7 @@ class _Measured:
     """One measurement of all scores."""
 
     scores: dict[str, np.ndarray]
+    ranked: dict[str, np.ndarray]
     seconds: dict[str, float]
     exact_regret: np.ndarray
 
@@ -202,18 +222,32 @@ class _Measure:
         extras = replace(unknown_extras(num_levels), random_return=random_return, optimal_return=self._optimum)
         outcome = level_outcome(outcomes, level, num_levels, extras)
         price = {"values": max(probe_seconds - plain_seconds, 0.0), "random": random_seconds}
-        scores, seconds = {}, {}
+        measured: dict[str, tuple[Score, Extras, float]] = {}
         for name, score in SCORES.items():
             if "antagonist" in score.needs:
                 for count, train in self._antagonists.items():
                     (returns, _), taken = _timed(train, antagonist_key, self._levels, self._optimum)
-                    known = replace(extras, antagonist_mean=jnp.mean(returns, axis=1))
-                    scores[f"{name}, {count} antagonists"] = np.asarray(score(replace(outcome, extras=known)))
-                    seconds[f"{name}, {count} antagonists"] = taken
-                continue
-            scores[name] = np.asarray(score(outcome))
-            seconds[name] = sum(price.get(need, 0.0) for need in score.needs)
-        return _Measured(scores, seconds, scores["exact_regret"])
+                    mean, variance = across_seeds(returns)
+                    known = replace(
+                        outcome.extras,
+                        antagonist_mean=mean,
+                        antagonist_variance=variance,
+                        antagonist_count=jnp.full(num_levels, returns.shape[1], jnp.int32),
+                    )
+                    measured[f"{name}, {count} antagonists"] = score, known, taken
+            else:
+                measured[name] = score, outcome.extras, sum(price.get(need, 0.0) for need in score.needs)
+        uncertainty = bakeoff.priorities.settings.score_uncertainty
+        scores = {name: score(replace(outcome, extras=known)) for name, (score, known, _) in measured.items()}
+        ranked = {
+            name: Ranking(uncertainty, score.noise)(scores[name], known) for name, (score, known, _) in measured.items()
+        }
+        return _Measured(
+            scores={name: np.asarray(values) for name, values in scores.items()},
+            ranked={name: np.asarray(values) for name, values in ranked.items()},
+            seconds={name: taken for name, (_, _, taken) in measured.items()},
+            exact_regret=np.asarray(scores["exact_regret"]),
+        )
 
 
 def antagonist_counts(most: int) -> list[int]:

@@ -11,18 +11,20 @@ from groove.building import build_hyperparameters, build_learner, build_measurem
 from groove.commands.main import main
 from groove.config import TrainConfig
 from groove.job.devices import lives_mesh
-from groove.scoring.bakeoff import Bakeoff, Verdict, antagonist_counts, spearman
+from groove.scoring.bakeoff import Bakeoff, Half, Verdict, antagonist_counts, spearman
 from levels.generators.distributions import DISTRIBUTIONS
 from levels.generators.with_lifetime import WithLifetime
 from levels.registry import generator
 from lpg.value_losses import ValueProbe
+from ued.priorities import Priorities
 from ued.scores import SCORES
+from ued.settings import ReplaySettings
 
 NO_LEVELS = Bakeoff(generator=None, population=None, hyper=None, measurement=None)
 
 
 def halves_of(first, second, first_regret, second_regret):
-    return [(first, second_regret), (second, first_regret)]
+    return [Half(first, first, second_regret), Half(second, second, first_regret)]
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,13 @@ def test_verdict_on_the_opposite_of_regret_is_negative(regrets):
     truth, first, second = regrets
     verdict = NO_LEVELS.verdict("opposite", halves_of(-truth, -truth, first, second), 0.0)
     assert verdict.regret_correlation < -0.95 and verdict.regret_gain < -1.0
+
+
+def test_levels_are_replayed_by_what_ranks_them_and_correlated_by_their_score(regrets):
+    truth, first, second = regrets
+    halves = [Half(truth, -truth, second), Half(truth, -truth, first)]
+    verdict = NO_LEVELS.verdict("against itself", halves, 0.0)
+    assert verdict.regret_correlation > 0.95 and verdict.regret_gain < -1.0
 
 
 def test_verdict_compares_a_score_with_the_regret_of_other_agents():
@@ -97,12 +106,20 @@ def contest(levels):
         population=build_population(config, mesh, learner, ValueProbe(100)),
         hyper=build_hyperparameters(config, levels.world),
         measurement=build_measurement(config, mesh, levels.world, frozenset({"antagonist", "random"})),
+        priorities=Priorities(ReplaySettings(score_uncertainty="lower_bound")),
     ), learner.rule.init(jax.random.key(0))
 
 
 def test_bakeoff_judges_every_score(monkeypatch):
     monkeypatch.setattr("groove.scoring.bakeoff.NUM_RESAMPLES", 20)
     bakeoff, meta_params = contest(WithLifetime(DISTRIBUTIONS["small"], 2, 2))
+    judged, verdict_of = {}, Bakeoff.verdict
+
+    def verdict(self, name, halves, seconds):
+        judged[name] = halves
+        return verdict_of(self, name, halves, seconds)
+
+    monkeypatch.setattr(Bakeoff, "verdict", verdict)
     verdicts = {verdict.score: verdict for verdict in bakeoff.run(meta_params, num_levels=16, seed=0)}
     regret = "algorithmic_regret"
     assert set(verdicts) == set(SCORES) - {regret} | {f"{regret}, 1 antagonists", f"{regret}, 2 antagonists"}
@@ -110,6 +127,10 @@ def test_bakeoff_judges_every_score(monkeypatch):
     assert verdicts["exact_regret"].regret_correlation > 0.8
     assert verdicts["exact_regret"].regret_correlation == verdicts["exact_regret"].retest_correlation
     assert np.isnan(verdicts["uniform"].regret_correlation)
+    # As in a run with this --score-uncertainty: a score ranks lower, the more its antagonists differ.
+    for name, halves in judged.items():
+        less = [half.score - half.ranked for half in halves]
+        assert np.all(less[0] > 0) if name == f"{regret}, 2 antagonists" else not np.any(np.nan_to_num(less))
     assert all(np.isfinite(verdict.regret_gain) and verdict.seconds >= 0 for verdict in verdicts.values())
 
 

@@ -1,4 +1,4 @@
-"""Meta-training runs to compare: several arms with several meta-seeds, resumable, and their held-out scores."""
+"""Meta-training runs to compare: several arms with several meta-seeds, resumable, and the scores of their rules."""
 
 import json
 import subprocess
@@ -79,7 +79,7 @@ def score_arms(folder: Path, arms: list[str], levels: str, level_set: Any, seeds
         folder: folder of all runs.
         arms: names of the arms.
         levels: name of a distribution in the level set's world.
-        level_set: held-out levels.
+        level_set: held-out or validation levels.
         seeds: meta-seeds of the runs.
 
     Returns:

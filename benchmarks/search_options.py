@@ -1,7 +1,7 @@
 """The quality of `tiny` with low-rank perturbations, bfloat16 products or other learning rates of the agents.
 
-Each arm meta-trains a rule on `small` with every meta-seed and scores its agents on held-out levels. An arm
-is done when its runs are finished; if called again, the comparison continues where it stopped.
+Each arm meta-trains a rule on `small` with every meta-seed and scores its agents on validation levels, because defaults
+are chosen by it. An arm is done when its runs are finished; if called again, the comparison continues where it stopped.
 """
 
 import argparse
@@ -63,11 +63,11 @@ def main() -> None:
         for name, arm in ARMS.items():
             meta_train(run_path(flags.runs, name, seed), arm, seed)
     configure(None)
-    from groove.scoring.heldout import HELDOUT_STREAM, draw_level_set
+    from groove.scoring.heldout import VALIDATION_STREAM, draw_level_set
     from levels.registry import generator
 
-    heldout = draw_level_set(generator("small"), HELDOUT_STREAM, NUM_LEVELS)
-    scores = score_arms(flags.runs, list(ARMS), "small", heldout, range(flags.meta_seeds))
+    validation = draw_level_set(generator("small"), VALIDATION_STREAM, NUM_LEVELS)
+    scores = score_arms(flags.runs, list(ARMS), "small", validation, range(flags.meta_seeds))
     rows = summarise(scores)
     (flags.runs / "options.json").write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n")
     for row in rows:

@@ -190,7 +190,7 @@ class PrioritizedLevelReplay:
 
     def _ready(self, state: LevelBuffer, num_replayed: int) -> Bool[Array, ""]:
         filled, available = jnp.sum(state.filled), jnp.sum(state.available)
-        return (filled >= self.settings.min_filled * self.settings.buffer) & (available >= num_replayed)
+        return (filled >= self.settings.least_kept) & (available >= num_replayed)
 
     def _with_edits(
         self, key: Key[Array, ""], edit: Edit, new: PyTree, replayed: PyTree, identities: Array

@@ -55,3 +55,8 @@ class ReplaySettings:
             )
         if not 0 < self.temperature < math.inf:
             raise ValueError(f"ReplaySettings.temperature must be > 0 and finite, got {self.temperature}")
+
+    @property
+    def least_kept(self) -> int:
+        """Number of levels that must be kept before any is replayed."""
+        return math.ceil(self.min_filled * self.buffer)

@@ -95,7 +95,7 @@ def why_no_replay(config: TrainConfig, generator: LevelGenerator, num_levels: in
     first = first_replay(config, num_levels)
     if build is _replay:
         num_replayed = num_replayed_places(num_levels, replay.replay_fraction)
-        needed, num_tasks = max(_least_kept(config), num_replayed), _num_tasks(config, generator)
+        needed, num_tasks = max(replay.least_kept, num_replayed), _num_tasks(config, generator)
         filled = f"--min-filled {replay.min_filled} of --buffer {replay.buffer}"
         if num_tasks is not None and num_tasks < needed:
             asks = filled if needed > num_replayed else f"a batch of {num_replayed}"
@@ -118,7 +118,7 @@ def first_replay(config: TrainConfig, num_levels: int) -> int:
     """
     replay, build = config.replay, CURRICULA.get(config.curriculum.curriculum)
     if build is _replay:
-        needed = max(_least_kept(config), num_replayed_places(num_levels, replay.replay_fraction))
+        needed = max(replay.least_kept, num_replayed_places(num_levels, replay.replay_fraction))
         return math.ceil(needed / _num_scored(config, num_levels))
     return replay.sfl_period if build is _learnability else 0
 
@@ -137,15 +137,10 @@ def why_untrained(config: TrainConfig, num_kept: int | None) -> str:
     if CURRICULA.get(name) is not _replay or num_kept is None:
         return f"no level of --curriculum {name} trains it"
     return (
-        f"--curriculum {name} trains it on replayed levels alone, which begin once {_least_kept(config)} different "
+        f"--curriculum {name} trains it on replayed levels alone, which begin once {replay.least_kept} different "
         f"levels with a score are kept (--min-filled {replay.min_filled} of --buffer {replay.buffer}), and {num_kept} "
         "are; lower --buffer or use --curriculum plr"
     )
-
-
-def _least_kept(config: TrainConfig) -> int:
-    """Return how many levels must be kept before any is replayed."""
-    return math.ceil(config.replay.min_filled * config.replay.buffer)
 
 
 def _num_scored(config: TrainConfig, num_levels: int) -> int:

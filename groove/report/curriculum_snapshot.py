@@ -193,7 +193,7 @@ def _snapshot(config: TrainConfig, training: MetaTraining, state: Any, restored:
     elif isinstance(curriculum, PrioritizedLevelReplay):
         buffer = state
         chances, ranked = curriculum.inclusion(state, num_places), curriculum.ranked(state)
-        replay_from = max(1, int(np.ceil(curriculum.settings.min_filled * curriculum.settings.buffer)))
+        replay_from = max(1, curriculum.settings.least_kept)
     elif isinstance(state, LevelBuffer) and hasattr(curriculum, "inclusion"):
         buffer = state
         chances = curriculum.inclusion(state, num_places)

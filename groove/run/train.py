@@ -24,7 +24,7 @@ from groove.run.run_files import NoFiles, RunFiles
 from groove.run.run_parts import RunParts
 from groove.run.stop_requests import stop_requests
 from groove.scoring.closing_table import render
-from groove.scoring.heldout import TRAINING_STREAM, counted, stream_key
+from groove.scoring.heldout import TRAINING_STREAM, LevelSet, counted, stream_key
 from groove.versions import recorded_versions
 
 NO_STEPS = {"env_steps": 0, "antagonist_env_steps": 0}
@@ -217,41 +217,51 @@ class Run:
                 row |= steps
                 last = generation + 1 == self.config.run.generations
                 if last or (generation + 1) % self.config.run.validation_every == 0:
-                    returns = self.parts.evaluation.returns(self._mean(state), validation, self.training.hyper)
-                    returns = counted(self.parts.evaluation, validation, returns)
-                    row["validation_score"] = float(np.mean(validation.normalised(returns)))
+                    row["validation_score"] = self._score(self._mean(state), validation)
                 log(row, seconds, sum(taken.values()))
-                failed = row["failed_candidates"] == self.config.evolution.population
                 untrained = 0 if row["levels_trained"] else untrained + 1
                 stopping = anywhere(self.parts.mesh, bool(stop))
-                if (
-                    last
-                    or failed
-                    or stopping
-                    or untrained >= patience
-                    or (generation + 1) % self.config.run.checkpoint_every == 0
-                ):
-                    mean = self._mean(state)
-                    if differs(self.parts.mesh, mean):
-                        raise RunStopped(
-                            f"generation {generation}: the processes of the job hold different rules because "
-                            f"their machines differ; earlier checkpoints in {files.folder.checkpoints_path} are intact"
-                        )
-                    files.save(local(state), mean, steps, untrained)
-                if failed:
-                    raise RunStopped(
-                        f"generation {generation}: no candidate had a finite fitness; a smaller --sigma or "
-                        f"--agent-learning-rate may help; the state is saved in {files.folder.checkpoints_path}"
-                    )
-                if untrained >= patience:
-                    raise RunStopped(
-                        f"generation {generation}: the rule has learned from no level for {untrained} generations: "
-                        f"{why_untrained(self.config, row.get('levels_kept'))}; the state is saved in "
-                        f"{files.folder.checkpoints_path}"
-                    )
+                end = self._early_end(row, untrained, patience, files)
+                if last or end or stopping or (generation + 1) % self.config.run.checkpoint_every == 0:
+                    self._save(files, generation, state, steps, untrained)
+                if end:
+                    raise RunStopped(f"generation {generation}: {end}")
                 if stopping:
                     raise RunInterrupted(generation, files.folder.path)
         self._close(files, self._mean(state))
+
+    def _score(self, mean: PyTree, level_set: LevelSet) -> float:
+        """Return the mean score of a rule on a set of levels."""
+        returns = self.parts.evaluation.returns(mean, level_set, self.training.hyper)
+        returns = counted(self.parts.evaluation, level_set, returns)
+        return float(np.mean(level_set.normalised(returns)))
+
+    def _early_end(self, row: dict[str, Any], untrained: int, patience: int, files: RunFiles | NoFiles) -> str | None:
+        """Say why the run cannot go on after a generation; None if it can."""
+        if row["failed_candidates"] == self.config.evolution.population:
+            return (
+                "no candidate had a finite fitness; a smaller --sigma or --agent-learning-rate may help; the state is "
+                f"saved in {files.folder.checkpoints_path}"
+            )
+        if untrained >= patience:
+            return (
+                f"the rule has learned from no level for {untrained} generations: "
+                f"{why_untrained(self.config, row.get('levels_kept'))}; the state is saved in "
+                f"{files.folder.checkpoints_path}"
+            )
+        return None
+
+    def _save(
+        self, files: RunFiles | NoFiles, generation: int, state: RunState, steps: dict[str, int], untrained: int
+    ) -> None:
+        """Save a checkpoint; raises RunStopped if the processes of the job disagree about the rule."""
+        mean = self._mean(state)
+        if differs(self.parts.mesh, mean):
+            raise RunStopped(
+                f"generation {generation}: the processes of the job hold different rules because their machines "
+                f"differ; earlier checkpoints in {files.folder.checkpoints_path} are intact"
+            )
+        files.save(local(state), mean, steps, untrained)
 
     @property
     def _patience(self) -> int:

@@ -146,10 +146,9 @@ def options_table() -> str:
         A Markdown table.
     """
     bench, rows = read_bench(BENCH_PATH), [("search", *QUALITY.values(), "A [s]", "B [s]")]
-    for arm, quality in _arms().items():
-        if not arm.startswith(RATE):
-            names = [name if arm == "full" else f"{name}, {arm}" for name in SETTINGS]
-            rows.append((arm, *quality, *(cell(bench.reading("generation", name, "generation")) for name in names)))
+    for arm, quality in _arms("search-options").items():
+        names = [name if arm == "full" else f"{name}, {arm}" for name in SETTINGS]
+        rows.append((arm, *quality, *(cell(bench.reading("generation", name, "generation")) for name in names)))
     return pivot_table(rows)
 
 
@@ -159,15 +158,14 @@ def rates_table() -> str:
     Returns:
         A Markdown table.
     """
-    arms = _arms()
-    rows = [("agents' learning rate", *QUALITY.values()), ("100", *arms["full"])]
-    rows += [(arm.removeprefix(RATE), *quality) for arm, quality in arms.items() if arm.startswith(RATE)]
+    rows = [("agents' learning rate", *QUALITY.values())]
+    rows += [("100" if arm == "full" else arm.removeprefix(RATE), *own) for arm, own in _arms("agent-rates").items()]
     return pivot_table(rows)
 
 
-def _arms() -> dict[str, list[str]]:
-    """Return the cells of each arm of `benchmarks.search_options`."""
-    content = json.loads((PUBLISHED / "search-options" / "options.json").read_text(encoding="utf-8"))
+def _arms(folder: str) -> dict[str, list[str]]:
+    """Return the cells of each arm of `benchmarks.search_options`, recorded in a folder."""
+    content = json.loads((PUBLISHED / folder / "options.json").read_text(encoding="utf-8"))
     return {row["arm"]: [bracketed(list(row[name].values())) for name in QUALITY] for row in content}
 
 

@@ -56,18 +56,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/search-options"), help="folder of the runs")
     parser.add_argument("--meta-seeds", type=int, default=3, help="number of runs of each arm")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), help="arms to compare, full among them")
     flags = parser.parse_args()
+    if "full" not in flags.arms:
+        parser.error(f"--arms must contain full, with which the others are compared, got {' '.join(flags.arms)}")
     if flags.meta_seeds < 1:
         parser.error(f"--meta-seeds must be >= 1, got {flags.meta_seeds}")
     for seed in range(flags.meta_seeds):
-        for name, arm in ARMS.items():
-            meta_train(run_path(flags.runs, name, seed), arm, seed)
+        for name in flags.arms:
+            meta_train(run_path(flags.runs, name, seed), ARMS[name], seed)
     configure(None)
     from groove.scoring.heldout import VALIDATION_STREAM, draw_level_set
     from levels.registry import generator
 
     validation = draw_level_set(generator("small"), VALIDATION_STREAM, NUM_LEVELS)
-    scores = score_arms(flags.runs, list(ARMS), "small", validation, range(flags.meta_seeds))
+    scores = score_arms(flags.runs, flags.arms, "small", validation, range(flags.meta_seeds))
     rows = summarise(scores)
     (flags.runs / "options.json").write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n")
     for row in rows:

@@ -1,6 +1,5 @@
 """`groove tune`."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,15 @@ from groove.errors import UsageError, one_line
 from groove.job.devices import configure, lives_mesh
 from groove.transfer.suites import suite_key
 
+NUM_SHOWN = 5
+"""Configurations of each search that are printed."""
+
 
 @dataclass(frozen=True)
 class TuneFlags(LivesFlags):
-    """Random search over learning rates and costs on a suite's validation environments: three agents in each, or one on
-    each level where it has many."""
+    """Random search over learning rates, costs, decays, workers and steps, and for hand-written rules also discount, λ,
+    clip and epochs, on a suite's validation environments: three agents in each, or one on each level where it has many.
+    The number of environment steps stays the suite's."""
 
     rule: tyro.conf.Positional[str] = ""
     """A shipped rule such as laptop, a rule file, the folder of a run or of a group (each of its rules is tuned), or
@@ -61,8 +64,9 @@ def tune(arguments: list[str]) -> int:
                 validation = shaped(suite.build_validation(name), flags)
                 for contestant in contestants:
                     search.on_validation(contestant, validation)
-    for one, hyper in search.found.items():
-        values = {field.name: f"{float(getattr(hyper, field.name)):.3g}" for field in dataclasses.fields(hyper)}
-        print(f"{one.name} on {one.where}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
+    for one, best in search.found.items():
+        print(f"{one.name} on {one.where}: {best}")
+        for worth, configuration in search.rankings.get(one, [])[1:NUM_SHOWN]:
+            print(f"  next, by {search.rankings[one][0][0] - worth:.3f}: {configuration}")
     print(path)
     return 0

@@ -1,4 +1,4 @@
-"""The one random search, for learning rates and costs that suit a rule on validation levels or environments."""
+"""The one random search, for hyperparameters that suit a rule on validation levels or environments."""
 
 from dataclasses import replace
 
@@ -12,10 +12,15 @@ TUNING_SEEDS = 3
 """Agents of each configuration on each level or environment."""
 
 
-def search_space(rule: UpdateRule, default: Hyperparameters, num_configurations: int) -> list[Hyperparameters]:
-    """Return the configurations of a search: the default first, then draws around it.
+DECAYS = (0.0, 1.0, 2.0)
+"""Exponents tried for the decay of the learning rates and of the entropy cost."""
 
-    Both learning rates and the costs that the rule reads are log-uniform within a factor of 10 of the default.
+
+def search_space(rule: UpdateRule, default: Hyperparameters, num_configurations: int) -> list[Hyperparameters]:
+    """Return the hyperparameters of a search: the default first, then draws around it.
+
+    Both learning rates and the costs that the rule reads are log-uniform within a factor of 10 of the default; the
+    decays of what the rule reads are uniform among `DECAYS`.
 
     Args:
         rule: the rule to tune.
@@ -23,15 +28,15 @@ def search_space(rule: UpdateRule, default: Hyperparameters, num_configurations:
         num_configurations: number of configurations, ≥ 1.
 
     Returns:
-        That many configurations, the same in every call.
+        That many, the same in every call.
     """
     draws = np.random.default_rng(0)
     names = ("learning_rate", "prediction_learning_rate", *rule.costs)
+    decays = ("learning_rate_decay", *(["entropy_decay"] if "entropy_cost" in rule.costs else []))
 
     def around() -> Hyperparameters:
-        return replace(
-            default, **{name: jnp.float32(getattr(default, name) * 10 ** draws.uniform(-1, 1)) for name in names}
-        )
+        scaled = {name: jnp.float32(getattr(default, name) * 10 ** draws.uniform(-1, 1)) for name in names}
+        return replace(default, **scaled, **{name: jnp.float32(draws.choice(DECAYS)) for name in decays})
 
     return [default] + [around() for _ in range(num_configurations - 1)]
 

@@ -16,10 +16,11 @@ from groove.building import build_hyperparameters
 from groove.config import TrainConfig
 from groove.records.group_folder import GroupFolder
 from groove.rules import read_discovered_rule
+from groove.transfer.configurations import Configuration
 from groove.transfer.environments import Environment
 from levels.plugins import absolute
 from levels.registry import generator
-from levels.world import observation_kind
+from levels.world import World, observation_kind
 from lpg.baselines import BASELINES
 from lpg.rules.lpg import LPG
 from lpg.rules.plugin_rule import PluginRule
@@ -45,8 +46,9 @@ class Contestant:
         epochs: passes over a rollout in one update.
         minibatches: parts that a rollout is split into, one gradient step each.
         config: config of the run that discovered the rule, None for a hand-written rule.
-        tuned: learning rates and costs that replace the defaults, by suite/environment or by suite and kind of
-            observation (see `tuning_keys`).
+        defaults: default hyperparameters by kind of observation, where they are not those of learned rules' agents.
+        tuned: configurations that replace the default, by suite/environment or by suite and kind of observation (see
+            `tuning_keys`).
         group: name of the group of meta-seeds whose rule this is one of, None for a rule of its own.
     """
 
@@ -56,7 +58,8 @@ class Contestant:
     epochs: int = 1
     minibatches: int = 1
     config: TrainConfig | None = None
-    tuned: dict[str, Hyperparameters] = dataclasses.field(default_factory=dict)
+    defaults: dict[str, Hyperparameters] = dataclasses.field(default_factory=dict)
+    tuned: dict[str, Configuration] = dataclasses.field(default_factory=dict)
     group: str | None = None
 
     @property
@@ -69,25 +72,43 @@ class Contestant:
         """Whether the rule was discovered."""
         return self.config is not None
 
-    def hyper(self, environment: Environment) -> Hyperparameters:
-        """Return the learning rates and costs of an agent.
+    def configuration(self, environment: Environment) -> Configuration:
+        """Return how an agent learns.
 
-        Tuned settings come first. Without them, a learned rule keeps the settings of its discovery in worlds with
-        the same kind of observation and gets the defaults elsewhere; a hand-written rule gets the defaults.
+        Tuned configurations come first. Without them, agents have the environment's workers and steps; a learned rule
+        keeps the hyperparameters of its discovery in worlds with the same kind of observation and gets the defaults
+        elsewhere; a hand-written rule gets its own defaults.
 
         Args:
             environment: environment that the agent lives in.
 
         Returns:
-            Scalars.
+            The configuration.
         """
         for key in tuning_keys(environment):
             if key in self.tuned:
                 return self.tuned[key]
-        world, config = environment.world, TrainConfig()
-        if self.config is not None and _discovered_on(self.config) == observation_kind(world):
-            config = self.config
-        return build_hyperparameters(config, world, self.epochs * self.minibatches)
+        return Configuration(
+            self._hyper(environment.world), environment.workers, environment.rollout_length, self.epochs
+        )
+
+    def _hyper(self, world: World) -> Hyperparameters:
+        kind, num_descents = observation_kind(world), self.epochs * self.minibatches
+        if self.config is not None and _discovered_on(self.config) == kind:
+            return build_hyperparameters(self.config, world, num_descents)
+        return self.defaults.get(kind, Hyperparameters()).completed(world, num_descents)
+
+    def rule_of(self, configuration: Configuration) -> UpdateRule:
+        """Return the rule with the fields of a configuration.
+
+        Args:
+            configuration: one of `configuration`.
+
+        Returns:
+            The rule; a contestant of random actions has none.
+        """
+        rule: Any = self.rule
+        return dataclasses.replace(rule, **configuration.fields) if configuration.fields else rule
 
     def is_tuned_for(self, environments: list[Environment]) -> bool:
         """Return whether the contestant has tuned settings for all given environments.
@@ -127,7 +148,7 @@ class Contestant:
         """
         words: list[Any] = [self.digest]
         if self.rule is not None:
-            words.append([float(x) for x in jax.tree.leaves(self.hyper(environment))])
+            words.append(self.configuration(environment).to_json())
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
     @cached_property
@@ -179,7 +200,7 @@ def hand_written(name: str) -> Contestant:
     if name == RANDOM:
         return Contestant(RANDOM)
     baseline = BASELINES[name]
-    return Contestant(name, baseline.rule, (), baseline.epochs, baseline.minibatches)
+    return Contestant(name, baseline.rule, (), baseline.epochs, baseline.minibatches, defaults=baseline.defaults)
 
 
 def own_rule(name: str) -> Contestant:

@@ -81,10 +81,23 @@ class Environment:
     @property
     def updates(self) -> int:
         """Number of updates in a life, ≥ 1."""
-        if self.num_steps is None:
+        return self.updates_of(self.workers, self.rollout_length)
+
+    def updates_of(self, workers: int, rollout_length: int) -> int:
+        """Return the number of updates in a life of as many steps with other workers or steps between updates.
+
+        Args:
+            workers: workers of the agent.
+            rollout_length: steps between two updates.
+
+        Returns:
+            A number ≥ 1; steps of a last, incomplete rollout are left out.
+        """
+        num_steps = self.num_steps
+        if num_steps is None:
             assert self.num_updates is not None
-            return self.num_updates
-        return max(1, self.num_steps // self.steps_per_update)
+            num_steps = self.num_updates * self.steps_per_update
+        return max(1, num_steps // (workers * rollout_length))
 
     def network(self, prediction_size: int) -> Network:
         """Return the agents' network, the same for every rule except for the prediction.

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, PyTree
 from groove.building import build_learner
 from groove.config import TrainConfig
 from groove.discovery.population import Lives, Population
+from groove.transfer.configurations import Configuration
 from groove.transfer.contestants import Contestant
 from groove.transfer.environments import Environment
 from groove.transfer.results import Row, RunKey
@@ -69,8 +70,16 @@ class RunnerBatch:
 class _Life:
     contestant: Contestant
     environment: Environment
+    configuration: Configuration
     level: int
     seed: int
+
+    @property
+    def num_updates(self) -> int:
+        """Updates of the whole life."""
+        if self.contestant.rule is None:
+            return 0
+        return self.environment.updates_of(self.configuration.workers, self.configuration.rollout_length)
 
     @property
     def key(self) -> RunKey:
@@ -106,22 +115,26 @@ class Runner:
 
         Args:
             environments: environments of one group, see `groups`.
-            contestants: contestants with the same rule, which differ only in learning rates and costs.
+            contestants: contestants with the same rule, which differ only in their configurations.
             done: runs to leave out.
 
         Yields:
-            Batches, with lives ordered by contestant, environment, level and seed.
+            Batches, with lives ordered by program, contestant, environment, level and seed; lives whose configurations
+            differ only in numbers share a program.
         """
-        everyone = [
-            _Life(contestant, environment, level, self._setting.first_seed + seed)
-            for contestant in contestants
-            for environment in environments
-            for level, seed in environment.lives(self._setting.num_seeds)
-        ]
-        lives = [life for life in everyone if life.key not in done]
-        if not lives:
-            return
-        unit = _side_by_side(environments[0]) * self._mesh.size
+        alike: dict[tuple[object, ...], list[_Life]] = {}
+        for contestant in contestants:
+            for environment in environments:
+                configuration = contestant.configuration(environment)
+                for level, seed in environment.lives(self._setting.num_seeds):
+                    life = _Life(contestant, environment, configuration, level, self._setting.first_seed + seed)
+                    if life.key not in done:
+                        alike.setdefault((configuration.program, life.num_updates), []).append(life)
+        for lives in alike.values():
+            yield from self._batches(lives)
+
+    def _batches(self, lives: list[_Life]) -> Iterator[RunnerBatch]:
+        unit = _side_by_side(lives[0].environment) * self._mesh.size
         size = -(-min(self._chunk, len(lives)) // unit) * unit
         for start in range(0, len(lives), size):
             batch = lives[start : start + size]
@@ -140,7 +153,7 @@ class Runner:
         return sum(len(environment.lives(self._setting.num_seeds)) for environment in environments)
 
     def _live(self, batch: list[_Life], places: list[_Life]) -> RunnerBatch:
-        contestant, first = batch[0].contestant, batch[0].environment
+        contestant, first, num_updates = batch[0].contestant, batch[0].environment, batch[0].num_updates
         # Lives of one contestant in one environment are adjacent, so their inputs are made at once, not life by life.
         parts = [list(part) for _, part in groupby(places, key=lambda life: (life.contestant, life.environment))]
         levels = _joined([part[0].environment.levels_of([life.level for life in part]) for part in parts])
@@ -152,19 +165,15 @@ class Runner:
                 for part in parts
             ]
         )
-        num_updates = 0 if contestant.rule is None else first.updates
         if contestant.rule is None:
             program: Any = _random_returns
             static: tuple[object, ...] = (first.world, first.workers)
             arguments: tuple[object, ...] = (keys, levels)
         else:
             population = Population(
-                self._learner(first, contestant), self._mesh, _side_by_side(first), num_points=self._setting.num_points
+                self._learner(batch[0]), self._mesh, _side_by_side(first), num_points=self._setting.num_points
             )
-            hypers = [
-                jax.tree.map(partial(jnp.full, len(part)), part[0].contestant.hyper(part[0].environment))
-                for part in parts
-            ]
+            hypers = [jax.tree.map(partial(jnp.full, len(part)), part[0].configuration.hyper) for part in parts]
             lives = Lives(
                 keys=keys,
                 candidates=None,
@@ -178,26 +187,28 @@ class Runner:
         compiled_at = time.perf_counter()
         curves = np.asarray(compiled(*arguments))
         return RunnerBatch(
-            rows=self._rows(batch, curves, num_updates),
+            rows=self._rows(batch, curves),
             seconds=time.perf_counter() - compiled_at,
             compile_seconds=compiled_at - began,
         )
 
-    def _learner(self, environment: Environment, contestant: Contestant) -> Learner:
-        assert contestant.rule is not None
-        config = TrainConfig.of(workers=environment.workers, rollout_length=environment.rollout_length)
-        learner = build_learner(config, environment.world, contestant.rule, contestant.epochs, contestant.minibatches)
-        return replace(learner, network=environment.network(contestant.rule.prediction_size))
+    def _learner(self, life: _Life) -> Learner:
+        configuration, environment = life.configuration, life.environment
+        rule = life.contestant.rule_of(configuration)
+        config = TrainConfig.of(workers=configuration.workers, rollout_length=configuration.rollout_length)
+        minibatches = life.contestant.minibatches
+        learner = build_learner(config, environment.world, rule, configuration.epochs, minibatches)
+        return replace(learner, network=environment.network(rule.prediction_size))
 
-    def _rows(self, batch: list[_Life], curves: Float[np.ndarray, "N K"], num_updates: int) -> list[Row]:
+    def _rows(self, batch: list[_Life], curves: Float[np.ndarray, "N K"]) -> list[Row]:
         num_points = curves.shape[1]
         rows = []
         for life, curve in zip(batch, curves, strict=False):
-            contestant = life.contestant
+            configuration, num_updates = life.configuration, life.num_updates
             for point, value in enumerate(curve, start=1):
                 updates = num_updates * point // num_points
-                steps = updates * life.environment.steps_per_update
-                descents = updates * contestant.epochs * contestant.minibatches
+                steps = updates * configuration.workers * configuration.rollout_length
+                descents = updates * configuration.epochs * life.contestant.minibatches
                 rows.append(Row(*life.key, steps, updates, descents, float(value)))
         return rows
 

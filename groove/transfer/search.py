@@ -6,12 +6,12 @@ from pathlib import Path
 
 from jax.sharding import Mesh
 
+from groove.transfer.configurations import Configuration
 from groove.transfer.contestants import TUNED, Contestant
 from groove.transfer.environments import Environment
 from groove.transfer.runner import Runner
-from groove.transfer.tuned_settings import Search, Tuned, TuningError, add_tuned, read_tuned, refuse_unlike, search_of
+from groove.transfer.tuned_settings import Search, Tuned, TuningError, add_tuned, read_tuned, search_of, settings_for
 from groove.transfer.tuning import TUNING, by_kind, tune
-from lpg.update_rule import Hyperparameters
 
 CEILING = "ppo, tuned here"
 """PPO with settings tuned in the very environment that it is evaluated in."""
@@ -41,12 +41,14 @@ class TuningSearch:
         self._known = read_tuned(path) if path.exists() else {}
         self.found: Tuned = {}
         """Results of the searches that were asked for."""
+        self.rankings: dict[Search, list[tuple[float, Configuration]]] = {}
+        """Worth and configuration, best first, in the searches that were not known before."""
 
     def on_validation(self, contestant: Contestant, environments: list[Environment]) -> None:
         """Tune a rule on a suite's validation environments, separately for each kind of observation.
 
         Args:
-            contestant: the rule with its default settings.
+            contestant: the rule with its default configuration.
             environments: validation environments of one suite.
         """
         for alike in by_kind(environments).values():
@@ -56,7 +58,7 @@ class TuningSearch:
         """Tune a rule on each environment at its own lifetime; the settings serve the other lifetimes as well.
 
         Args:
-            contestant: the rule with its default settings.
+            contestant: the rule with its default configuration.
             environments: environments of one suite.
         """
         for environment in environments:
@@ -75,52 +77,55 @@ class TuningSearch:
                 self._tell(f"tuning {contestant.name} on {search.where}", done, lives * self._num_configurations)
 
             runner = Runner(TUNING, self._mesh, self._chunk)
-            best = tune(runner, contestant, environments, self._num_configurations, tell)
-            self._known = add_tuned(self._path, {search: best})
+            self.rankings[search] = tune(runner, contestant, environments, self._num_configurations, tell)
+            self._known = add_tuned(self._path, {search: self.rankings[search][0][1]})
         self.found[search] = self._known[search]
 
 
 def with_settings(
     contestants: list[Contestant], found: Tuned, suites: dict[str, list[Environment]]
-) -> list[Contestant]:
+) -> tuple[list[Contestant], list[Search]]:
     """Return tuned copies of the contestants.
 
     Args:
-        contestants: contestants with their default settings.
-        found: results of searches for some of them.
+        contestants: contestants with their default configurations.
+        found: results of searches, for some of them and for others.
         suites: environments that they will live in, by suite.
 
     Returns:
         A copy of each contestant with settings for one of the suites, then one of each with settings tuned in the
-        very environments, called CEILING.
+        very environments, called CEILING; and the searches that are left aside, because they are for other rules,
+        suites, workers or steps.
 
     Raises:
-        TuningError: settings are for a rule that is not among the contestants, or cannot be used in these suites.
+        TuningError: settings for these contestants and suites contradict them or each other, or none applies.
     """
     names = {contestant.digest: contestant.name for contestant in contestants}
     for search in found:
-        if search.rule in names:
-            continue
-        if search.name in names.values():
+        if search.rule not in names and search.name in names.values():
             raise TuningError(f"tuned settings are for another rule than the {search.name!r} that is compared")
-        raise TuningError(
-            f"tuned settings are for {search.name!r}, which is not compared; compared: {', '.join(names.values())}"
-        )
+    compared = {search: best for search, best in found.items() if search.rule in names}
     here: Tuned = {}
     for environments in suites.values():
-        here |= refuse_unlike(found, environments)
+        here |= settings_for(compared, environments)
+    if found and not here:
+        raise TuningError(
+            f"tuned settings are for {', '.join(sorted({f'{own.name} on {own.where}' for own in found}))}; compared: "
+            f"{', '.join(names.values())} on {', '.join(suites)}"
+        )
     tuned = []
     for own in contestants:
         if settings := _settings(here, own, ceiling=False):
             group = None if own.group is None else f"{own.group}{TUNED}"
             tuned.append(replace(own, name=f"{own.name}{TUNED}", tuned=settings, group=group))
     ceilings = [(own, _settings(here, own, ceiling=True)) for own in contestants]
-    return tuned + [replace(own, name=CEILING, tuned=settings) for own, settings in ceilings if settings]
+    tuned += [replace(own, name=CEILING, tuned=settings) for own, settings in ceilings if settings]
+    return tuned, [search for search in found if search not in here]
 
 
-def _settings(found: Tuned, contestant: Contestant, ceiling: bool) -> dict[str, Hyperparameters]:
+def _settings(found: Tuned, contestant: Contestant, ceiling: bool) -> dict[str, Configuration]:
     return {
-        search.where: hyper
-        for search, hyper in found.items()
+        search.where: best
+        for search, best in found.items()
         if (search.rule, search.ceiling) == (contestant.digest, ceiling)
     }

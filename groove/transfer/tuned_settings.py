@@ -6,16 +6,14 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
-
+from groove.transfer.configurations import Configuration
 from groove.transfer.contestants import Contestant, tuning_keys
 from groove.transfer.environments import Environment
 from lpg.atomic_file import replacing
-from lpg.update_rule import Hyperparameters
 
 
 class TuningError(ValueError):
@@ -31,8 +29,8 @@ class Search:
         suite: suite of the environments tuned on, with its version (`edition`).
         where: key that the settings are looked up by, one of `groove.transfer.contestants.tuning_keys`.
         configurations: configurations tried, including the default.
-        workers: workers of each agent.
-        rollout_length: steps between two updates.
+        workers: workers of each agent in the default configuration.
+        rollout_length: steps between two updates in the default configuration.
         ceiling: whether the rule was tuned in the very environment that it is evaluated in.
         name: name of the rule in messages; it identifies nothing.
     """
@@ -47,8 +45,8 @@ class Search:
     name: str = field(default="", compare=False)
 
 
-Tuned = dict[Search, Hyperparameters]
-"""Results of searches."""
+Tuned = dict[Search, Configuration]
+"""The best configuration of each search."""
 
 
 def edition(environment: Environment) -> str:
@@ -102,8 +100,8 @@ def add_tuned(path: Path, found: Tuned) -> Tuned:
     path.parent.mkdir(parents=True, exist_ok=True)
     with _alone_in(path.parent):
         held = read_tuned(path) if path.exists() else {}
-        held |= {search: hyper for search, hyper in found.items() if search not in held}
-        searches = [asdict(search) | {"settings": _numbers(hyper)} for search, hyper in held.items()]
+        held |= {search: best for search, best in found.items() if search not in held}
+        searches = [asdict(search) | {"best": best.to_json()} for search, best in held.items()]
         with replacing(path) as new:
             new.write_text(json.dumps({"searches": searches}, indent=2) + "\n", encoding="utf-8")
     return held
@@ -123,15 +121,15 @@ def read_tuned(path: Path) -> Tuned:
     """
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["searches"]
-        return {Search(**_without(row, "settings")): _hyperparameters(row["settings"]) for row in rows}
+        return {Search(**_without(row, "best")): Configuration.from_json(row["best"]) for row in rows}
     except OSError as error:
         raise TuningError(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TuningError(f"{path}: must be a settings file written by `groove tune` of this version") from error
 
 
-def refuse_unlike(found: Tuned, environments: list[Environment]) -> Tuned:
-    """Return the results that apply to a suite, and refuse those that only seem to.
+def settings_for(found: Tuned, environments: list[Environment]) -> Tuned:
+    """Return the results that apply to a suite.
 
     Args:
         found: results of searches.
@@ -141,41 +139,39 @@ def refuse_unlike(found: Tuned, environments: list[Environment]) -> Tuned:
         The results for it.
 
     Raises:
-        TuningError: settings were found in another version of the suite, with other workers or steps, or in searches
-            of different sizes.
+        TuningError: all settings of a rule for this suite are for another version of it, or for other workers or steps,
+            or the searches that apply differ in size.
     """
     wanted = edition(environments[0])
     shapes = {(environment.workers, environment.rollout_length) for environment in environments}
-    own = {search: hyper for search, hyper in found.items() if _bare(search.suite) == _bare(wanted)}
+    own = {search: best for search, best in found.items() if _bare(search.suite) == _bare(wanted)}
+    fitting = {
+        search: best
+        for search, best in own.items()
+        if search.suite == wanted and (search.workers, search.rollout_length) in shapes
+    }
     for search in own:
+        if any(search.rule == other.rule for other in fitting):
+            continue
         if search.suite != wanted:
             raise TuningError(f"settings of {search.name} were tuned in {search.suite}, but agents live in {wanted}")
-        if (search.workers, search.rollout_length) not in shapes:
-            (workers, steps), *_ = shapes
-            raise TuningError(
-                f"settings of {search.name} were tuned with {search.workers} workers x {search.rollout_length} steps, "
-                f"but agents in {wanted} have {workers} x {steps}"
-            )
-    sizes = sorted({search.configurations for search in own})
+        (workers, steps), *_ = shapes
+        raise TuningError(
+            f"settings of {search.name} were tuned with {search.workers} workers x {search.rollout_length} steps, "
+            f"but agents in {wanted} have {workers} x {steps}"
+        )
+    sizes = sorted({search.configurations for search in fitting})
     if len(sizes) > 1:
         raise TuningError(
             f"settings for {wanted} were tuned with {' and '.join(map(str, sizes))} configurations; "
             "compare rules tuned with equally many"
         )
-    return own
+    return fitting
 
 
 def _bare(suite: str) -> str:
     """Return a suite's name without its version, level seed and digest."""
     return re.split("[@#+]", suite)[0]
-
-
-def _numbers(hyper: Hyperparameters) -> dict[str, float]:
-    return {field.name: float(getattr(hyper, field.name)) for field in fields(hyper)}
-
-
-def _hyperparameters(values: dict[str, float]) -> Hyperparameters:
-    return Hyperparameters(**{field.name: jnp.float32(values[field.name]) for field in fields(Hyperparameters)})
 
 
 def _without(row: dict[str, Any], name: str) -> dict[str, Any]:

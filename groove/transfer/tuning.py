@@ -1,4 +1,4 @@
-"""One random search for every rule, for the learning rates and costs that do best in validation environments."""
+"""One random search for every rule, for the configuration that does best in validation environments."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,16 +6,61 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from groove.scoring.random_search import TUNING_SEEDS, best_of, search_space
+from groove.scoring.random_search import TUNING_SEEDS
+from groove.scoring.random_search import search_space as hyperparameters
+from groove.transfer.configurations import Configuration
 from groove.transfer.contestants import RANDOM, Contestant, hand_written, tuning_keys
 from groove.transfer.environments import Environment
 from groove.transfer.results import Row
 from groove.transfer.runner import Runner, Setting, groups
 from groove.transfer.scores import as_random_play
-from lpg.update_rule import Hyperparameters
 
 TUNING = Setting(num_seeds=TUNING_SEEDS, num_points=1, first_seed=1_000_000)
 """Setting of a search: seeds far from those of reported agents, and one evaluation, at the end of life."""
+
+
+SHAPES = ((64, 20), (16, 20), (16, 80), (64, 128))
+"""Workers and steps between two updates that a search tries."""
+
+EPOCHS = (2, 4, 8)
+"""Passes over a rollout that a search tries, for rules that split rollouts into minibatches."""
+
+CONFIGURATIONS_PER_PROGRAM = 2
+"""Configurations of a search that share all that a program is compiled for."""
+
+
+def search_space(contestant: Contestant, environment: Environment, num_configurations: int) -> list[Configuration]:
+    """Return the configurations of a search: the default first, then draws.
+
+    Hyperparameters are drawn as in `groove.scoring.random_search`. Workers and steps, epochs and the fields that the
+    rule names in `choices` (discount, λ, clip) are uniform among few values. Every two configurations share these, so
+    that a search of n compiles about n / 2 programs. The number of environment steps is always the environment's.
+
+    Args:
+        contestant: contestant whose rule is tuned, with its default configuration.
+        environment: one of the environments to tune on.
+        num_configurations: number of configurations, ≥ 1.
+
+    Returns:
+        That many configurations, the same in every call.
+    """
+    assert contestant.rule is not None
+    draws, default = np.random.default_rng(1), contestant.configuration(environment)
+    choices: dict[str, tuple[float, ...]] = getattr(contestant.rule, "choices", {})
+
+    def around() -> Configuration:
+        workers, rollout_length = draws.choice(SHAPES)
+        return replace(
+            default,
+            workers=int(workers),
+            rollout_length=int(rollout_length),
+            epochs=int(draws.choice(EPOCHS)) if contestant.minibatches > 1 else default.epochs,
+            fields={name: float(draws.choice(values)) for name, values in choices.items()},
+        )
+
+    programs = [default] + [around() for _ in range((num_configurations - 1) // CONFIGURATIONS_PER_PROGRAM)]
+    hypers = hyperparameters(contestant.rule, default.hyper, num_configurations)
+    return [replace(programs[n // CONFIGURATIONS_PER_PROGRAM], hyper=hyper) for n, hyper in enumerate(hypers)]
 
 
 def tune(
@@ -24,8 +69,8 @@ def tune(
     environments: list[Environment],
     num_configurations: int,
     tell: Callable[[int], None],
-) -> Hyperparameters:
-    """Find the best of the default configuration and random draws from `search_space`.
+) -> list[tuple[float, Configuration]]:
+    """Rank the configurations of `search_space`.
 
     A configuration's worth in an environment is its mean return over levels and seeds, rescaled so that the worst
     configuration there is 0 and the best is 1. Agents that fail count as random play. The configuration with the
@@ -33,16 +78,15 @@ def tune(
 
     Args:
         runner: runner with the setting TUNING.
-        contestant: contestant whose rule is tuned, with its default settings.
+        contestant: contestant whose rule is tuned, with its default configuration.
         environments: environments to tune on, with one kind of observation.
         num_configurations: number of configurations tried, including the default, ≥ 1.
         tell: called with the number of lives finished after every batch.
 
     Returns:
-        The best learning rates and costs.
+        Mean worth in 0..1 and configuration, the best one first; of equals, that which was drawn first.
     """
-    assert contestant.rule is not None
-    configurations = search_space(contestant.rule, contestant.hyper(environments[0]), num_configurations)
+    configurations = search_space(contestant, environments[0], num_configurations)
     kind = tuning_keys(environments[0])[1]
     variants = [
         replace(contestant, name=str(number), tuned={kind: configuration})
@@ -57,7 +101,7 @@ def tune(
             rows += [row for batch in runner.run(group, [hand_written(RANDOM)], set()) for row in batch.rows]
     rows = as_random_play(environments, rows)
     worths = np.mean([_worth(rows, environment, num_configurations) for environment in environments], axis=0)
-    return best_of(configurations, worths)
+    return [(float(worths[n]), configurations[n]) for n in np.argsort(-worths, kind="stable")]
 
 
 def by_kind(environments: list[Environment]) -> dict[str, list[Environment]]:

@@ -80,6 +80,11 @@ class A2C:
     def costs(self) -> tuple[str, ...]:
         return ("value_cost", "entropy_cost")
 
+    @property
+    def choices(self) -> dict[str, tuple[float, ...]]:
+        """Values worth trying, by field, for a search for good settings."""
+        return {"discount": (0.95, 0.99, 0.995), "gae_lambda": (0.9, 0.95, 1.0)}
+
     def init(self, key: Key[Array, ""]) -> PyTree:
         del key
         return ()
@@ -153,3 +158,8 @@ class REINFORCE(A2C):
 
     gae_lambda: float = 1.0
     normalise: bool = False
+
+    @property
+    def choices(self) -> dict[str, tuple[float, ...]]:
+        # Another λ would be another rule.
+        return {"discount": super().choices["discount"]}

@@ -84,6 +84,10 @@ class PPO(DriftRule):
 
     clip: float = 0.2
 
+    @property
+    def choices(self) -> dict[str, tuple[float, ...]]:
+        return super().choices | {"clip": (0.1, 0.2, 0.3)}
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.clip < 1:

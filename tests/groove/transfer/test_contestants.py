@@ -9,7 +9,7 @@ from lpg.baselines import BASELINES
 from lpg.saved_rules import save_rule
 from tests.groove.transfer import tiny
 
-OTHER = replace(hand_written("a2c").hyper(tiny.catch()), learning_rate=7.0)
+OTHER = replace(hand_written("a2c").configuration(tiny.catch()), workers=7)
 
 
 def test_hand_written_rules_have_their_epochs_and_default_learning_rates():
@@ -21,10 +21,10 @@ def test_hand_written_rules_have_their_epochs_and_default_learning_rates():
             baseline.epochs,
             baseline.minibatches,
         )
-        assert not who.is_learned and who.hyper(tiny.catch()).learning_rate == pytest.approx(5e-4)
+        assert not who.is_learned and who.configuration(tiny.catch()).hyper.learning_rate == pytest.approx(5e-4)
     # A table's steps of plain SGD add up, so 40 is divided by the number of gradient steps.
-    assert hand_written("a2c").hyper(tiny.grid()).learning_rate == 40
-    assert hand_written("ppo").hyper(tiny.grid()).learning_rate == 2.5
+    assert hand_written("a2c").configuration(tiny.grid()).hyper.learning_rate == 40
+    assert hand_written("ppo").configuration(tiny.grid()).hyper.learning_rate == 2.5
     assert hand_written("random").rule is None
 
 
@@ -32,17 +32,17 @@ def test_a_learned_rule_keeps_the_settings_of_its_discovery_in_its_kind_of_world
     who = learned(tiny.save(tmp_path / "lpg.safetensors"))
     who = replace(who, config=who.config.replaced(agent_learning_rate=3.0, kl_cost=0.25))
     assert who.is_learned and who.config.world.levels == "small"
-    own, foreign = who.hyper(tiny.grid()), who.hyper(tiny.catch())
+    own, foreign = who.configuration(tiny.grid()).hyper, who.configuration(tiny.catch()).hyper
     assert (own.learning_rate, own.kl_cost) == (3.0, 0.25)
     assert foreign.learning_rate == pytest.approx(5e-4) and foreign.kl_cost == 0.5
 
 
 def test_tuned_settings_of_an_environment_come_before_those_of_its_kind():
     who = replace(hand_written("a2c"), tuned={"own: vector": OTHER})
-    assert who.hyper(tiny.catch()) is OTHER and who.hyper(tiny.catch(suite="other")).learning_rate != 7
-    here = replace(OTHER, learning_rate=8.0)
+    assert who.configuration(tiny.catch()) is OTHER and who.configuration(tiny.catch(suite="other")).workers == 4
+    here = replace(OTHER, workers=8)
     who = replace(who, tuned={"own: vector": OTHER, "own/catch": here})
-    assert who.hyper(tiny.catch()) is here and who.hyper(tiny.catch("second")) is OTHER
+    assert who.configuration(tiny.catch()) is here and who.configuration(tiny.catch("second")) is OTHER
 
 
 def test_a_rule_is_named_after_its_file_or_its_runs_folder(tmp_path):

@@ -117,9 +117,11 @@ def test_another_rule_of_the_same_name_is_another_experiment(make, rule, tmp_pat
     assert other.name == rule.name
     with pytest.raises(ExperimentError, match="with different rules"):
         make("run", [other])
-    hyper = rule.hyper(tiny.catch())
-    with pytest.raises(ExperimentError, match="with different rules"):
-        make("run", [replace(rule, tuned={"own: vector": replace(hyper, learning_rate=2 * hyper.learning_rate)})])
+    own = rule.configuration(tiny.catch())
+    faster = replace(own.hyper, learning_rate=2 * own.hyper.learning_rate)
+    for tuned in (replace(own, hyper=faster), replace(own, workers=2)):
+        with pytest.raises(ExperimentError, match="with different rules"):
+            make("run", [replace(rule, tuned={"own: vector": tuned})])
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "null", "{}", "\xff"])
@@ -180,7 +182,7 @@ def test_the_cache_is_not_used_if_some_lives_are_done(make, tmp_path):
 
 
 def test_summary_is_written_and_names_the_learned_rules(rule, tmp_path):
-    tuned = replace(rule, name="lpg (tuned)", tuned={"own: table": rule.hyper(tiny.grid())})
+    tuned = replace(rule, name="lpg (tuned)", tuned={"own: table": rule.configuration(tiny.grid())})
     experiment = Experiment(tmp_path, {"own": [tiny.grid()]}, [rule, tuned, hand_written("random")], SETTING)
     live(experiment)
     summary = experiment.summarise(experiment.scores())

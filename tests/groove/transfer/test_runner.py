@@ -94,10 +94,18 @@ def test_the_first_seed_is_that_of_the_setting():
 
 def test_contestants_of_one_rule_live_side_by_side_with_their_own_settings():
     plain = contestant("a2c")
-    hyper = plain.hyper(tiny.catch())
-    mad = replace(hyper, learning_rate=hyper.learning_rate * math.inf)
+    own = plain.configuration(tiny.catch())
+    mad = replace(own, hyper=replace(own.hyper, learning_rate=own.hyper.learning_rate * math.inf))
     variants = [replace(plain, name="mad", tuned={"own: vector": mad}), replace(plain, name="plain")]
-    (batch,) = tiny.runner(SETTING).run([tiny.catch()], variants, set())
+    longer = replace(own, workers=2, rollout_length=20, fields={"discount": 0.5})
+    variants += [replace(plain, name="longer", tuned={"own: vector": longer})]
+    batch, other = tiny.runner(SETTING).run([tiny.catch()], variants, set())
+    # Another shape has another program, and as many steps.
+    assert [(row.rule, row.step, row.updates, row.gradient_steps) for row in other.rows[:2]] == [
+        ("longer", 80, 2, 2),
+        ("longer", 200, 5, 5),
+    ]
+    assert {row.step for row in batch.rows} == {100, 200} and all(math.isfinite(row.value) for row in other.rows)
     assert [row.rule for row in batch.rows] == ["mad"] * 4 + ["plain"] * 4
     # Agents that break have no return.
     assert all(math.isnan(row.value) for row in batch.rows[:4])
@@ -122,10 +130,10 @@ def test_keys_of_lives_are_the_same_for_every_rule_and_depend_on_the_life_alone(
     everything = np.concatenate([keys, *map(jax.random.key_data, others)])
     assert len({tuple(key) for key in everything}) == 16
     # Agents with a learning rate of 0 act alike, whatever their rule.
-    hypers = {name: contestant(name).hyper(tiny.catch()) for name in ("a2c", "ppo")}
+    own = {name: contestant(name).configuration(tiny.catch()) for name in ("a2c", "ppo")}
     still = [
-        replace(contestant(name), tuned={"own: vector": jax.tree.map(lambda x: 0 * x, hyper)})
-        for name, hyper in hypers.items()
+        replace(contestant(name), tuned={"own: vector": replace(by, hyper=jax.tree.map(lambda x: 0 * x, by.hyper))})
+        for name, by in own.items()
     ]
     runner = tiny.runner(replace(SETTING, num_seeds=4))
     first, second = ([row.value for row in rows_of(runner, [tiny.catch()], who)] for who in still)

@@ -7,18 +7,17 @@ import jax
 import numpy as np
 import pytest
 
-from groove.scoring.random_search import search_space
 from groove.transfer.contestants import hand_written, learned
 from groove.transfer.results import Row
 from groove.transfer.runner import RunnerBatch, Setting
 from groove.transfer.search import TuningSearch, with_settings
 from groove.transfer.tuned_settings import TuningError, add_tuned, read_tuned, search_of
-from groove.transfer.tuning import TUNING, tune
+from groove.transfer.tuning import CONFIGURATIONS_PER_PROGRAM, EPOCHS, SHAPES, TUNING, search_space, tune
 from tests.groove.transfer import tiny
 
 A2C = hand_written("a2c")
-SPACE = search_space(A2C.rule, A2C.hyper(tiny.catch()), 6)
-RATES = [float(hyper.learning_rate) for hyper in SPACE]
+SPACE = search_space(A2C, tiny.catch(), 6)
+RATES = [float(own.hyper.learning_rate) for own in SPACE]
 
 
 RANDOM_RETURN = -2.0
@@ -41,7 +40,7 @@ class KnownRunner:
                 yield RunnerBatch([Row(*key, 0, 0, 0, RANDOM_RETURN) for key in keys], 0.0, 0.0)
                 continue
             for environment in environments:
-                rate = float(contestant.hyper(environment).learning_rate)
+                rate = float(contestant.configuration(environment).hyper.learning_rate)
                 for level, seed in environment.lives(TUNING.num_seeds):
                     self.asked.append((environment.name, rate, seed))
                     run = (environment.suite, environment.name, environment.lifetime, level, contestant.name, seed)
@@ -51,9 +50,10 @@ class KnownRunner:
 
 def found(worth, environments=None, num_configurations=6):
     runner, told = KnownRunner(worth), []
-    best = tune(runner, A2C, environments or [tiny.catch()], num_configurations, told.append)
-    assert sum(told) == len(runner.asked)
-    return RATES.index(float(best.learning_rate)), runner.asked
+    ranking = tune(runner, A2C, environments or [tiny.catch()], num_configurations, told.append)
+    assert sum(told) == len(runner.asked) and len(ranking) == num_configurations
+    assert [worth for worth, _ in ranking] == sorted((worth for worth, _ in ranking), reverse=True)
+    return RATES.index(float(ranking[0][1].hyper.learning_rate)), runner.asked
 
 
 def test_tuning_has_separate_seeds_and_evaluates_only_at_the_end():
@@ -111,9 +111,9 @@ def test_tuned_settings_are_read_as_written(tmp_path):
     assert add_tuned(path, tuned) == tuned
     read = read_tuned(path)
     assert list(read) == list(tuned) and [search.name for search in read] == ["a2c", "a2c", "ppo"]
-    for search, hyper in read.items():
-        assert jax.tree.map(float, hyper) == jax.tree.map(float, tuned[search])
-        assert all(x.dtype == np.float32 for x in jax.tree.leaves(hyper))
+    for search, best in read.items():
+        assert best.to_json() == tuned[search].to_json() and best.program == tuned[search].program
+        assert all(x.dtype == np.float32 for x in jax.tree.leaves(best.hyper))
     # To the last bit, so that tuned rules have the same fingerprint.
     before, after = (
         replace(A2C, tuned={"own: vector": own[searched()]}).fingerprint(tiny.catch()) for own in (tuned, read)
@@ -126,7 +126,7 @@ def test_two_tunings_into_one_file_lose_nothing(tmp_path):
     path, rules = tmp_path / "tuned.json", ("a2c", "ppo")
     searches = [TuningSearch(path, None, 1, 2, lambda *at: None) for _ in rules]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("groove.transfer.search.tune", lambda *arguments: SPACE[1])
+        patch.setattr("groove.transfer.search.tune", lambda *arguments: [(1.0, SPACE[1])])
         patch.setattr("groove.transfer.search.Runner", lambda *arguments: None)
         for search, name in zip(searches, rules, strict=True):
             search.on_validation(hand_written(name), [tiny.catch()])
@@ -162,8 +162,8 @@ def test_a_search_is_known_by_the_rule_the_suite_and_its_size_not_by_a_name(tmp_
     # Another rule of the same name is not given what was found for the first.
     with pytest.raises(TuningError, match="^tuned settings are for another rule than the 'mine' that is compared$"):
         with_settings([other], {search: SPACE[1]}, {"own": [tiny.catch()]})
-    (tuned,) = with_settings([moved], {search: SPACE[1]}, {"own": [tiny.catch()]})
-    assert tuned.name == "copy (tuned)" and tuned.hyper(tiny.catch()) is SPACE[1]
+    (tuned,), left_aside = with_settings([moved], {search: SPACE[1]}, {"own": [tiny.catch()]})
+    assert tuned.name == "copy (tuned)" and tuned.configuration(tiny.catch()) is SPACE[1] and not left_aside
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,51 @@ def test_settings_that_only_seem_to_be_for_a_suite_are_refused(fields, message):
     found = {searched(name="ppo"): SPACE[1], searched(**fields): SPACE[2]}
     with pytest.raises(TuningError, match=message):
         with_settings([A2C, hand_written("ppo")], found, {"own": [tiny.catch()]})
-    # Elsewhere they are no hindrance.
-    assert with_settings([A2C, hand_written("ppo")], found, {"other": [tiny.catch(suite="other")]}) == []
+    # Where no rule or suite is theirs, nothing is left of them.
+    with pytest.raises(
+        TuningError, match="^tuned settings are for a2c on .*, ppo on own: vector; compared: a2c, ppo on o"
+    ):
+        with_settings([A2C, hand_written("ppo")], found, {"other": [tiny.catch(suite="other")]})
+
+
+def test_of_a_shared_file_of_settings_what_fits_is_taken_and_the_rest_named():
+    ours, theirs = searched(), [searched(name="dpo"), searched("other: table", suite="other"), searched(suite="own@1")]
+    found = dict.fromkeys([ours, *theirs], SPACE[1])
+    (tuned,), left_aside = with_settings([A2C, hand_written("ppo")], found, {"own": [tiny.catch()]})
+    assert tuned.name == "a2c (tuned)" and tuned.tuned == {"own: vector": SPACE[1]} and left_aside == theirs
+
+
+def test_a_search_tries_what_the_rule_reads_at_the_same_number_of_steps():
+    spaces = {name: search_space(hand_written(name), tiny.catch(), 65) for name in ("a2c", "ppo", "dpo", "reinforce")}
+    for name, space in spaces.items():
+        assert space[0].to_json() == hand_written(name).configuration(tiny.catch()).to_json()
+        assert {own.program for own in space[:CONFIGURATIONS_PER_PROGRAM]} == {space[0].program}
+        drawn = space[CONFIGURATIONS_PER_PROGRAM:]
+        assert {(own.workers, own.rollout_length) for own in drawn} == set(SHAPES)
+        assert {own.epochs for own in drawn} == (set(EPOCHS) if name in ("ppo", "dpo") else {1})
+        assert {float(own.hyper.learning_rate_decay) for own in space} == {0.0, 1.0, 2.0}
+        assert {float(own.hyper.entropy_decay) for own in space} == {0.0, 1.0, 2.0}
+        for environment in (tiny.catch(num_steps=10**6), replace(tiny.grid(), num_updates=10**6)):
+            steps = {
+                own.workers * own.rollout_length * environment.updates_of(own.workers, own.rollout_length)
+                for own in space
+            }
+            budget = environment.updates * environment.steps_per_update
+            assert all(0 <= budget - number < 64 * 128 for number in steps)
+    fields = {name: set(space[-1].fields) for name, space in spaces.items()}
+    assert fields["a2c"] == fields["dpo"] == {"discount", "gae_lambda"}
+    assert fields["ppo"] == {"discount", "gae_lambda", "clip"} and fields["reinforce"] == {"discount"}
+
+
+def test_a_learned_rule_is_tuned_in_rates_costs_decay_and_shape(tmp_path):
+    rule = learned(tiny.save(tmp_path / "rule.safetensors"))
+    space = search_space(rule, tiny.catch(), 33)
+    assert {(own.epochs, *own.fields) for own in space} == {(1,)}
+    assert (
+        len({float(own.hyper.kl_cost) for own in space}) == 33 == len({float(own.hyper.learning_rate) for own in space})
+    )
+    assert {float(own.hyper.learning_rate_decay) for own in space} == {0.0, 1.0, 2.0}
+    assert {float(own.hyper.entropy_decay) for own in space} == {0.0} and len({own.program for own in space}) > 2
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def of_mean(scores: Float[np.ndarray, "M S n"], units: Units) -> Ends:
         Estimate and ends.
     """
     # With a single unit, nothing shows how much units vary.
-    if len(scores) > 1 and (len(scores) < FEWEST_META_SEEDS or units.count(scores.shape[1]) == 1):
+    if 1 < len(scores) < FEWEST_META_SEEDS or min(units.counts(scores.shape[1])) == 1:
         return [number(np.mean(scores)), None, None]
     found = mean_interval(*units.means(scores))
     return [number(x) for x in (np.mean(scores), found.low, found.high)]

@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from benchmarks.coverage import DESIGNS, FIGURES, SPREADS, Design, covered, main, table
 from benchmarks.readme_tables import PUBLISHED
+from groove.scoring.intervals import of_aggregate, of_mean
 
 RECORDED = PUBLISHED / "coverage" / "coverage.json"
 
@@ -15,6 +17,7 @@ RECORDED = PUBLISHED / "coverage" / "coverage.json"
     [
         (Design(5, True, 5, 1), "meta-seeds"),
         (Design(1, True, 5, 2), "runs"),
+        (Design(1, True, 5, 1, distributions=3, gap=10), "units"),
         (Design(1, False, 2, 4), "units"),
         (Design(1, False, 3, 6, shared=True), "units"),
     ],
@@ -25,6 +28,19 @@ def test_intervals_cover_the_truth(design, dominates):
     found = covered(design, dominates, 400)
     assert 0.92 <= found["mean"] <= 0.98
     assert min(found["IQM"], found["P(rule better)"]) >= 0.89
+
+
+def test_distributions_apart_do_not_widen_the_interval_of_their_levels():
+    # Trap: pooled, levels of distributions 10 apart gave intervals that were ten times too wide and always covered.
+    draws, design = np.random.default_rng(0), Design(1, True, 8, 1, distributions=3, gap=10)
+    scores = draws.normal(size=(1, 1, 24))
+    for figure in (of_mean, lambda scores, units: of_aggregate(scores, _mean, units)):
+        together, apart = (figure(x, design.units) for x in (scores, scores + design.task_means))
+        assert apart == pytest.approx(together, abs=1e-5)
+
+
+def _mean(rows):
+    return rows.mean(axis=1)
 
 
 @pytest.mark.parametrize("dominates", SPREADS)

@@ -89,9 +89,10 @@ DESIGNS = (
     Design(1, True, 5, 1),
     *(Design(meta_seeds, True, 32, 1) for meta_seeds in (1, 2, 3, 5)),
     *(Design(meta_seeds, True, 32, 1, distributions=3, gap=10) for meta_seeds in (1, 3)),
-    *(Design(1, False, tasks, seeds) for tasks, seeds in ((1, 5), (2, 4), (3, 3), (4, 8))),
-    Design(1, False, 4, 8, shared=True),
-    *(Design(meta_seeds, False, 4, 3) for meta_seeds in (3, 5)),
+    *(Design(1, False, tasks, seeds) for tasks, seeds in ((1, 5), (2, 4), (4, 8))),
+    *(Design(1, False, tasks, seeds, gap=10) for tasks, seeds in ((2, 4), (3, 3), (3, 4), (4, 8))),
+    Design(1, False, 4, 8, shared=True, gap=10),
+    *(Design(meta_seeds, False, 4, seeds, gap=10) for meta_seeds, seeds in ((3, 3), (5, 4))),
 )
 
 

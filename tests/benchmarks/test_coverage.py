@@ -1,6 +1,7 @@
 """Simulated coverage: intervals that are printed cover the truth, in small experiments and in the recorded ones."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ RECORDED = PUBLISHED / "coverage" / "coverage.json"
         (Design(1, True, 5, 2), "runs"),
         (Design(1, True, 5, 1, distributions=3, gap=10), "units"),
         (Design(1, False, 2, 4), "units"),
-        (Design(1, False, 3, 6, shared=True), "units"),
+        (Design(1, False, 2, 4, gap=10), "units"),
+        (Design(1, False, 3, 4, gap=10), "runs"),
+        (Design(1, False, 3, 6, shared=True, gap=2), "units"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.title,
 )
@@ -28,6 +31,17 @@ def test_intervals_cover_the_truth(design, dominates):
     found = covered(design, dominates, 400)
     assert 0.92 <= found["mean"] <= 0.98
     assert min(found["IQM"], found["P(rule better)"]) >= 0.89
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_fixed_tasks_apart_do_not_widen_the_interval_of_their_seeds(shared):
+    draws, design = np.random.default_rng(0), Design(3, False, 4, 5, shared=shared, gap=10)
+    scores = draws.normal(size=(3, 5, 4))
+    together, apart = (of_mean(x, design.units) for x in (scores, scores + design.task_means))
+    assert apart == pytest.approx(together, abs=1e-5)
+    design = replace(design, meta_seeds=5)
+    together, apart = (covered(own, "units", 5)["P(rule better)"] for own in (replace(design, gap=0.0), design))
+    assert apart == together
 
 
 def test_distributions_apart_do_not_widen_the_interval_of_their_levels():
@@ -52,7 +66,16 @@ def test_means_of_three_meta_seeds_cover_and_nothing_else_is_printed(dominates):
 
 
 @pytest.mark.parametrize(
-    "design", [Design(5, False, 4, 1), Design(5, False, 4, 2), Design(5, True, 3, 4), Design(8, False, 1, 2)]
+    "design",
+    [
+        Design(5, False, 4, 1),
+        Design(5, False, 4, 2),
+        Design(5, True, 3, 4),
+        Design(8, False, 1, 2),
+        # Trap: with means far apart, the IQM of these is that of one or two tasks, and covered .885 and .874.
+        Design(1, False, 3, 3, gap=10),
+        Design(1, False, 4, 3, gap=10),
+    ],
 )
 def test_many_meta_seeds_do_not_make_up_for_few_units(design):
     # Trap: gated by meta-seeds alone, IQMs over one, two and three units covered .2, .86 and .79.

@@ -57,6 +57,17 @@ def _mean(rows):
     return rows.mean(axis=1)
 
 
+def test_means_of_three_meta_seeds_cover_where_nothing_dominates():
+    # With Satterthwaite's degrees of freedom as they are, .924. The standard error of a coverage of .94 is .004.
+    draws = np.random.default_rng(0)
+    units, size = Design(3, True, 32, 1).units, 3000
+    scores = (
+        draws.normal(size=(size, 3, 1, 1)) + draws.normal(size=(size, 1, 1, 32)) + draws.normal(size=(size, 3, 1, 32))
+    )
+    ends = np.array([of_mean(own, units)[1:] for own in scores], float)
+    assert 0.932 <= np.mean((ends[:, 0] <= 0) & (ends[:, 1] >= 0)) <= 0.98
+
+
 @pytest.mark.parametrize("dominates", SPREADS)
 def test_means_of_three_meta_seeds_cover_and_nothing_else_is_printed(dominates):
     for drawn in (True, False):
@@ -89,8 +100,8 @@ def test_recorded_simulations_are_those_of_today_and_all_that_is_printed_covers(
     expected = [(design.title, name) for design in DESIGNS for name in list(SPREADS)[design.meta_seeds == 1 :]]
     assert [(row["title"], row["dominates"]) for row in content["rows"]] == expected
     for row in content["rows"]:
-        # The standard error of a coverage of .93 is .006.
-        assert row["mean"] is None or 0.92 <= row["mean"] <= 0.985, row
+        # Coverages of means must be .93 to .98. In 2,000 simulations, the standard errors of these are .006 and .003.
+        assert row["mean"] is None or 0.93 - 0.006 <= row["mean"] <= 0.98 + 0.003, row
         assert all(row[name] is None or row[name] >= 0.9 for name in FIGURES), row
 
 

@@ -18,7 +18,8 @@ def t_interval(values, confidence=0.95):
 def test_interval_by_hand():
     # Seeds 1 and 3 from the mean 2; levels 1.5, 2, 2.5: A = 3·2 = 6 with 1 degree of freedom, B = 2·½ / 2 = ½ with 2.
     scores = np.array([[0.5, 1.0, 1.5], [2.5, 3.0, 3.5]])
-    freedom = 6.5**2 / (6**2 / 1 + 0.5**2 / 2)
+    # In the degrees of freedom, A counts (2 + 1) / (2 − 1) times.
+    freedom = 18.5**2 / (18**2 / 1 + 0.5**2 / 2)
     half = stats.t.ppf(0.975, freedom) * np.sqrt(6.5 / 6)
     assert ends(mean_interval([scores])) == pytest.approx([2, 2 - half, 2 + half])
 

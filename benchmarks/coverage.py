@@ -3,7 +3,7 @@
 Scores are sums of normal parts, each of which dominates in turn: one for each meta-seed (rule file), one for each unit
 (a drawn level, or a seed of a fixed task), and one for each run. Fixed tasks and distributions of levels may have means
 of their own, symmetric about 0. The truth is 0, or ½ for P(rule better), whose other side is a single rule file on the
-same units. Takes about eight minutes on one core.
+same units. Takes about eleven minutes on one core.
 """
 
 import argparse

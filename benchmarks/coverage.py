@@ -1,8 +1,9 @@
 """Simulate how often 95% intervals cover the truth: `python -m benchmarks.coverage`.
 
 Scores are sums of normal parts, each of which dominates in turn: one for each meta-seed (rule file), one for each unit
-(a drawn level, or a seed of a fixed task), and one for each run. The truth is 0, or ½ for P(rule better), whose other
-side is a single rule file on the same units. Takes about eight minutes on one core.
+(a drawn level, or a seed of a fixed task), and one for each run. Fixed tasks and distributions of levels may have means
+of their own, symmetric about 0. The truth is 0, or ½ for P(rule better), whose other side is a single rule file on the
+same units. Takes about eleven minutes on one core.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from benchmarks.tables import Rows
 from groove.scoring.intervals import Ends, of_aggregate, of_improvement, of_mean
@@ -35,9 +37,11 @@ class Design:
     Attributes:
         meta_seeds: number of rule files M.
         drawn: whether the tasks are drawn levels.
-        tasks: number of tasks n.
+        tasks: number of fixed tasks, or of levels drawn from each distribution.
         seeds: number of agents S on each task.
         shared: whether a seed is one draw in all fixed tasks together.
+        distributions: number of distributions that levels are drawn from.
+        gap: distance between the means of neighbouring fixed tasks or distributions.
     """
 
     meta_seeds: int
@@ -45,28 +49,50 @@ class Design:
     tasks: int
     seeds: int
     shared: bool = False
+    distributions: int = 1
+    gap: float = 0.0
 
     @property
     def title(self) -> str:
         """What the experiment consists of, in words."""
         files = "1 rule file" if self.meta_seeds == 1 else f"{self.meta_seeds} rule files"
+        means = f", {self.gap:g} apart" if self.gap else ""
         if self.drawn:
-            return f"{files}, {self.tasks} drawn levels"
+            several = f" of each of {self.distributions} distributions" if self.distributions > 1 else ""
+            return f"{files}, {self.tasks} drawn levels{several}{means}"
         seeds = f"{self.seeds} {'draws that they share' if self.shared else 'seeds'}"
-        return f"{files}, {self.tasks} fixed task{'s' * (self.tasks > 1)} × {seeds}"
+        return f"{files}, {self.tasks} fixed task{'s' * (self.tasks > 1)} × {seeds}{means}"
+
+    @property
+    def num_tasks(self) -> int:
+        """Number of tasks n."""
+        return self.tasks * self.distributions
+
+    @property
+    def strata(self) -> Int[np.ndarray, "n"]:
+        """The distribution that each drawn level is from, or the number of each fixed task."""
+        return np.arange(self.num_tasks) // (self.tasks if self.drawn else 1)
 
     @property
     def units(self) -> Units:
         """What is drawn beside the rule files."""
-        return Units(self.drawn, np.zeros(self.tasks, int) if self.shared else np.arange(self.tasks))
+        clusters = np.zeros(self.tasks, int) if self.shared else np.arange(self.num_tasks)
+        return Units(self.drawn, clusters, strata=self.strata if self.drawn else None)
+
+    @property
+    def task_means(self) -> Float[np.ndarray, "n"]:
+        """The mean score of each task, which is not left to chance."""
+        return self.gap * (self.strata - np.mean(self.strata))
 
 
 DESIGNS = (
     Design(1, True, 5, 1),
     *(Design(meta_seeds, True, 32, 1) for meta_seeds in (1, 2, 3, 5)),
-    *(Design(1, False, tasks, seeds) for tasks, seeds in ((1, 5), (2, 4), (3, 3), (4, 8))),
-    Design(1, False, 4, 8, shared=True),
-    *(Design(meta_seeds, False, 4, 3) for meta_seeds in (3, 5)),
+    *(Design(meta_seeds, True, 32, 1, distributions=3, gap=10) for meta_seeds in (1, 3)),
+    *(Design(1, False, tasks, seeds) for tasks, seeds in ((1, 5), (2, 4), (4, 8))),
+    *(Design(1, False, tasks, seeds, gap=10) for tasks, seeds in ((2, 4), (3, 3), (3, 4), (4, 8))),
+    Design(1, False, 4, 8, shared=True, gap=10),
+    *(Design(meta_seeds, False, 4, seeds, gap=10) for meta_seeds, seeds in ((3, 3), (5, 4))),
 )
 
 
@@ -85,11 +111,11 @@ def covered(design: Design, dominates: str, num_simulations: int) -> dict[str, f
     of_rule, of_unit, of_run = SPREADS[dominates]
     if design.meta_seeds == 1:
         of_rule = 0.0  # a figure of a single rule file is about this very file
-    units, shape = design.units, (design.meta_seeds, design.seeds, design.tasks)
-    shared = (1, 1 if design.drawn else design.seeds, 1 if design.shared else design.tasks)
+    units, shape = design.units, (design.meta_seeds, design.seeds, design.num_tasks)
+    shared = (1, 1 if design.drawn else design.seeds, 1 if design.shared else design.num_tasks)
     hits: dict[str, list[bool | None]] = {name: [] for name in FIGURES}
     for _ in range(num_simulations):
-        common = of_unit * draws.normal(size=shared)
+        common = design.task_means + of_unit * draws.normal(size=shared)
         ours = of_rule * draws.normal(size=(design.meta_seeds, 1, 1)) + common + of_run * draws.normal(size=shape)
         theirs = common + of_run * draws.normal(size=(1, *shape[1:]))
         found = (of_mean(ours, units), of_aggregate(ours, iqm, units), of_improvement(ours, theirs, units))

@@ -271,8 +271,15 @@ class Learner:
         """
         return lambda observation: self.network.apply(agent.params, observation).logits
 
-    def evaluate(self, key: Key[Array, ""], agent: Agent, level: PyTree, max_steps: int = 100_000) -> Float[Array, "B"]:
-        """Return undiscounted returns of the first episodes of B fresh workers under the stochastic policy.
+    def evaluate(
+        self,
+        key: Key[Array, ""],
+        agent: Agent,
+        level: PyTree,
+        max_steps: int = 100_000,
+        num_episodes: int | None = None,
+    ) -> Float[Array, "E"]:
+        """Return undiscounted returns of the first episodes of E fresh workers under the stochastic policy.
 
         Args:
             key: consumed.
@@ -280,11 +287,13 @@ class Learner:
             level: the level.
             max_steps: number of steps, rounded up to a multiple of 20, after which the reward so far counts as the
                 return.
+            num_episodes: number of episodes E, ≥ 1; as many as the learner's workers by default.
 
         Returns:
-            [B] float32 returns.
+            [E] float32 returns.
         """
-        return episode_returns(key, self.world, level, self.policy(agent), self.num_workers, max_steps)
+        num_episodes = self.num_workers if num_episodes is None else num_episodes
+        return episode_returns(key, self.world, level, self.policy(agent), num_episodes, max_steps)
 
 
 def shuffled(key: Key[Array, ""], num_samples: int, epochs: int, minibatches: int) -> Int[Array, "K S"]:

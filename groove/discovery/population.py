@@ -55,8 +55,8 @@ def lives_of_one_rule(keys: Key[Array, "N"], levels: PyTree, lengths: Int[Array,
 class LifeResults:
     """The outcomes of N lives."""
 
-    returns: Float[Array, "N"]  # [N] float32, mean return of B first episodes at end of life, NaN for a broken agent
-    episode_returns: Float[Array, "N B"]  # [N, B] float32, returns of those episodes, NaN for a broken agent
+    returns: Float[Array, "N"]  # [N] float32, mean return of E first episodes at end of life, NaN for a broken agent
+    episode_returns: Float[Array, "N E"]  # [N, E] float32, returns of those episodes, NaN for a broken agent
     curve: Float[Array, "N K"]  # [N, K] float32, mean returns after 1/K, 2/K … of the life; the last is `returns`
     value_losses: ValueLosses | None  # [N] float32 each, NaN for a broken agent, None without a probe
     num_updates: Int[Array, "N"]  # [N] int32, updates that the agent made
@@ -76,6 +76,7 @@ class Population:
         chunk_size: number of lives side by side on a device, ≥ 1; None leaves it to `default_chunk`.
         value_probe: measures the value losses of agents at the end of their lives.
         num_points: number K of evenly spaced points of a life at which its agent is evaluated, the end included, ≥ 1.
+        num_episodes: number E of episodes in an evaluation, ≥ 1; None for as many as the learner's workers.
     """
 
     learner: Learner
@@ -83,9 +84,10 @@ class Population:
     chunk_size: int | None = None
     value_probe: ValueProbe | None = None
     num_points: int = 1
+    num_episodes: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("chunk_size", "num_points"):
+        for name in ("chunk_size", "num_points", "num_episodes"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"Population.{name} must be >= 1, got {value}")
@@ -165,7 +167,8 @@ class Population:
                 number, point_key = point
                 until = length * number // self.num_points
                 agent = self.learner.train(train_key, weights, agent, level, -(-longest // self.num_points), until)
-                return agent, jnp.where(sound(agent), self.learner.evaluate(point_key, agent, level), jnp.nan)
+                returns = self.learner.evaluate(point_key, agent, level, num_episodes=self.num_episodes)
+                return agent, jnp.where(sound(agent), returns, jnp.nan)
 
             # Use a separate stream: `fold_in(key, 0)` equals `split(key)[0]`, and the evaluation splits its key.
             early = jax.random.split(jax.random.fold_in(key, EARLY_STREAM), self.num_points - 1)

@@ -93,12 +93,11 @@ def factors(samples: Sequence[Float[np.ndarray, "M S n"]], units: Units) -> list
 
     Returns:
         For the units, which are drawn tasks or the seeds of each fixed cluster, and for the meta-seeds if a sample has
-        several: their number, the smallest over the samples, and their degrees of freedom over all clusters.
+        several: their number, the smallest over samples and strata, and their degrees of freedom over all strata.
     """
-    num_units = min(units.count(sample.shape[1]) for sample in samples)
-    num_strata = 1 if units.drawn else np.unique(units.clusters).size
+    counts = min((units.counts(sample.shape[1]) for sample in samples), key=sum)
     rules = [len(sample) for sample in samples if len(sample) > 1]
-    found = [(num_units, (num_units - 1) * num_strata)]
+    found = [(min(counts), sum(counts) - len(counts))]
     return found + ([(min(rules), min(rules) - 1)] if rules else [])
 
 

@@ -19,15 +19,20 @@ class Units:
             tasks of one cluster, a seed is one unit.
         num_draws: number of levels that the seeds of a fixed task take in turn, which makes all seeds on a level one
             unit; None if each seed is a unit.
+        strata: [n] int; drawn tasks with equal numbers are a sample of one distribution. The distributions themselves
+            are fixed, so that what distinguishes them enters no interval. None if there is only one.
     """
 
     drawn: bool
     clusters: Int[np.ndarray, "n"]
     num_draws: int | None = None
+    strata: Int[np.ndarray, "n"] | None = None
 
     def __post_init__(self) -> None:
         if self.num_draws is not None and self.num_draws < 1:
             raise ValueError(f"Units.num_draws must be >= 1, got {self.num_draws}")
+        if self.strata is not None and len({*zip(self.clusters, self.strata, strict=True)}) > len({*self.clusters}):
+            raise ValueError("Units.strata must be the same for all tasks of a cluster")
 
     @classmethod
     def separate(cls, drawn: bool, num_tasks: int) -> "Units":
@@ -51,43 +56,60 @@ class Units:
         Returns:
             Units of scores in these tasks.
         """
-        return Units(self.drawn, self.clusters[kept], self.num_draws)
+        strata = None if self.strata is None else self.strata[kept]
+        return Units(self.drawn, self.clusters[kept], self.num_draws, strata)
 
-    def count(self, num_seeds: int) -> int:
-        """Count the units of which a resample draws as many again.
+    def counts(self, num_seeds: int) -> list[int]:
+        """Count the units of each stratum, of which a resample draws as many again.
 
         Args:
             num_seeds: number of seeds S.
 
         Returns:
-            The number of clusters if tasks are drawn; otherwise the number of units in each cluster.
+            The number of clusters in each stratum if tasks are drawn; otherwise the number of units in each cluster.
         """
         if self.drawn:
-            return np.unique(self.clusters).size
-        return num_seeds if self.num_draws is None else min(num_seeds, self.num_draws)
+            return [np.unique(self.clusters[own]).size for own in self._by_stratum()]
+        num_units = num_seeds if self.num_draws is None else min(num_seeds, self.num_draws)
+        return [num_units] * np.unique(self.clusters).size
 
-    def means(self, scores: Float[np.ndarray, "M S n"]) -> tuple[Float[np.ndarray, "M U C"], Float[np.ndarray, "C"]]:
+    def means(
+        self, scores: Float[np.ndarray, "M S n"]
+    ) -> tuple[list[Float[np.ndarray, "M U"]], Float[np.ndarray, "C"]]:
         """Average the scores of each unit.
 
         Args:
             scores: [M, S, n] scores.
 
         Returns:
-            Means of U units in each of C strata (one if tasks are drawn, otherwise the clusters), and the weights of
-            the strata, which add up to 1. Units of more runs count more: their means are multiplied by the number of
-            their runs over that of the average unit.
+            Means of the U units of each of C strata (clusters if the tasks are fixed), and the weights of the strata,
+            which add up to 1. Units of more runs count more: their means are multiplied by the number of their runs
+            over that of the average unit of their stratum.
         """
-        _, places, sizes = np.unique(self.clusters, return_inverse=True, return_counts=True)
-        sums = scores @ np.eye(sizes.size)[places]  # [M, S, C]
-        if self.drawn:
-            return np.mean(sums, axis=1)[..., None] * sizes.size / self.clusters.size, np.ones(1)
+        own_tasks = self._by_stratum()
+        weights = np.array([own.size for own in own_tasks]) / self.clusters.size
         num_seeds = scores.shape[1]
-        num_units = self.count(num_seeds)
-        by_unit = [np.sum(sums[:, unit::num_units], axis=1) for unit in range(num_units)]
-        return np.stack(by_unit, axis=1) * num_units / num_seeds / sizes, sizes / self.clusters.size
+        found = []
+        for own, num_units in zip(own_tasks, self.counts(num_seeds), strict=True):
+            if self.drawn:
+                _, places = np.unique(self.clusters[own], return_inverse=True)
+                sums = np.mean(scores[..., own], axis=1) @ np.eye(num_units)[places]
+                found.append(sums * num_units / own.size)
+            else:
+                of_seeds = np.mean(scores[..., own], axis=2)
+                by_unit = [np.sum(of_seeds[:, unit::num_units], axis=1) for unit in range(num_units)]
+                found.append(np.stack(by_unit, axis=1) * num_units / num_seeds)
+        return found, weights
+
+    def _by_stratum(self) -> list[Int[np.ndarray, "own"]]:
+        """Return the places of the tasks of each stratum: of one distribution, or of one cluster of fixed tasks."""
+        strata = self.strata if self.drawn else self.clusters
+        if strata is None:
+            return [np.arange(self.clusters.size)]
+        return [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
 
     def redrawn_tasks(self, draws: np.random.Generator, num_resamples: int) -> Int[np.ndarray, "R n"]:
-        """Draw clusters of tasks again if they are a sample, each in place of one with as many tasks.
+        """Draw clusters of tasks again if they are a sample, each in place of one of its stratum with as many tasks.
 
         Args:
             draws: source of random numbers.
@@ -99,14 +121,15 @@ class Units:
         num_tasks = self.clusters.size
         if not self.drawn:
             return np.arange(num_tasks)[None]
-        _, places, sizes = np.unique(self.clusters, return_inverse=True, return_counts=True)
-        redrawn = []
-        for size in np.unique(sizes):
-            own = np.flatnonzero(sizes[places] == size)
-            members = own[np.argsort(places[own], kind="stable")].reshape(-1, size)
-            drawn = draws.integers(len(members), size=(num_resamples, len(members)))
-            redrawn.append(members[drawn].reshape(num_resamples, -1))
-        return np.concatenate(redrawn, axis=1)
+        redrawn = np.empty((num_resamples, num_tasks), int)
+        for own in self._by_stratum():
+            _, places, sizes = np.unique(self.clusters[own], return_inverse=True, return_counts=True)
+            for size in np.unique(sizes):
+                alike = own[sizes[places] == size]
+                members = alike[np.argsort(self.clusters[alike], kind="stable")].reshape(-1, size)
+                drawn = draws.integers(len(members), size=(num_resamples, len(members)))
+                redrawn[:, members.ravel()] = members[drawn].reshape(num_resamples, -1)
+        return redrawn
 
     def redrawn_seeds(self, draws: np.random.Generator, num_resamples: int, num_seeds: int) -> Int[np.ndarray, "R S n"]:
         """Draw the seeds of fixed tasks again, separately in each cluster.
@@ -123,7 +146,7 @@ class Units:
         if self.drawn:
             return seeds[None, :, None]
         _, places = np.unique(self.clusters, return_inverse=True)
-        num_units = self.count(num_seeds)
+        num_units, *_ = self.counts(num_seeds)
         units = draws.integers(num_units, size=(num_resamples, num_units, places.max() + 1))
         redrawn = units[:, seeds % num_units] + (seeds // num_units * num_units)[:, None]
         # The last round of levels may be incomplete; its missing seeds are replaced by those of the first round.

@@ -36,6 +36,8 @@ class Environment:
         num_steps: environment steps per life, over all workers, None if the budget is num_updates.
         workers: workers B of each agent, whatever its rule.
         rollout_length: steps T between two updates, whatever the rule.
+        episodes: episodes that an agent's return is the mean of, at each point of its life, whatever its rule; None for
+            as many as it has workers.
         lifetime: length of a life as a multiple of the environment's own.
         random: [n] expected return of random actions, None if not known exactly.
         optimum: [n] expected return of the best policy, None if not known exactly.
@@ -54,6 +56,7 @@ class Environment:
     num_steps: int | None = None
     workers: int = 64
     rollout_length: int = 20
+    episodes: int | None = None
     lifetime: float = 1.0
     random: Float[np.ndarray, "n"] | None = field(default=None, repr=False)
     optimum: Float[np.ndarray, "n"] | None = field(default=None, repr=False)
@@ -64,14 +67,20 @@ class Environment:
     def __post_init__(self) -> None:
         if (self.num_updates is None) == (self.num_steps is None):
             raise ValueError(f"{self.suite}/{self.name}: exactly one of num_updates and num_steps must be given")
-        for name in ("workers", "rollout_length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{self.suite}/{self.name}: {name} must be >= 1, got {getattr(self, name)}")
+        for name in ("workers", "rollout_length", "episodes"):
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise ValueError(f"{self.suite}/{self.name}: {name} must be >= 1, got {count}")
 
     @property
     def num_levels(self) -> int:
         """Number of levels n."""
         return int(jax.tree.leaves(self.levels)[0].shape[0])
+
+    @property
+    def num_episodes(self) -> int:
+        """Number of episodes in an evaluation."""
+        return self.episodes or self.workers
 
     @property
     def steps_per_update(self) -> int:
@@ -162,7 +171,7 @@ class Environment:
         """
         digest = hashlib.sha256()
         budget = (self.lifetime, self.num_updates, self.num_steps, self.workers, self.rollout_length)
-        words = (self.suite, self.name, *budget, self.torso)
+        words = (self.suite, self.name, *budget, self.num_episodes, self.torso)
         digest.update(repr((words, self.world.num_actions, self.world.observation_shape)).encode())
         digest.update(self.source_sha256.encode())
         for leaf in jax.tree.leaves(self.levels):

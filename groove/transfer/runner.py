@@ -111,7 +111,7 @@ class Runner:
     def run(
         self, environments: list[Environment], contestants: list[Contestant], done: set[RunKey]
     ) -> Iterator[RunnerBatch]:
-        """Run the lives of contestants in environments with equal worlds, torsos and budgets, except those done.
+        """Run the lives of contestants in environments that share a program, except those done.
 
         Args:
             environments: environments of one group, see `groups`.
@@ -167,11 +167,15 @@ class Runner:
         )
         if contestant.rule is None:
             program: Any = _random_returns
-            static: tuple[object, ...] = (first.world, first.workers)
+            static: tuple[object, ...] = (first.world, first.num_episodes)
             arguments: tuple[object, ...] = (keys, levels)
         else:
             population = Population(
-                self._learner(batch[0]), self._mesh, _side_by_side(first), num_points=self._setting.num_points
+                self._learner(batch[0]),
+                self._mesh,
+                _side_by_side(first),
+                num_points=self._setting.num_points,
+                num_episodes=first.num_episodes,
             )
             hypers = [jax.tree.map(partial(jnp.full, len(part)), part[0].configuration.hyper) for part in parts]
             lives = Lives(
@@ -220,11 +224,11 @@ def groups(environments: Iterable[Environment]) -> list[list[Environment]]:
         environments: environments of one suite.
 
     Returns:
-        Groups with equal worlds, torsos and budgets, each in the given order.
+        Groups with equal worlds, torsos, budgets and numbers of episodes, each in the given order.
     """
 
     def key(environment: Environment) -> object:
-        shape = (environment.updates, environment.workers, environment.rollout_length)
+        shape = (environment.updates, environment.workers, environment.rollout_length, environment.num_episodes)
         return (environment.world, environment.torso, *shape)
 
     found: dict[object, list[Environment]] = {}
@@ -249,8 +253,8 @@ def _curve(population: Population, meta_params: object, lives: Lives) -> Float[A
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _random_returns(world: World, num_workers: int, keys: Array, levels: object) -> Float[Array, "N 1"]:
+def _random_returns(world: World, num_episodes: int, keys: Array, levels: object) -> Float[Array, "N 1"]:
     def returns(key: Array, level: object) -> Array:
-        return jnp.mean(episode_returns(key, world, level, random_policy(world), num_workers))
+        return jnp.mean(episode_returns(key, world, level, random_policy(world), num_episodes))
 
     return jax.vmap(returns)(keys, levels)[:, None]

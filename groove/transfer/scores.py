@@ -183,7 +183,11 @@ def _units(own: dict[tuple[str, float], Environment], tasks: list[TaskKey]) -> U
     draws = [task if own[task[:2]].num_levels == 1 else (task[0], 1.0, task[2]) for task in tasks]
     numbers = {draw: number for number, draw in enumerate(dict.fromkeys(draws))}
     num_levels = [environment.num_levels for environment in own.values() if environment.num_levels > 1]
-    return Units(drawn, np.array([numbers[draw] for draw in draws], int), min(num_levels, default=None))
+    # An environment with many levels is one distribution. Which distributions a suite has is not left to chance.
+    names = list(dict.fromkeys(task[0] for task in tasks))
+    strata = np.array([names.index(task[0]) for task in tasks], int) if drawn else None
+    clusters = np.array([numbers[draw] for draw in draws], int)
+    return Units(drawn, clusters, min(num_levels, default=None), strata)
 
 
 def _runs(by_seed: dict[int, list[Row]]) -> list[list[Row]]:

@@ -1,5 +1,6 @@
 """The suites that rules are tested on. They are frozen, and used neither to tune nor to choose a rule."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +22,10 @@ NUM_HELDOUT_LEVELS, NUM_VALIDATION_LEVELS = 128, 32
 
 NUM_DRAWS = 8
 """Levels drawn from each named world, maze or chain, with other objects, starts or lengths; seeds take them in turn."""
+
+LARGEST_NOISE = 0.05
+"""Upper bound of the standard error that noise of single episodes leaves in the score of an agent, where a suite asks
+for more episodes than workers."""
 
 DEEP_SEA_SIZES = (8, 14, 20, 30)
 MINATAR_GAMES = ("Asterix", "Breakout", "Freeway", "SpaceInvaders")
@@ -104,7 +109,34 @@ def _chains(suite: str) -> "list[Environment]":
 
     # The first action alone decides between −1 and +1; rewards along the way are 0 on average.
     random, optimum = np.zeros(NUM_DRAWS, np.float32), np.ones(NUM_DRAWS, np.float32)
-    return [replace(chain, random=random, optimum=optimum) for chain in _named(suite, "chain_")]
+    return [_measured_chain(replace(chain, random=random, optimum=optimum)) for chain in _named(suite, "chain_")]
+
+
+def _chain_validation(suite: str) -> "list[Environment]":
+    own = [*_validation_levels(suite, "chain_short", "chain_long_noisy"), _short(suite, "chain_distractor")]
+    return [_measured_chain(chain) for chain in own]
+
+
+def _measured_chain(environment: "Environment") -> "Environment":
+    # The last reward is ±1, and so is in a noisy chain every one but the first, of as many as the longest chain has.
+    chain = environment.world.env  # type: ignore[attr-defined]
+    return _measured(environment, 1.0 + (chain.max_length - 2 if chain.noisy else 0), gain=1.0)
+
+
+def _measured(environment: "Environment", variance: float, gain: float) -> "Environment":
+    """Ask for enough episodes to keep the standard error of an agent's score below LARGEST_NOISE.
+
+    Args:
+        environment: the environment.
+        variance: largest variance of an episode's return over all policies, (largest − smallest return)² / 4 if the
+            agent alone decides.
+        gain: R* − R_random.
+
+    Returns:
+        The environment, with a multiple of its workers as the number of episodes.
+    """
+    rounds = math.ceil(variance / (LARGEST_NOISE * gain) ** 2 / environment.workers)
+    return replace(environment, episodes=rounds * environment.workers)
 
 
 def _validation_levels(suite: str, *names: str) -> "list[Environment]":
@@ -144,37 +176,41 @@ def _classic_validation(suite: str) -> "list[Environment]":
     ]
 
 
-def _known(environment: "Environment", random: float, optimum: float) -> "Environment":
+def _known(environment: "Environment", random: float, optimum: float, variance: float) -> "Environment":
     import numpy as np
 
-    return replace(environment, random=np.full(1, random, np.float32), optimum=np.full(1, optimum, np.float32))
+    low, high = (np.full(1, anchor, np.float32) for anchor in (random, optimum))
+    return _measured(replace(environment, random=low, optimum=high), variance, optimum - random)
 
 
 def _bsuite(suite: str) -> "list[Environment]":
     """Build bsuite's environments with exact anchors from their definitions; PPO solves too few to set a scale."""
     from gymnax.environments.bsuite import catch, deep_sea, discounting_chain, umbrella_chain
 
-    # The ball falls in a random one of five columns, whatever the paddle does; nine moves reach every column.
-    own = [_known(_gymnax(suite, catch.Catch(), "Catch", CLASSIC_STEPS), -0.6, 1.0)]
+    # The ball falls in a random one of five columns, whatever the paddle does; nine moves reach every column. A return
+    # of ±1 has a variance of at most 1.
+    own = [_known(_gymnax(suite, catch.Catch(), "Catch", CLASSIC_STEPS), -0.6, 1.0, variance=1.0)]
     for size in DEEP_SEA_SIZES:
         sea = _gymnax(suite, deep_sea.DeepSea(size), f"DeepSea {size}", CLASSIC_STEPS)
         # A step right costs .01 / size. Random actions go right half the time; the treasure of 1 takes every step.
-        own.append(_known(sea, 0.5**size - 0.005, 1 - 0.01))
+        own.append(_known(sea, 0.5**size - 0.005, 1 - 0.01, variance=0.25))
     chain = _gymnax(suite, discounting_chain.DiscountingChain(), "DiscountingChain", CLASSIC_STEPS)
     umbrella = _gymnax(suite, umbrella_chain.UmbrellaChain(), "UmbrellaChain", CLASSIC_STEPS)
-    # One of five chains pays 1.1, the others 1. The umbrella's steps between first and last pay 0 on average.
-    return [*own, _known(chain, 1.02, 1.1), _known(umbrella, 0.0, 1.0)]
+    # One of five chains pays 1.1, the others 1. The last of the umbrella's ten steps pays ±1 for what the first chose;
+    # each of the nine before it pays ±1 at random, with a variance of 1.
+    return [*own, _known(chain, 1.02, 1.1, variance=0.05**2), _known(umbrella, 0.0, 1.0, variance=10.0)]
 
 
 def _bsuite_validation(suite: str) -> "list[Environment]":
     from gymnax.environments.bsuite import catch, deep_sea, discounting_chain, umbrella_chain
 
     chain = discounting_chain.DiscountingChain(mapping_seed=1)
+    umbrella = _gymnax(suite, umbrella_chain.UmbrellaChain(5), "UmbrellaChain, distractors", CLASSIC_STEPS)
     return [
         _gymnax(suite, catch.Catch(rows=8, columns=7), "Catch 8 x 7", CLASSIC_STEPS),
         _gymnax(suite, deep_sea.DeepSea(10), "DeepSea 10", CLASSIC_STEPS),
         _gymnax(suite, chain, "DiscountingChain, mapping 1", CLASSIC_STEPS),
-        _gymnax(suite, umbrella_chain.UmbrellaChain(5), "UmbrellaChain, distractors", CLASSIC_STEPS),
+        _measured(umbrella, variance=10.0, gain=1.0),
     ]
 
 
@@ -217,10 +253,7 @@ _SUITES: dict[str, Suite] = {
     "chains": Suite(
         "LPG's five delayed chains, at lifetime x 1/4, 1 and 4",
         _chains,
-        lambda suite: [
-            *_validation_levels(suite, "chain_short", "chain_long_noisy"),
-            _short(suite, "chain_distractor"),
-        ],
+        _chain_validation,
     ),
     "mazes": Suite("eleven mazes, at lifetime x 1/4, 1 and 4", _mazes, _maze_validation),
     "mazes-literature": Suite(

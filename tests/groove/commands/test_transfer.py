@@ -9,6 +9,7 @@ import pytest
 import groove.commands.measure
 import groove.commands.tune
 from groove.commands.main import main
+from groove.transfer.configurations import Configuration
 from groove.transfer.contestants import hand_written
 from groove.transfer.experiment import Experiment
 from groove.transfer.suites import SUITES, Suite
@@ -91,15 +92,15 @@ def test_mistakes_are_told_in_one_line(capsys, tmp_path, command, arguments, mes
         (["--tune", "-1"], "--tune must be >= 0, got -1"),
         (["--tuned", "absent.json"], "absent.json: No such file or directory"),
         (["--tuned", "lpg.safetensors"], "lpg.safetensors: must be a settings file written by `groove tune`"),
-        (["--tuned", "dpo.json"], "tuned settings are for 'dpo', which is not compared; compared: lpg, ppo, a2c"),
-        (["--tuned", "here.json", "--against", "a2c"], "settings are for 'ppo', which is not compared; compared: lpg"),
+        (["--tuned", "dpo.json"], "tuned settings are for dpo on own: vector; compared: lpg, ppo, a2c on classic@2"),
+        (["--tuned", "here.json", "--against", "a2c"], "settings are for ppo on own: vector; compared: lpg, a2c on classic@2"),
         (["--tuned", "here.json", "--tune", "5"], "--tuned has settings of 4 configurations, but --tune tries 5"),
     ],
 )  # fmt: skip
 def test_mistakes_of_a_benchmark_are_told_in_one_line(capsys, tmp_path, arguments, message):
     for name, rule in (("dpo", "dpo"), ("here", "ppo")):
         search = search_of(hand_written(rule), [tiny.catch()], 4)
-        add_tuned(tmp_path / f"{name}.json", {search: Hyperparameters(1.0, 1.0)})
+        add_tuned(tmp_path / f"{name}.json", {search: Configuration(Hyperparameters(1.0, 1.0), 4, 5)})
     assert message in refused(capsys, "benchmark", "lpg.safetensors", "--suite", "classic", *arguments)
 
 
@@ -174,7 +175,7 @@ def test_rules_of_a_group_are_tuned_each_and_compared_as_one(capsys, tmp_path, n
     tiny.save_group(tmp_path / "group", (0, 1))
     command = ["tune", "group", "--suite", "tiny", "--configurations", "2", *SMALL[4:], "--out", "t.json"]
     assert main(command) == 0
-    assert capsys.readouterr().out.count(" on tiny: vector: learning_rate ") == 2
+    assert capsys.readouterr().out.count(" on tiny: vector: 4 x 5, learning_rate ") == 2
     command = ["benchmark", "group", "--suite", "tiny", "--against", "ppo", "--tuned", "t.json", *SMALL]
     assert main([*command, "--out", "out"]) == 0
     found = json.loads((tmp_path / "out" / "summary.json").read_text())["tiny"]
@@ -210,10 +211,11 @@ def test_tune_writes_what_benchmark_reads(capsys, tmp_path, named):
         main(["tune", "lpg.safetensors", "--suite", "tiny", "--configurations", "2", *SMALL[4:], "--out", "new/t.json"])
         == 0
     )
-    assert "lpg on tiny: vector: learning_rate " in capsys.readouterr().out
+    assert "lpg on tiny: vector: 4 x 5, learning_rate " in (printed := capsys.readouterr().out)
+    assert printed.count("  next, by ") == 1
     (search,) = read_tuned(tmp_path / "new" / "t.json")
     elsewhere = replace(search, suite="elsewhere", where="elsewhere: vector")
-    add_tuned(tmp_path / "more.json", {elsewhere: Hyperparameters(2.0, 2.0)})
+    add_tuned(tmp_path / "more.json", {elsewhere: Configuration(Hyperparameters(2.0, 2.0), 4, 5)})
     files = ["new/t.json", "more.json"]
     command = ["benchmark", "lpg.safetensors", "--suite", "tiny", "--against", "random", "--tuned", *files, *SMALL]
     assert main([*command, "--out", "out"]) == 0

@@ -176,7 +176,7 @@ def test_chunks_are_even():
     assert outcomes.updates_run == 2 * NUM_LIVES
 
 
-@pytest.mark.parametrize("field", ["chunk_size", "num_points"])
+@pytest.mark.parametrize("field", ["chunk_size", "num_points", "num_episodes"])
 def test_population_refuses_counts_below_one(field):
     with pytest.raises(ValueError, match=f"Population.{field} must be >= 1, got 0"):
         Population(LEARNER, lives_mesh(1), **{"chunk_size": 1, field: 0})

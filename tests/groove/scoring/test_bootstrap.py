@@ -170,6 +170,7 @@ def test_resamples_are_computed_in_batches(monkeypatch):
         ([(1, 4, 6)], Units(False, np.zeros(6, int)), [(4, 3)]),
         ([(1, 16, 6)], Units(False, np.arange(6), num_draws=8), [(8, 42)]),
         ([(1, 4, 6)], drawn(6), [(6, 5)]),
+        ([(1, 4, 6)], Units(True, np.arange(6), strata=np.array([0, 0, 1, 1, 1, 1])), [(2, 4)]),
         ([(5, 4, 6)], drawn(6), [(6, 5), (5, 4)]),
         ([(5, 4, 6), (1, 4, 6)], fixed(6), [(4, 18), (5, 4)]),
         ([(5, 4, 6), (3, 4, 6)], drawn(6), [(6, 5), (3, 2)]),

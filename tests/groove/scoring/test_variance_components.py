@@ -18,48 +18,49 @@ def t_interval(values, confidence=0.95):
 def test_interval_by_hand():
     # Seeds 1 and 3 from the mean 2; levels 1.5, 2, 2.5: A = 3·2 = 6 with 1 degree of freedom, B = 2·½ / 2 = ½ with 2.
     scores = np.array([[0.5, 1.0, 1.5], [2.5, 3.0, 3.5]])
-    freedom = 6.5**2 / (6**2 / 1 + 0.5**2 / 2)
+    # In the degrees of freedom, A counts (2 + 1) / (2 − 1) times.
+    freedom = 18.5**2 / (18**2 / 1 + 0.5**2 / 2)
     half = stats.t.ppf(0.975, freedom) * np.sqrt(6.5 / 6)
-    assert ends(mean_interval(scores)) == pytest.approx([2, 2 - half, 2 + half])
+    assert ends(mean_interval([scores])) == pytest.approx([2, 2 - half, 2 + half])
 
 
 def test_interval_of_one_meta_seed_is_over_levels_and_that_of_one_level_over_meta_seeds():
     values = np.random.default_rng(0).normal(size=7)
     for scores in (values[None], values[:, None]):
-        assert ends(mean_interval(scores)) == pytest.approx(t_interval(values))
+        assert ends(mean_interval([scores])) == pytest.approx(t_interval(values))
     # Meta-seeds that agree everywhere say no more than one does.
-    assert ends(mean_interval(np.tile(values, (3, 1)))) == pytest.approx(t_interval(values))
-    assert ends(mean_interval(np.tile(values, (3, 1)).T, confidence=0.8)) == pytest.approx(t_interval(values, 0.8))
+    assert ends(mean_interval([np.tile(values, (3, 1))])) == pytest.approx(t_interval(values))
+    assert ends(mean_interval([np.tile(values, (3, 1)).T], confidence=0.8)) == pytest.approx(t_interval(values, 0.8))
 
 
 def test_levels_that_add_no_variance_are_left_out():
     # The level means differ by less than the rest explains.
     scores = np.array([[1.0, 3.0], [3.0, 1.0], [6.0, 5.0]])
-    assert ends(mean_interval(scores)) == pytest.approx(t_interval(scores.mean(axis=1)))
+    assert ends(mean_interval([scores])) == pytest.approx(t_interval(scores.mean(axis=1)))
 
 
 def test_extremes():
-    assert ends(mean_interval(np.full((3, 4), 2.5))) == [2.5, 2.5, 2.5]
-    interval = mean_interval(np.full((1, 1), 2.5))
+    assert ends(mean_interval([np.full((3, 4), 2.5)])) == [2.5, 2.5, 2.5]
+    interval = mean_interval([np.full((1, 1), 2.5)])
     assert interval.estimate == 2.5 and np.isnan([interval.low, interval.high]).all()
-    assert np.isnan(ends(mean_interval(np.array([[1.0, np.nan], [1.0, 2.0]])))).all()
+    assert np.isnan(ends(mean_interval([np.array([[1.0, np.nan], [1.0, 2.0]])]))).all()
     with pytest.raises(ValueError, match="confidence must be in"):
-        mean_interval(np.ones((2, 2)), confidence=1.0)
+        mean_interval([np.ones((2, 2))], confidence=1.0)
 
 
-def test_units_of_fixed_strata_add_their_own_variances():
-    # Two tasks with weights ¾ and ¼, four seeds each: Var = (9 s₁² + s₂²) / 16 / 4.
-    scores = np.random.default_rng(1).normal(size=(1, 4, 2))
-    first, second = np.var(scores[0], axis=0, ddof=1) * np.array([9, 1]) / 16 / 4
-    freedom = (first + second) ** 2 / (first**2 / 3 + second**2 / 3)
-    mean = 0.75 * scores[0, :, 0].mean() + 0.25 * scores[0, :, 1].mean()
+def test_strata_add_the_variances_of_their_own_units():
+    # Two strata with weights ¾ and ¼ and far apart, of seven and four units: Var = 9 s₁² / 16 / 7 + s₂² / 16 / 4.
+    draws = np.random.default_rng(1)
+    strata = [draws.normal(size=(1, 7)), draws.normal(9, size=(1, 4))]
+    first, second = 9 * np.var(strata[0], ddof=1) / 16 / 7, np.var(strata[1], ddof=1) / 16 / 4
+    freedom = (first + second) ** 2 / (first**2 / 6 + second**2 / 3)
+    mean = 0.75 * strata[0].mean() + 0.25 * strata[1].mean()
     half = stats.t.ppf(0.975, freedom) * np.sqrt(first + second)
-    found = mean_interval(scores, np.array([0.75, 0.25]))
-    assert ends(found) == pytest.approx([mean, mean - half, mean + half])
+    assert ends(mean_interval(strata, np.array([0.75, 0.25]))) == pytest.approx([mean, mean - half, mean + half])
+    # A stratum of one unit does not show how much its units vary.
+    assert np.isnan(ends(mean_interval([strata[0], strata[1][:, :1]]))[1:]).all()
 
 
-def test_one_stratum_is_a_matrix_and_equal_strata_weigh_the_same():
-    scores = np.random.default_rng(2).normal(size=(4, 6))
-    assert ends(mean_interval(scores[..., None])) == ends(mean_interval(scores))
-    strata = np.random.default_rng(3).normal(size=(3, 6, 2))
-    assert ends(mean_interval(strata)) == pytest.approx(ends(mean_interval(strata, np.array([0.5, 0.5]))))
+def test_equal_strata_weigh_the_same():
+    strata = list(np.random.default_rng(3).normal(size=(2, 3, 6)))
+    assert ends(mean_interval(strata)) == ends(mean_interval(strata, np.array([0.5, 0.5])))

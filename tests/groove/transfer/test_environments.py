@@ -27,7 +27,7 @@ def test_an_environment_has_exactly_one_budget():
             replace(tiny.catch(), **budgets)
 
 
-@pytest.mark.parametrize("field", ["workers", "rollout_length"])
+@pytest.mark.parametrize("field", ["workers", "rollout_length", "episodes"])
 def test_an_environment_refuses_counts_below_one(field):
     with pytest.raises(ValueError, match=f"own/catch: {field} must be >= 1, got 0"):
         replace(tiny.catch(), **{field: 0})
@@ -66,13 +66,15 @@ def test_fingerprint_covers_everything_but_the_dynamics():
         replace(catch, num_steps=None, num_updates=200),
         replace(catch, workers=5),
         replace(catch, rollout_length=4),
+        replace(catch, episodes=5),
         replace(catch, torso="dense"),
         tiny.slide(),
     ]
-    assert len({own.fingerprint() for own in (catch, *others)}) == 12
+    assert len({own.fingerprint() for own in (catch, *others)}) == 13
     same = of_world("own", "catch", GymnaxWorld(tiny.Catch(rows=4, columns=3)), tiny.CATCH.default_params, 200)
-    same = replace(same, **tiny.SHAPE)
+    same = replace(same, **tiny.SHAPE, episodes=tiny.NUM_EPISODES)
     assert same.fingerprint() == catch.fingerprint()
+    assert replace(catch, episodes=None).fingerprint() == replace(catch, episodes=4).fingerprint()
 
 
 def test_networks_follow_torso_and_world():

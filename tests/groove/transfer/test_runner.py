@@ -73,6 +73,22 @@ def test_rows_count_steps_updates_and_gradient_steps(name, descents):
     assert {row.run[:5] for row in rows} == {("own", "catch", 1.0, 0, name)}
 
 
+@pytest.mark.parametrize("name", ["lpg", "a2c", "random"])
+def test_returns_are_means_over_the_episodes_of_the_environment(name):
+    # Returns of single episodes are integers, so over four episodes all means would be quarters.
+    values = np.array([row.value for row in rows_of_nine(name, 4)])
+    np.testing.assert_allclose(7 * values, np.round(7 * values), atol=1e-5)
+    assert np.any(4 * values != np.round(4 * values))
+
+
+@pytest.mark.parametrize("episodes", [300, None])
+def test_more_episodes_lower_the_spread_of_returns(episodes):
+    # An episode is three coins of ±1; without a number of episodes, there are as many as workers.
+    values = [row.value for row in rows_of(tiny.runner(NINE, 64), [tiny.coin(episodes)], contestant("random"))]
+    error = math.sqrt(3 / (episodes or 4))
+    assert error / 2 < np.std(values, ddof=1) < 2 * error and abs(np.mean(values)) < error
+
+
 def test_random_actions_take_no_updates():
     assert {(row.step, row.updates, row.gradient_steps) for row in rows_of_nine("random", 4)} == {(0, 0, 0)}
 
@@ -143,10 +159,10 @@ def test_keys_of_lives_are_the_same_for_every_rule_and_depend_on_the_life_alone(
 def test_groups_share_worlds_torsos_and_budgets():
     first, second, longer = tiny.catch(), tiny.catch("second"), tiny.catch("longer", num_steps=400)
     dense, twin = replace(first, torso="dense"), tiny.catch("twin", num_steps=219)
-    # As many updates, but with other workers.
-    busy = replace(first, workers=8, num_steps=400)
-    found = groups([first, longer, dense, second, tiny.grid(), twin, busy])
-    assert found == [[first, second, twin], [longer], [dense], [tiny.grid()], [busy]]
+    # As many updates, but with other workers; as many workers, but other episodes.
+    busy, measured = replace(first, workers=8, num_steps=400), replace(first, episodes=5)
+    found = groups([first, longer, dense, second, tiny.grid(), twin, busy, measured])
+    assert found == [[first, second, twin], [longer], [dense], [tiny.grid()], [busy], [measured]]
     assert tiny.runner().num_lives([first, second, tiny.grid()]) == 6
 
 

@@ -99,11 +99,27 @@ def test_units_are_levels_where_all_seeds_live_on_them_and_otherwise_what_a_seed
     lifetimes.append(environment("fixed", random=[0], optimum=[1], num_levels=1))
     lived = [row for own in lifetimes for row in rows("rule", [[0.0]] * 4, own.name, own.lifetime, [0] * 4)]
     units = suite_scores(lifetimes, lived).units
-    assert not units.drawn and units.clusters.tolist() == [0, 0, 1] and units.count(4) == 2
+    assert not units.drawn and units.clusters.tolist() == [0, 0, 1] and units.counts(4) == [2, 2]
     drawn = [replace(own, every_level=True) for own in lifetimes[:2]]
     lived = [row for own in drawn for n in (0, 1) for row in rows("rule", [[0.0]], own.name, own.lifetime, [n])]
     units = suite_scores(drawn, lived).units
-    assert units.drawn and units.clusters.tolist() == [0, 1, 0, 1]
+    assert units.drawn and units.clusters.tolist() == [0, 1, 0, 1] and units.strata.tolist() == [0] * 4
+
+
+def test_levels_of_each_distribution_are_a_stratum():
+    # Levels of a distribution score alike, and distributions 0, 0.5 and 1: only which distributions there are differs.
+    names, returns = ("low", "middle", "high"), (0.0, 0.5, 1.0)
+    suite = [environment(name, 1.0, [0.0] * 8, [1.0] * 8, every_level=True, num_levels=8) for name in names]
+    lived = [
+        row
+        for name, value in zip(names, returns, strict=True)
+        for level in range(8)
+        for row in rows("rule", [[value]], name, levels=[level])
+    ]
+    found = suite_scores(suite, lived)
+    assert found.units.strata.tolist() == [0] * 8 + [1] * 8 + [2] * 8
+    own = summarise(found, [], [])["rules"]["rule"]
+    assert own["mean"] == own["iqm"] == [0.5, 0.5, 0.5]
 
 
 @pytest.mark.parametrize(

@@ -8,23 +8,25 @@ from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 
 from groove.scoring.heldout import TRANSFER_STREAM, VALIDATION_STREAM, LevelSet
 from groove.transfer.environments import of_generator
-from groove.transfer.suites import DEEP_SEA_SIZES, LIFETIMES, NUM_DRAWS, SUITES, Suite, suite_key
+from groove.transfer.suites import DEEP_SEA_SIZES, LARGEST_NOISE, LIFETIMES, NUM_DRAWS, SUITES, Suite, suite_key
 from levels.registry import generator
+from lpg.episodes import episode_returns
 from lpg.networks import Dense, Table
 
 FINGERPRINTS = {
-    "mazes": "58b369c5981c0b699b852afa03f224369e1a500c328f7337574aaa6eb8847cb3",
-    "chains": "5de037e5c196757e1d212ee8767ed1f2fe693d6cea76bbbc270e5b671a6ef0d5",
-    "classic": "e1019c78f7f8929b9d100be52892da2caff2fbde18fd45cd6dc555b57989cb45",
-    "bsuite": "e4005741a12ad6b80222edbd7eeafaf123f97a2283482e8e2d45147d6fed06ae",
-    "minatar": "09c545d4019995f433965ddfa61525a33193bc06aed042f4d759f2561785a111",
-    "minatar-dense": "b67fba371f9d9fbceea2dc99c060423b6072888716469b33bab35c7d7c74b215",
-    "minatar-1e7": "7cfdb53ec281eb37fe80dfc4d7053251f81d089a33863c8861cd1f3d187533fd",
+    "mazes": "e5b002374df1384ad4a2f83220709c2e1f714d6f176b5e2903df0d76e2801406",
+    "chains": "da883154f01f8f5ed9d942c145f1f35e38fd8bafdf5c7de3b9fcd3dcf7d8c655",
+    "classic": "7837d0ff9be99eea659382c33d34c7cbfb925069d6a10109494e470cacda609c",
+    "bsuite": "78b946415ec2d323a3c95cd3242c5885cb4a2cb3753d6a6abd167669e984bd9a",
+    "minatar": "45117b2fa7aad9e4c006452908df26de20e8412940ec21c5b45732fe89457e50",
+    "minatar-dense": "30399e14d961720379ef77e680953ca53949f5560f90968197cc923c09b15d7c",
+    "minatar-1e7": "5651c378a02b4d5a8d5ff62bfcf88f26ef8ea9f209e5af85d061613d961d48be",
 }
 """SHA-256 of the fingerprints of all environments. If one changes, it is another suite, which needs a new version."""
 
@@ -164,6 +166,31 @@ def test_budgets_are_those_of_the_specification():
         (64, 20)
     }
     assert built("classic")[0].updates == 390
+
+
+def test_noisy_worlds_are_measured_over_more_episodes_than_an_agent_has_workers():
+    episodes = {own.name: own.num_episodes for name in ("bsuite", "chains", "classic") for own in built(name)}
+    # Of the variance of a return, 10 and 49, .05² remain; of an agent that is as often right as wrong, no more.
+    assert episodes["UmbrellaChain"] == 4032 >= 10 / 0.05**2 and episodes["chain_long_noisy"] == 19648 >= 49 / 0.05**2
+    assert episodes["chain_short_noisy"] == 11648 and episodes["chain_long"] == 448 and episodes["Catch"] == 192
+    assert episodes["DeepSea 30"] == 128 and episodes["DiscountingChain"] == 192 and episodes["CartPole"] == 64
+    tuned = {own.name: own.num_episodes for name in ("bsuite", "chains") for own in validation(name)}
+    assert tuned["UmbrellaChain, distractors"] == 4032 and tuned["chain_long_noisy"] == 19648
+
+
+@pytest.mark.parametrize(("name", "environment"), [("bsuite", "UmbrellaChain"), ("chains", "chain_short_noisy")])
+def test_the_best_policy_scores_one_within_the_error_of_its_episodes(name, environment):
+    (own,) = (own for own in built(name) if own.name == environment and own.lifetime == 1)
+
+    def right(observation):
+        # Both show in an episode's first state which of two actions is right.
+        shown = observation if observation.ndim == 1 else observation[:, 0]
+        return 50 * jax.nn.one_hot(shown.astype(int), 2)
+
+    level = jax.tree.map(lambda x: x[0], own.levels)
+    returns = np.asarray(episode_returns(jax.random.key(0), own.world, level, right, own.num_episodes))
+    error = np.std(returns) / np.sqrt(returns.size)
+    assert 0.5 * LARGEST_NOISE < error < LARGEST_NOISE and abs(np.mean(returns) - own.optimum[0]) < 2 * error
 
 
 def test_suites_contain_what_they_promise():

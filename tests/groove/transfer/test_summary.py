@@ -169,7 +169,7 @@ def test_few_meta_seeds_give_an_interval_to_means_alone():
     assert own["iqm"] == [pytest.approx(iqm(final.ravel()), abs=1e-6), None, None]
     assert found["probability_of_improvement"]["group"]["ppo"][1:] == [None, None]
     for name, values in (("mean", final), ("optimality_gap", shortfall(final))):
-        assert own[name] == rounded(mean_interval(values))
+        assert own[name] == rounded(mean_interval(list(np.moveaxis(values, 2, 0))))
     assert rule_rows(found)[0][1:3] == [f"{own['iqm'][0]:.3f}", "{:.3f} [{:.3f}, {:.3f}]".format(*own["mean"])]
 
 
@@ -180,7 +180,9 @@ def test_five_meta_seeds_are_crossed_with_the_other_units(tasks):
     own, units = found["rules"]["group"], made.units
     assert units.drawn == (len(tasks) == 20)
     assert own["iqm"] == of_aggregate(final, iqm, units) and None not in own["iqm"]
-    assert own["mean"] == rounded(mean_interval(final.mean(axis=1) if units.drawn else final))
+    assert own["mean"] == rounded(
+        mean_interval([final.mean(axis=1)] if units.drawn else list(np.moveaxis(final, 2, 0)))
+    )
     expected = of_improvement(made.returns["group"], made.returns["ppo"], units)
     assert found["probability_of_improvement"]["group"]["ppo"] == expected and None not in expected
 

@@ -24,6 +24,8 @@ SHAPE = {"workers": 4, "rollout_length": 5}
 CONFIG = TrainConfig.of(hidden_size=2, embedding_size=2, prediction_size=2, **SHAPE)
 NUM_STEPS = 200
 """Ten updates of four workers' five steps."""
+NUM_EPISODES = 7
+"""Episodes of Catch in an evaluation, other than the number of workers."""
 
 
 class Press(Catch):
@@ -32,6 +34,14 @@ class Press(Catch):
     def step_env(self, key, state, action, params):
         observation, state, _, ended, more = super().step_env(key, state, action, params)
         return observation, state, jnp.float32(action == 1), ended, more
+
+
+class Coin(Catch):
+    """Catch that pays +1 or −1 at random at each of its steps, whatever the action."""
+
+    def step_env(self, key, state, action, params):
+        observation, state, _, ended, more = super().step_env(key, state, action, params)
+        return observation, state, jax.random.rademacher(key, (), jnp.float32), ended, more
 
 
 CATCH = Press(rows=4, columns=3)
@@ -51,7 +61,16 @@ class Slide(Catch):
 @cache
 def catch(name="catch", suite="own", num_steps=NUM_STEPS):
     """Catch; its worlds all compare equal."""
-    return dataclasses.replace(of_world(suite, name, GymnaxWorld(CATCH), CATCH.default_params, num_steps), **SHAPE)
+    made = of_world(suite, name, GymnaxWorld(CATCH), CATCH.default_params, num_steps)
+    return dataclasses.replace(made, episodes=NUM_EPISODES, **SHAPE)
+
+
+@cache
+def coin(episodes):
+    """An environment of nothing but noise, measured over a number of episodes; the variance of a return is 3."""
+    env = Coin(rows=4, columns=3)
+    made = of_world("own", "coin", GymnaxWorld(env), env.default_params, NUM_STEPS)
+    return dataclasses.replace(made, episodes=episodes, **SHAPE)
 
 
 @cache

@@ -96,18 +96,17 @@ def live(environment: str, rule: str, seeds: range, settings: list[Setting]) -> 
     def of_each(field: str) -> Any:
         return jnp.repeat(jnp.asarray([getattr(setting, field) for setting in settings], jnp.float32), len(seeds))
 
+    hyper = Hyperparameters(
+        learning_rate=of_each("learning_rate"),
+        value_cost=of_each("value_cost"),
+        entropy_cost=of_each("entropy_cost"),
+    ).completed(world)
     lives = Lives(
         keys=jnp.tile(keys, len(settings)),
         candidates=None,
         levels=jax.tree.map(lambda x: jnp.broadcast_to(x, (num_lives,)), level),
         lengths=jnp.full(num_lives, STEPS // learner.num_samples, jnp.int32),
-        hyper=Hyperparameters(
-            learning_rate=of_each("learning_rate"),
-            prediction_learning_rate=of_each("learning_rate"),
-            value_cost=of_each("value_cost"),
-            kl_cost=jnp.zeros(num_lives),
-            entropy_cost=of_each("entropy_cost"),
-        ),
+        hyper=jax.tree.map(lambda x: jnp.broadcast_to(x, (num_lives,)), hyper),
     )
     population = Population(learner, lives_mesh(None), chunk_size=num_lives)
     return np.asarray(jax.jit(population.live)((), lives).returns).reshape(len(settings), len(seeds))

@@ -27,6 +27,14 @@ class Agent:
     lifetime: Int[Array, ""]  # [] int32, lifetime in updates, N
     hyper: Hyperparameters
 
+    @property
+    def progress(self) -> Progress:
+        """Where the agent is in its life."""
+        return Progress(
+            fraction=self.num_updates / self.lifetime,
+            log_lifetime=jnp.log10(self.lifetime.astype(jnp.float32)),
+        )
+
 
 @dataclass(frozen=True)
 class Learner:
@@ -157,16 +165,12 @@ class Learner:
             agent.states,
             self.rollout_length,
         )
-        progress = Progress(
-            fraction=agent.num_updates / agent.lifetime,
-            log_lifetime=jnp.log10(agent.lifetime.astype(jnp.float32)),
-        )
         targets = self.rule.targets(
             meta_params,
             self.network.apply(agent.params, rollout.observation),
             self.network.apply(agent.params, rollout.next_observation).prediction,
             rollout,
-            progress,
+            agent.progress,
         )
         params, optimizer_state, metrics = self.descend(agent, rollout, targets, batches)
         next_agent = Agent(
@@ -182,7 +186,7 @@ class Learner:
     def descend(
         self, agent: Agent, rollout: Rollout, targets: PyTree, batches: Int[Array, "K S"] | None
     ) -> tuple[PyTree, PyTree, Metrics]:
-        """Take the gradient steps of one update.
+        """Take the gradient steps of one update, with the learning rates and entropy cost of the agent's age.
 
         Args:
             agent: the agent.
@@ -194,16 +198,16 @@ class Learner:
         Returns:
             The agent's new parameters, its optimizer state, and the loss's metrics.
         """
-        labels = self.network.labels(agent.params)
+        labels, hyper = self.network.labels(agent.params), agent.hyper.at(agent.progress.fraction)
 
         def step(learned: tuple[PyTree, PyTree], seen: tuple[Rollout, PyTree]) -> tuple[tuple[PyTree, PyTree], Metrics]:
             (params, optimizer_state), (rollout, targets) = learned, seen
 
             def loss(params: PyTree) -> tuple[Array, Metrics]:
-                return self.rule.loss(self.network.apply(params, rollout.observation), rollout, targets, agent.hyper)
+                return self.rule.loss(self.network.apply(params, rollout.observation), rollout, targets, hyper)
 
             grads, metrics = jax.grad(loss, has_aux=True)(params)
-            return self.optimizer.step(grads, optimizer_state, params, labels, agent.hyper), metrics
+            return self.optimizer.step(grads, optimizer_state, params, labels, hyper), metrics
 
         whole, born = (rollout, targets), (agent.params, agent.optimizer_state)
         if batches is None and self.epochs == 1:

@@ -1,5 +1,6 @@
 """The common interface of learned and hand-written update rules."""
 
+import math
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -42,6 +43,9 @@ class Hyperparameters:
     value_cost: Float[Array, ""] | float = 0.5  # [] float32, weight of the value loss (hand-written rules)
     kl_cost: Float[Array, ""] | float = AgentSettings.kl_cost  # [] float32, weight α_y of the prediction's KL (LPG)
     entropy_cost: Float[Array, ""] | float = 0.01  # [] float32, weight of the policy's entropy (hand-written rules)
+    # [] float32, exponent p ≥ 0: learning rates are multiplied by (1 − n/N)^p; 0 keeps them, 1 anneals linearly
+    learning_rate_decay: Float[Array, ""] | float = 0.0
+    entropy_decay: Float[Array, ""] | float = 0.0  # [] float32, exponent ≥ 0 by which entropy_cost decays likewise
 
     def completed(self, world: World, num_descents: int = 1) -> "Hyperparameters":
         """Return these hyperparameters as arrays, with defaults in place of None.
@@ -55,7 +59,14 @@ class Hyperparameters:
 
         Returns:
             Float32 scalars, or arrays where arrays were given.
+
+        Raises:
+            ValueError: an exponent that is a Python number is negative or not finite.
         """
+        for name in ("learning_rate_decay", "entropy_decay"):
+            exponent = getattr(self, name)
+            if isinstance(exponent, int | float) and not 0 <= exponent < math.inf:
+                raise ValueError(f"Hyperparameters.{name} must be >= 0 and finite, got {exponent}")
         kind = observation_kind(world)
         rate = self.learning_rate
         if rate is None:
@@ -63,6 +74,31 @@ class Hyperparameters:
         prediction_rate = rate / 10 if self.prediction_learning_rate is None else self.prediction_learning_rate
         whole = replace(self, learning_rate=rate, prediction_learning_rate=prediction_rate)
         return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), whole)
+
+    def at(self, fraction: Float[Array, ""]) -> "Hyperparameters":
+        """Return the hyperparameters of an update, with the learning rates and entropy cost of the agent's age.
+
+        Differs from implementations of PPO (Huang et al. 2022, "The 37 implementation details of proximal policy
+        optimization") in the exponent: theirs is 1, for the learning rate alone.
+
+        Args:
+            fraction: [] float32, fraction n / N of the lifetime used; beyond 1 it counts as 1.
+
+        Returns:
+            The hyperparameters with learning rates times (1 − fraction)^learning_rate_decay and the entropy cost
+            times (1 − fraction)^entropy_decay; exactly these hyperparameters where the exponents are 0.
+        """
+
+        def factor(exponent: Any) -> Float[Array, ""]:
+            # A compiled power may differ from 1 at exponent 0, and from 0 at base 0.
+            return jnp.where(exponent == 0, 1.0, jnp.maximum(1.0 - fraction, 0.0) ** exponent)
+
+        exponents = {
+            "learning_rate": self.learning_rate_decay,
+            "prediction_learning_rate": self.learning_rate_decay,
+            "entropy_cost": self.entropy_decay,
+        }
+        return replace(self, **{name: getattr(self, name) * factor(p) for name, p in exponents.items()})
 
 
 class UpdateRule(Protocol):

@@ -269,10 +269,59 @@ def test_update_reads_the_learning_rates_and_the_costs_that_the_rule_names(name)
         assert same != (field.endswith("learning_rate") or field in tiny.RULES[name].costs)
 
 
+def test_hyperparameters_decay_with_age_by_hand():
+    hyper = tiny.hyper(8.0, 4.0, entropy_cost=0.5, learning_rate_decay=1.0, entropy_decay=2.0)
+    expected = {0.0: (8, 4, 0.5), 0.25: (6, 3, 0.5 * 0.5625), 0.5: (4, 2, 0.125), 1.0: (0, 0, 0), 1.5: (0, 0, 0)}
+    for fraction, numbers in expected.items():
+        now = jax.jit(Hyperparameters.at)(hyper, jnp.float32(fraction))
+        found = (now.learning_rate, now.prediction_learning_rate, now.entropy_cost)
+        np.testing.assert_allclose(found, numbers, rtol=1e-6)
+        assert now.replace(learning_rate=0, prediction_learning_rate=0, entropy_cost=0) == hyper.replace(
+            learning_rate=0, prediction_learning_rate=0, entropy_cost=0
+        )
+    # Learning rates alone, and the entropy cost alone.
+    rates = tiny.hyper(8.0, learning_rate_decay=1.0).at(jnp.float32(0.75))
+    assert (rates.learning_rate, rates.entropy_cost) == (2, np.float32(0.01))
+    entropy = tiny.hyper(8.0, entropy_cost=4.0, entropy_decay=0.5).at(jnp.float32(0.75))
+    assert (entropy.learning_rate, entropy.entropy_cost) == (8, 2)
+
+
+def test_hyperparameters_without_decay_are_exactly_those_of_birth():
+    hyper = tiny.hyper(0.1, 0.3, entropy_cost=0.7)
+    ages = jnp.concatenate([jnp.arange(1001) / 1000, jnp.array([2.0, jnp.nan])])
+    aged = jax.jit(jax.vmap(hyper.at))(ages)
+    for field in dataclasses.fields(Hyperparameters):
+        assert set(np.asarray(getattr(aged, field.name)).ravel()) == {np.asarray(getattr(hyper, field.name)).item()}
+
+
+@pytest.mark.parametrize("name", ["learning_rate_decay", "entropy_decay"])
+@pytest.mark.parametrize("value", [-0.5, float("inf"), float("nan")])
+def test_hyperparameters_refuse_exponents_out_of_range(name, value):
+    with pytest.raises(ValueError, match=rf"^Hyperparameters.{name} must be >= 0 and finite, got {value}$"):
+        Hyperparameters(**{name: value}).completed(tiny.WORLD)
+
+
+@every_rule
+def test_update_applies_the_decay_of_the_agents_age(name):
+    # Half of the life is over: an update with decay is one with half the learning rates or a quarter of the entropy.
+    half = tiny.agent(name).replace(num_updates=jnp.int32(5))
+    hyper = half.hyper.replace(learning_rate_decay=jnp.float32(1.0), entropy_decay=jnp.float32(2.0))
+    by_hand = half.hyper.replace(
+        learning_rate=half.hyper.learning_rate / 2,
+        prediction_learning_rate=half.hyper.prediction_learning_rate / 2,
+        entropy_cost=half.hyper.entropy_cost / 4,
+    )
+    decayed, expected = (updated(name, half.replace(hyper=given))[0] for given in (hyper, by_hand))
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), decayed.params, expected.params)
+    assert not jnp.array_equal(decayed.params["policy"], updated(name, half)[0].params["policy"])
+    # The agent keeps the hyperparameters of its birth.
+    assert_equal_trees(decayed.hyper, hyper)
+
+
 @pytest.mark.parametrize("num_descents, rate", [(1, 40), (16, 2.5)])
 def test_hyperparameters_default_to_those_of_the_kind_of_observation(num_descents, rate):
     assert jax.tree.map(float, Hyperparameters().completed(tiny.WORLD, num_descents)) == Hyperparameters(
-        rate, rate / 10, 0.5, 0.5, float(np.float32(0.01))
+        rate, rate / 10, 0.5, 0.5, float(np.float32(0.01)), 0.0, 0.0
     )
     given = Hyperparameters(3.0, value_cost=2.0).completed(OneHotGrid(2, 2, 1), num_descents)
     assert (float(given.learning_rate), float(given.value_cost)) == (3, 2)

@@ -90,7 +90,7 @@ class Hyperparameters:
         """
 
         def factor(exponent: Any) -> Float[Array, ""]:
-            # A compiled power may differ from 1 at exponent 0, and from 0 at base 0.
+            # A compiled power need not be exactly 1 at exponent 0, nor a number if the base is 0 as well.
             return jnp.where(exponent == 0, 1.0, jnp.maximum(1.0 - fraction, 0.0) ** exponent)
 
         exponents = {

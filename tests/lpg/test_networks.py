@@ -73,12 +73,13 @@ def test_dense_layer_on_patches_is_a_convolution(padded):
     np.testing.assert_allclose(found, convolution.apply({"params": params}, image), atol=1e-5)
 
 
-def test_image_network_starts_as_a_convolution_does():
-    # Both initialisers see the same number of inputs, 3·3·planes.
-    large = Dense(num_logits=3, prediction_size=2, widths=(5,), channels=(64,), observation_rank=3)
-    kernel = jax.jit(large.init)(jax.random.key(0), jnp.zeros((1, 16, 4, 5)))["Dense_0"]["kernel"]
-    # Standard deviation of 64·144 numbers, within 4 standard errors.
-    assert kernel.shape == (144, 64) and kernel.std() == pytest.approx(1 / 12, rel=4 / np.sqrt(2 * kernel.size))
+def test_networks_start_with_orthogonal_weights_and_no_biases(image_params):
+    # Gains: √2 of layers before a ReLU, convolutions among them; .01 of the policy's head and 1 of the prediction's.
+    assert [x["kernel"].shape for x in image_params.values()] == [(18, 4), (80, 5), (5, 3), (5, 2)]
+    for layer, gain in zip(image_params.values(), (2**0.5, 2**0.5, 0.01, 1.0), strict=True):
+        kernel = np.asarray(layer["kernel"], float)
+        np.testing.assert_allclose(kernel.T @ kernel, gain**2 * np.eye(kernel.shape[1]), atol=5e-6 * gain**2)
+        assert not layer["bias"].any()
 
 
 def test_image_network_with_channels_last_reads_moved_planes(image_params):

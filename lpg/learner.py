@@ -1,6 +1,7 @@
 """The learner, which creates, trains and evaluates agents of any rule."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from levels.world import World, observation_kind
 from lpg.episodes import Policy, episode_returns
 from lpg.networks import Network, network_for
+from lpg.normalisation import Normalisation
 from lpg.optimizer import Optimizer
 from lpg.rollout import Rollout, collect, reset_workers
 from lpg.settings import AgentSettings
@@ -26,6 +28,7 @@ class Agent:
     num_updates: Int[Array, ""]  # [] int32, updates done, n
     lifetime: Int[Array, ""]  # [] int32, lifetime in updates, N
     hyper: Hyperparameters
+    normalisation: Normalisation | None = None  # statistics of its observations and rewards, if the learner keeps them
 
     @property
     def progress(self) -> Progress:
@@ -51,6 +54,8 @@ class Learner:
         minibatches: number of equal parts into which each epoch splits a rollout at random, ≥ 1. It must
             divide T·B but need not divide B: targets are computed before the first gradient step, so the loss
             treats samples one by one, and it is better to spread one worker's samples over all parts.
+        normalised: whether agents see normalised observations, when they act, learn and are evaluated, and learn from
+            normalised rewards (`lpg.normalisation`). Rollouts and evaluations report what the world gives.
     """
 
     world: World
@@ -61,15 +66,18 @@ class Learner:
     rollout_length: int = AgentSettings.rollout_length
     epochs: int = 1
     minibatches: int = 1
+    normalised: bool = False
 
     @classmethod
     def for_world(cls, world: World, rule: UpdateRule, **settings: int) -> "Learner":
         """Return the learner that suits the kind of observation: tables with SGD, networks with Adam.
 
+        Observations and rewards are normalised where observations are vectors and actions are continuous.
+
         Args:
             world: the environment.
             rule: the update rule.
-            settings: num_workers, rollout_length, epochs or minibatches, to override the defaults.
+            settings: num_workers, rollout_length, epochs, minibatches or normalised, to override the defaults.
 
         Returns:
             The learner.
@@ -77,8 +85,10 @@ class Learner:
         Raises:
             ValueError: a setting is out of range.
         """
-        optimizer = Optimizer("sgd" if observation_kind(world) == "table" else "adam")
-        return cls(world, network_for(world, rule.prediction_size), rule, optimizer, **settings)
+        kind = observation_kind(world)
+        optimizer = Optimizer("sgd" if kind == "table" else "adam")
+        fields: dict[str, Any] = {"normalised": world.continuous_actions and kind == "vector", **settings}
+        return cls(world, network_for(world, rule.prediction_size), rule, optimizer, **fields)
 
     def __post_init__(self) -> None:
         for name in ("num_workers", "rollout_length", "epochs", "minibatches"):
@@ -89,6 +99,8 @@ class Learner:
                 f"Learner.minibatches must divide num_workers * rollout_length = {self.num_samples}, "
                 f"got {self.minibatches}"
             )
+        if self.normalised and self.world.num_observations is not None:
+            raise ValueError("Learner.normalised must be False where observations are integers, got True")
 
     @property
     def num_samples(self) -> int:
@@ -132,6 +144,7 @@ class Learner:
             num_updates=jnp.int32(0),
             lifetime=jnp.asarray(lifetime, jnp.int32),
             hyper=(hyper or Hyperparameters()).completed(self.world, self.epochs * self.minibatches),
+            normalisation=Normalisation.at_birth(observation) if self.normalised else None,
         )
 
     def update(
@@ -150,7 +163,8 @@ class Learner:
             plan: `world.plan(level)`, if it has already been computed.
 
         Returns:
-            The agent after the update, the rollout [T, B], and the loss's metrics, averaged over gradient steps.
+            The agent after the update, the rollout [T, B] as the world made it, and the loss's metrics, averaged over
+            gradient steps.
         """
         plan = self.world.plan(level) if plan is None else plan
         batches = None
@@ -165,14 +179,17 @@ class Learner:
             agent.states,
             self.rollout_length,
         )
+        normalisation, seen = agent.normalisation, rollout
+        if normalisation is not None:
+            normalisation, seen = normalisation.after(rollout, getattr(self.rule, "discount", 0.99))
         targets = self.rule.targets(
             meta_params,
-            self.network.apply(agent.params, rollout.observation),
-            self.network.apply(agent.params, rollout.next_observation).prediction,
-            rollout,
+            self.network.apply(agent.params, seen.observation),
+            self.network.apply(agent.params, seen.next_observation).prediction,
+            seen,
             agent.progress,
         )
-        params, optimizer_state, metrics = self.descend(agent, rollout, targets, batches)
+        params, optimizer_state, metrics = self.descend(agent, seen, targets, batches)
         next_agent = Agent(
             params=params,
             optimizer_state=optimizer_state,
@@ -180,6 +197,7 @@ class Learner:
             num_updates=agent.num_updates + 1,
             lifetime=agent.lifetime,
             hyper=agent.hyper,
+            normalisation=normalisation,
         )
         return next_agent, rollout, metrics
 
@@ -190,7 +208,7 @@ class Learner:
 
         Args:
             agent: the agent.
-            rollout: the rollout [T, B].
+            rollout: the rollout [T, B], as the agent sees it.
             targets: the rule's targets, leaves [T, B, …].
             batches: [K, S] int32, samples for each of K gradient steps, as positions in the flattened rollout;
                 None to use all samples in each of `epochs` steps.
@@ -269,7 +287,10 @@ class Learner:
         Returns:
             A function from observations to logits.
         """
-        return lambda observation: self.network.apply(agent.params, observation).logits
+        if agent.normalisation is None:
+            return lambda observation: self.network.apply(agent.params, observation).logits
+        seen = agent.normalisation.observation
+        return lambda observation: self.network.apply(agent.params, seen(observation)).logits
 
     def evaluate(
         self,

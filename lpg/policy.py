@@ -6,6 +6,9 @@ from jaxtyping import Array, Float, Int
 
 from levels.world import World
 
+LOG_DEVIATIONS = (-5.0, 2.0)
+"""Least and greatest log standard deviation of a component of an action."""
+
 
 def num_logits(world: World) -> int:
     """Return how many numbers a policy head outputs.
@@ -47,17 +50,30 @@ def sample_action(draw: Float[Array, "B"], logits: Float[Array, "B A"]) -> Int[A
     return jnp.sum(threshold >= cumulative[:, :-1], axis=-1, dtype=jnp.int32)
 
 
+def gaussian(logits: Float[Array, "... 2*A"]) -> tuple[Float[Array, "... A"], Float[Array, "... A"]]:
+    """Return means and log standard deviations of a Gaussian policy.
+
+    Args:
+        logits: [..., 2·A], means and unbounded log standard deviations.
+
+    Returns:
+        [..., A] each, the latter in `LOG_DEVIATIONS`.
+    """
+    mean, log_deviation = jnp.split(logits, 2, axis=-1)
+    return mean, jnp.clip(log_deviation, *LOG_DEVIATIONS)
+
+
 def sample_vector(draw: Float[Array, "B A"], logits: Float[Array, "B 2*A"]) -> Float[Array, "B A"]:
     """Sample actions from a Gaussian policy with independent components, by inversion.
 
     Args:
         draw: [B, A] uniform random numbers in [0, 1).
-        logits: [B, 2·A], means and log standard deviations.
+        logits: [B, 2·A], as read by `gaussian`.
 
     Returns:
         [B, A] float32, unbounded.
     """
-    mean, log_deviation = jnp.split(logits, 2, axis=-1)
+    mean, log_deviation = gaussian(logits)
     # A draw of 0 would give an action of −∞.
     normal = jax.scipy.special.ndtri(jnp.maximum(draw, jnp.finfo(draw.dtype).tiny))
     return mean + jnp.exp(log_deviation) * normal
@@ -74,7 +90,7 @@ def action_log_prob(logits: Float[Array, "T B K"], action: Array) -> Float[Array
         [T, B] log-probabilities, ≤ 0 for integers.
     """
     if jnp.issubdtype(action.dtype, jnp.floating):
-        mean, log_deviation = jnp.split(logits, 2, axis=-1)
+        mean, log_deviation = gaussian(logits)
         return jnp.sum(jax.scipy.stats.norm.logpdf(action, mean, jnp.exp(log_deviation)), axis=-1)
     log_policy = jax.nn.log_softmax(logits)
     return jnp.take_along_axis(log_policy, action[..., None], axis=-1)[..., 0]
@@ -91,7 +107,7 @@ def action_entropy(logits: Float[Array, "T B K"], action: Array) -> Float[Array,
         [T, B] entropies, in [0, log A] for integers; differential entropies for vectors.
     """
     if jnp.issubdtype(action.dtype, jnp.floating):
-        log_deviation = jnp.split(logits, 2, axis=-1)[1]
+        _, log_deviation = gaussian(logits)
         return jnp.sum(log_deviation + 0.5 * (1 + jnp.log(2 * jnp.pi)), axis=-1)
     return entropy(logits)
 

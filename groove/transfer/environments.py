@@ -12,13 +12,17 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from groove.scoring.heldout import TRANSFER_STREAM, draw_level_set, stream_key
 from levels.level_generator import LevelGenerator
-from levels.world import World
+from levels.world import World, observation_kind
 from lpg.networks import Dense, Network, network_for
 from lpg.policy import num_logits
 
 Torso = Literal["standard", "minatar", "dense"]
 """standard: the network of `lpg.networks.network_for`; minatar: conv 16 (3×3, no padding) and dense 128 on
 [H, W, planes]; dense: 64-64 on the flattened observation."""
+
+SHAPES = {"table": (64, 20), "image": (64, 20), "vector": (64, 20)}
+"""Workers and steps between two updates of all agents in a suite, by kind of observation; chosen for PPO and A2C on
+validation environments (docs/benchmark.md)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +34,12 @@ class Environment:
         name: name, unique within the suite except for variants that differ in `lifetime`.
         world: the world; environments with equal worlds, torsos and budgets share one compiled program.
         levels: [n, …] levels.
+        workers: workers B of each agent, whatever its rule.
+        rollout_length: steps T between two updates, whatever the rule.
         every_level: whether a quarter of the seeds live on each level, for suites with many levels; otherwise
             seed s lives only on level s mod n.
         num_updates: updates per life, None if the budget is num_steps.
         num_steps: environment steps per life, over all workers, None if the budget is num_updates.
-        workers: workers B of each agent, whatever its rule.
-        rollout_length: steps T between two updates, whatever the rule.
         episodes: episodes that an agent's return is the mean of, at each point of its life, whatever its rule; None for
             as many as it has workers.
         lifetime: length of a life as a multiple of the environment's own.
@@ -51,11 +55,11 @@ class Environment:
     name: str
     world: World
     levels: PyTree
+    workers: int
+    rollout_length: int
     every_level: bool = False
     num_updates: int | None = None
     num_steps: int | None = None
-    workers: int = 64
-    rollout_length: int = 20
     episodes: int | None = None
     lifetime: float = 1.0
     random: Float[np.ndarray, "n"] | None = field(default=None, repr=False)
@@ -217,11 +221,14 @@ def of_generator(
     lifetimes = np.unique(drawn.levels.lifetime)
     if lifetimes.size != 1:
         raise ValueError(f"{suite}/{name}: levels must all have the same lifetime, got {lifetimes.tolist()}")
+    workers, rollout_length = SHAPES[observation_kind(generator.world)]
     return Environment(
         suite=suite,
         name=name,
         world=generator.world,
         levels=drawn.levels,
+        workers=workers,
+        rollout_length=rollout_length,
         num_updates=int(lifetimes[0]),
         random=drawn.random,
         optimum=drawn.optimum,
@@ -248,4 +255,4 @@ def of_world(
     levels = jax.tree.map(lambda x: jnp.asarray(x)[None], level)
     if not jax.tree.leaves(levels):
         levels = jnp.zeros((1, 0))
-    return Environment(suite, name, world, levels, num_steps=num_steps, torso=torso)
+    return Environment(suite, name, world, levels, *SHAPES[observation_kind(world)], num_steps=num_steps, torso=torso)

@@ -1,7 +1,9 @@
 """One random search for every rule, for the configuration that does best in validation environments."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -19,8 +21,8 @@ TUNING = Setting(num_seeds=TUNING_SEEDS, num_points=1, first_seed=1_000_000)
 """Setting of a search: seeds far from those of reported agents, and one evaluation, at the end of life."""
 
 
-SHAPES = ((64, 20), (16, 20), (16, 80), (64, 128))
-"""Workers and steps between two updates that a search tries."""
+SHAPES = ((64, 20), (16, 20), (32, 8), (16, 64))
+"""Workers and steps between two updates that a search tries, where a life has as many steps."""
 
 EPOCHS = (2, 4, 8)
 """Passes over a rollout that a search tries, for rules that split rollouts into minibatches."""
@@ -33,8 +35,9 @@ def search_space(contestant: Contestant, environment: Environment, num_configura
     """Return the configurations of a search: the default first, then draws.
 
     Hyperparameters are drawn as in `groove.scoring.random_search`. Workers and steps, epochs and the fields that the
-    rule names in `choices` (discount, λ, clip) are uniform among few values. Every two configurations share these, so
-    that a search of n compiles about n / 2 programs. The number of environment steps is always the environment's.
+    rule names in `choices` (discount, λ, clip) take few values, each as often as the others. Every two configurations
+    share these, so that a search of n compiles about n / 2 programs. The number of environment steps is always the
+    environment's.
 
     Args:
         contestant: contestant whose rule is tuned, with its default configuration.
@@ -46,19 +49,27 @@ def search_space(contestant: Contestant, environment: Environment, num_configura
     """
     assert contestant.rule is not None
     draws, default = np.random.default_rng(1), contestant.configuration(environment)
+    num_drawn = (num_configurations - 1) // CONFIGURATIONS_PER_PROGRAM
+
+    def evenly(values: Sequence[Any]) -> list[Any]:
+        """Return as many values as programs are drawn, each as often as the others, in random order."""
+        orders = [draws.permutation(len(values)) for _ in range(-(-num_drawn // len(values)))]
+        return [values[n] for order in orders for n in order][:num_drawn]
+
+    budget = environment.updates * environment.steps_per_update
+    own_shape = (default.workers, default.rollout_length)
+    shapes = [shape for shape in SHAPES if math.prod(shape) <= budget] or [own_shape]
     choices: dict[str, tuple[float, ...]] = getattr(contestant.rule, "choices", {})
-
-    def around() -> Configuration:
-        workers, rollout_length = draws.choice(SHAPES)
-        return replace(
-            default,
-            workers=int(workers),
-            rollout_length=int(rollout_length),
-            epochs=int(draws.choice(EPOCHS)) if contestant.minibatches > 1 else default.epochs,
-            fields={name: float(draws.choice(values)) for name, values in choices.items()},
-        )
-
-    programs = [default] + [around() for _ in range((num_configurations - 1) // CONFIGURATIONS_PER_PROGRAM)]
+    drawn = zip(
+        evenly(shapes),
+        evenly(EPOCHS if contestant.minibatches > 1 else (default.epochs,)),
+        *(evenly(values) for values in choices.values()),
+        strict=True,
+    )
+    programs = [default] + [
+        replace(default, workers=b, rollout_length=t, epochs=epochs, fields=dict(zip(choices, values, strict=True)))
+        for (b, t), epochs, *values in drawn
+    ]
     hypers = hyperparameters(contestant.rule, default.hyper, num_configurations)
     return [replace(programs[n // CONFIGURATIONS_PER_PROGRAM], hyper=hyper) for n, hyper in enumerate(hypers)]
 

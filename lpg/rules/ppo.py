@@ -53,7 +53,8 @@ class DriftRule(A2C, ABC):
 
     def policy_loss(self, log_prob: Float[Array, "T B"], targets: RatioTargets) -> Float[Array, ""]:
         advantage = normalised(targets.advantage) if self.normalise else targets.advantage
-        log_ratio = log_prob - targets.log_prob
+        # Beyond e^±20 nothing is learned from a sample, and exp would soon overflow, which makes gradients NaN.
+        log_ratio = jnp.clip(log_prob - targets.log_prob, -20.0, 20.0)
         return -jnp.mean(jnp.exp(log_ratio) * advantage - self.drift(log_ratio, advantage))
 
     @abstractmethod

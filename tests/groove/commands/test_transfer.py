@@ -93,7 +93,7 @@ def test_mistakes_are_told_in_one_line(capsys, tmp_path, command, arguments, mes
         (["--tuned", "absent.json"], "absent.json: No such file or directory"),
         (["--tuned", "lpg.safetensors"], "lpg.safetensors: must be a settings file written by `groove tune`"),
         (["--tuned", "dpo.json"], "tuned settings are for dpo on own: vector; compared: lpg, ppo, a2c on classic@2"),
-        (["--tuned", "here.json", "--against", "a2c"], "settings are for ppo on own: vector; compared: lpg, a2c on classic@2"),
+        (["--tuned", "here.json", "--against", "a2c"], "ppo on own: vector; compared: lpg, a2c on classic@2"),
         (["--tuned", "here.json", "--tune", "5"], "--tuned has settings of 4 configurations, but --tune tries 5"),
     ],
 )  # fmt: skip

@@ -50,7 +50,7 @@ def sample_action(draw: Float[Array, "B"], logits: Float[Array, "B A"]) -> Int[A
     return jnp.sum(threshold >= cumulative[:, :-1], axis=-1, dtype=jnp.int32)
 
 
-def gaussian(logits: Float[Array, "... 2*A"]) -> tuple[Float[Array, "... A"], Float[Array, "... A"]]:
+def gaussian(logits: Float[Array, "... K"]) -> tuple[Float[Array, "... A"], Float[Array, "... A"]]:
     """Return means and log standard deviations of a Gaussian policy.
 
     Args:

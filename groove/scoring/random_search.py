@@ -19,8 +19,8 @@ DECAYS = (0.0, 1.0, 2.0)
 def search_space(rule: UpdateRule, default: Hyperparameters, num_configurations: int) -> list[Hyperparameters]:
     """Return the hyperparameters of a search: the default first, then draws around it.
 
-    Both learning rates and the costs that the rule reads are log-uniform within a factor of 10 of the default; decays of
-    the rates, and of the entropy cost for a rule that reads it, are uniform among `DECAYS`.
+    Both learning rates and the costs that the rule reads are log-uniform within a factor of 10 of the default; decays
+    of the rates, and of the entropy cost for a rule that reads it, are uniform among `DECAYS`.
 
     Args:
         rule: the rule to tune.

@@ -11,7 +11,6 @@ from typing import Any
 from benchmarks.coverage import table as coverage
 from benchmarks.dr_against_groove import markdown as comparison_table
 from benchmarks.readings import read_bench
-from benchmarks.search_options import RATE
 from benchmarks.settings import PAPER, SETTINGS
 from benchmarks.tables import cell
 from benchmarks.tables import markdown as pivot_table
@@ -152,17 +151,6 @@ def options_table() -> str:
     return pivot_table(rows)
 
 
-def rates_table() -> str:
-    """Compare learning rates of the agents with the 100 of `tiny`.
-
-    Returns:
-        A Markdown table.
-    """
-    rows = [("agents' learning rate", *QUALITY.values())]
-    rows += [("100" if arm == "full" else arm.removeprefix(RATE), *own) for arm, own in _arms("agent-rates").items()]
-    return pivot_table(rows)
-
-
 def _arms(folder: str) -> dict[str, list[str]]:
     """Return the cells of each arm of `benchmarks.search_options`, recorded in a folder."""
     content = json.loads((PUBLISHED / folder / "options.json").read_text(encoding="utf-8"))
@@ -239,7 +227,6 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/results.md": {
         "laptop": partial(run_table, "laptop"),
         "laptop-again": partial(run_table, "laptop-again"),
-        "rates": rates_table,
         "durations": durations_table,
         "benchmark": benchmark_table,
         "worst-tenth": worst_tenth_table,

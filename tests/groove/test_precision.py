@@ -18,6 +18,8 @@ RULE = Path(__file__).parents[2] / "runs" / "published" / "tiny" / "rule.safeten
 def scores():
     """Gains [n] over a random policy on held-out levels by precision, as shares of the mean gain of the best policy.
 
+    Means of three agents on each level, since a single one may gain or lose by chance more than the test allows.
+
     One denominator for all levels: divided by its own gain, a level on which the best policy gains almost nothing
     would decide the mean alone.
     """
@@ -30,8 +32,8 @@ def scores():
     def of(precision):
         learner = build_learner(config, levels.world, replace(rule, precision=precision))
         evaluation = Evaluation(build_population(config, lives_mesh(2), learner))
-        gain = evaluation.returns(meta_params, heldout, hyper) - heldout.random
-        return gain / np.mean(heldout.optimum - heldout.random)
+        returns = [evaluation.returns(meta_params, heldout, hyper, seed) for seed in range(3)]
+        return (np.mean(returns, axis=0) - heldout.random) / np.mean(heldout.optimum - heldout.random)
 
     return {precision: of(precision) for precision in ("float32", "bfloat16")}
 

@@ -12,7 +12,10 @@ def environment(name="e", lifetime=1.0, random=None, optimum=None, every_level=F
     """An environment whose world is never used."""
     anchors = {} if optimum is None else {"random": np.array(random, float), "optimum": np.array(optimum, float)}
     levels = np.zeros((num_levels, 1))
-    return Environment("own", name, None, levels, every_level, num_updates=10, lifetime=lifetime, **anchors)
+    shape = {"workers": 4, "rollout_length": 2}
+    return Environment(
+        "own", name, None, levels, **shape, every_level=every_level, num_updates=10, lifetime=lifetime, **anchors
+    )
 
 
 def rows(rule, values, name="e", lifetime=1.0, levels=None):

@@ -161,11 +161,11 @@ class Measurement:
         return jax.vmap(of_level)(jax.random.split(key, jax.tree.leaves(levels)[0].shape[0]), levels)
 
 
-def across_seeds(returns: Float[Array, "m seeds"]) -> tuple[Float[Array, "m"], Float[Array, "m"]]:
+def across_seeds(returns: Float[Array, "m S"]) -> tuple[Float[Array, "m"], Float[Array, "m"]]:
     """Return the mean over seeds, and their unbiased variance.
 
     Args:
-        returns: [m, seeds] returns.
+        returns: [m, S] returns of S seeds.
 
     Returns:
         [m] each; the variance is NaN for one seed.

@@ -21,8 +21,7 @@ Torso = Literal["standard", "minatar", "dense"]
 [H, W, planes]; dense: 64-64 on the flattened observation."""
 
 SHAPES = {"table": (64, 20), "image": (64, 20), "vector": (64, 20)}
-"""Workers and steps between two updates of all agents in a suite, by kind of observation; chosen for PPO and A2C on
-validation environments (docs/benchmark.md)."""
+"""Workers and steps between two updates of all agents in a suite, by kind of observation."""
 
 
 @dataclass(frozen=True, eq=False)

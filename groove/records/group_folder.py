@@ -44,7 +44,7 @@ class GroupFolder(LockedFolder):
         """Write `group.json` atomically.
 
         Args:
-            config: the `seeds`, and what the runs' `config.json` have in common; the seed of its config is left out.
+            config: the seeds, and what the runs' `config.json` have in common; the seed of its config is left out.
 
         Raises:
             RunFolderError: the file cannot be written.

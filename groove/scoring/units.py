@@ -140,7 +140,7 @@ class Units:
             num_seeds: number of seeds S.
 
         Returns:
-            [R, S, n] seeds, or [1, S, 1] in their own order if the tasks are drawn: a task is drawn with all its runs.
+            [R, S, n] seeds, or [1, S, 1] in their own order if the tasks are drawn, each with all its runs.
         """
         seeds = np.arange(num_seeds)
         if self.drawn:

@@ -145,16 +145,12 @@ def options_table() -> str:
         A Markdown table.
     """
     bench, rows = read_bench(BENCH_PATH), [("search", *QUALITY.values(), "A [s]", "B [s]")]
-    for arm, quality in _arms("search-options").items():
+    content = (PUBLISHED / "search-options" / "options.json").read_text(encoding="utf-8")
+    for row in json.loads(content):
+        arm, quality = row["arm"], [bracketed(list(row[name].values())) for name in QUALITY]
         names = [name if arm == "full" else f"{name}, {arm}" for name in SETTINGS]
         rows.append((arm, *quality, *(cell(bench.reading("generation", name, "generation")) for name in names)))
     return pivot_table(rows)
-
-
-def _arms(folder: str) -> dict[str, list[str]]:
-    """Return the cells of each arm of `benchmarks.search_options`, recorded in a folder."""
-    content = json.loads((PUBLISHED / folder / "options.json").read_text(encoding="utf-8"))
-    return {row["arm"]: [bracketed(list(row[name].values())) for name in QUALITY] for row in content}
 
 
 QUALITY = {"iqm": "IQM [95%]", "mean_less_full": "mean minus the default's [95%]"}

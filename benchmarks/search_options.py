@@ -19,16 +19,13 @@ from groove.scoring.units import Units
 
 GENERATIONS, NUM_LEVELS = 200, 128
 
-RATE = "rate-"
-"""Starts the names of the arms that differ in the agents' learning rate."""
-
 OPTIONS = {
     "full": {"perturbation": "full", "precision": "float32"},
     "lowrank:1": {"perturbation": "lowrank:1", "precision": "float32"},
     "lowrank:4": {"perturbation": "lowrank:4", "precision": "float32"},
     "bfloat16": {"perturbation": "full", "precision": "bfloat16"},
-    f"{RATE}40": {"perturbation": "full", "precision": "float32", "agent_learning_rate": 40.0},
-    f"{RATE}250": {"perturbation": "full", "precision": "float32", "agent_learning_rate": 250.0},
+    "rate-40": {"perturbation": "full", "precision": "float32", "agent_learning_rate": 40.0},
+    "rate-250": {"perturbation": "full", "precision": "float32", "agent_learning_rate": 250.0},
 }
 """Arms by name: cheaper searches, and other learning rates of the agents than the 100 of `tiny`."""
 

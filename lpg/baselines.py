@@ -1,11 +1,10 @@
-"""The available hand-written rules, each with its number of epochs, minibatches and default hyperparameters."""
+"""The available hand-written rules, each with its number of epochs and minibatches."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from levels.world import World, observation_kind
 from lpg.rules.actor_critic import A2C, REINFORCE
 from lpg.rules.ppo import DPO, PPO
-from lpg.update_rule import Hyperparameters, UpdateRule
+from lpg.update_rule import UpdateRule
 
 
 @dataclass(frozen=True)
@@ -17,27 +16,12 @@ class Baseline:
         rule: a rule without meta-parameters.
         epochs: passes over a rollout per update.
         minibatches: parts of a rollout, one gradient step each.
-        defaults: hyperparameters by kind of observation, "table", "image" or "vector", where they are not those of
-            `lpg.update_rule.Hyperparameters`.
     """
 
     about: str
     rule: UpdateRule
     epochs: int = 1
     minibatches: int = 1
-    defaults: dict[str, Hyperparameters] = field(default_factory=dict)
-
-    def hyper(self, world: World) -> Hyperparameters:
-        """Return the default hyperparameters of its agents in a world.
-
-        Args:
-            world: the environment.
-
-        Returns:
-            Float32 scalars.
-        """
-        own = self.defaults.get(observation_kind(world), Hyperparameters())
-        return own.completed(world, self.epochs * self.minibatches)
 
 
 BASELINES: dict[str, Baseline] = {

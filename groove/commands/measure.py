@@ -79,7 +79,8 @@ def measure(
             sizes = " and ".join(map(str, sorted(others)))
             raise UsageError(f"--tuned has settings of {sizes} configurations, but --tune tries {num_tuned}")
         # Refuses what cannot be compared, or written, before a long search.
-        Experiment(folder, suites, own + with_settings(own, settings, suites)[0], setting)
+        tuned_own, left_aside = with_settings(own, settings, suites)
+        Experiment(folder, suites, own + tuned_own, setting)
         if GroupFolder.is_group(folder):
             raise UsageError(f"--out {folder} is a group of runs; name another folder")
     # Locked before the search, so that of two commands in one folder the second one does not search in vain.
@@ -89,7 +90,7 @@ def measure(
             if (folder / "config.json").exists() and not searched.exists():
                 raise ExperimentError(f"{folder} holds another experiment, without --tune {num_tuned}")
             settings |= _search(searched, flags, named, suites, own, num_tuned, console)
-        tuned_own, left_aside = with_settings(own, settings, suites)
+            tuned_own, left_aside = with_settings(own, settings, suites)
         if left_aside:
             names = ", ".join(f"{search.name} on {search.where}" for search in left_aside)
             console.print(f"note: tuned settings left aside: {names}", soft_wrap=True, highlight=False, markup=False)

@@ -17,7 +17,7 @@ NUM_SHOWN = 5
 
 @dataclass(frozen=True)
 class TuneFlags(LivesFlags):
-    """Random search over learning rates, costs, decays, workers and steps, and for hand-written rules also discount, λ,
+    """Random search over learning rates, costs, decays, workers and steps, and where the rule has them discount, λ,
     clip and epochs, on a suite's validation environments: three agents in each, or one on each level where it has many.
     The number of environment steps stays the suite's."""
 

@@ -167,7 +167,7 @@ def read_snapshot(folder: RunFolder, config: TrainConfig) -> Snapshot:
     restored = _newest(Checkpoints(folder.checkpoints_path), example)
     state = jax.tree.map(jnp.asarray, restored.state.curriculum)
     history = BufferHistory(folder.history_path).read(state)
-    return replace(_snapshot(config, training, state, restored), history=history)
+    return _snapshot(config, training, state, restored, history)
 
 
 def _newest(checkpoints: Checkpoints, example: PyTree) -> Restored:
@@ -181,7 +181,9 @@ def _newest(checkpoints: Checkpoints, example: PyTree) -> Restored:
                 raise
 
 
-def _snapshot(config: TrainConfig, training: MetaTraining, state: Any, restored: Restored) -> Snapshot:
+def _snapshot(
+    config: TrainConfig, training: MetaTraining, state: Any, restored: Restored, history: dict[int, LevelBuffer]
+) -> Snapshot:
     curriculum, num_places = training.curriculum, training.num_levels
     buffer: LevelBuffer
     replay_from, ranked = 1, None
@@ -213,7 +215,7 @@ def _snapshot(config: TrainConfig, training: MetaTraining, state: Any, restored:
         kept=jax.tree.map(lambda x: x[order] if x.ndim else x, buffer),
         ranked=value[order],
         chances={name: np.asarray(chance, np.float64)[order] for name, chance in chances.items()},
-        history={},
+        history=history,
         num_evicted=int(buffer.num_evicted),
         skipped=restored.skipped,
     )

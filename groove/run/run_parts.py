@@ -10,6 +10,7 @@ from jaxtyping import Array, Key
 
 from groove.building import (
     build_generator,
+    build_hyperparameters,
     build_learner,
     build_population,
     build_rule,
@@ -23,8 +24,8 @@ from groove.job.devices import lives_mesh
 from groove.run.shared_rules import SharedRule, shared_rule
 from groove.scoring.closing_table import ClosingTable
 from groove.scoring.heldout import HELDOUT_STREAM, VALIDATION_STREAM, Evaluation, LevelSet, draw_level_set
-from lpg.baselines import BASELINES
 from lpg.rule_file import describe
+from lpg.rules.actor_critic import A2C
 from lpg.saved_rules import load_rule
 from lpg.shipped_rules import rule_path
 
@@ -102,13 +103,12 @@ class RunParts:
     def closing(self) -> ClosingTable:
         """The closing table, which scores its baselines once for all runs."""
         world = self._levels.world
-        baseline = BASELINES["a2c"]
-        a2c = build_learner(self._config, world, baseline.rule)
+        a2c = build_learner(self._config, world, A2C())
         return ClosingTable(
             learned=self.evaluation,
             baseline=Evaluation(build_population(self._config, self.mesh, a2c)),
             hyper=self.training.hyper,
-            baseline_hyper=baseline.hyper(world),
+            baseline_hyper=build_hyperparameters(TrainConfig(), world),
             heldout=self.heldout,
             validation=self.validation,
             num_configurations=self._config.run.tune_configurations,

@@ -11,7 +11,6 @@ from lpg.update_rule import Hyperparameters, UpdateRule
 TUNING_SEEDS = 3
 """Agents of each configuration on each level or environment."""
 
-
 DECAYS = (0.0, 1.0, 2.0)
 """Exponents tried for the decay of the learning rates and of the entropy cost."""
 

@@ -20,13 +20,13 @@ from groove.transfer.configurations import Configuration
 from groove.transfer.environments import Environment
 from levels.plugins import absolute
 from levels.registry import generator
-from levels.world import World, observation_kind
+from levels.world import observation_kind
 from lpg.baselines import BASELINES
 from lpg.rules.lpg import LPG
 from lpg.rules.plugin_rule import PluginRule
 from lpg.settings import RuleSettings
 from lpg.shipped_rules import RULE_NAME, rule_path
-from lpg.update_rule import Hyperparameters, UpdateRule
+from lpg.update_rule import UpdateRule
 
 RANDOM = "random"
 TUNED = " (tuned)"
@@ -46,7 +46,6 @@ class Contestant:
         epochs: passes over a rollout in one update.
         minibatches: parts that a rollout is split into, one gradient step each.
         config: config of the run that discovered the rule, None for a hand-written rule.
-        defaults: default hyperparameters by kind of observation, where they are not those of learned rules' agents.
         tuned: configurations that replace the default, by suite/environment or by suite and kind of observation (see
             `tuning_keys`).
         group: name of the group of meta-seeds whose rule this is one of, None for a rule of its own.
@@ -58,7 +57,6 @@ class Contestant:
     epochs: int = 1
     minibatches: int = 1
     config: TrainConfig | None = None
-    defaults: dict[str, Hyperparameters] = dataclasses.field(default_factory=dict)
     tuned: dict[str, Configuration] = dataclasses.field(default_factory=dict)
     group: str | None = None
 
@@ -77,7 +75,7 @@ class Contestant:
 
         Tuned configurations come first. Without them, agents have the environment's workers and steps; a learned rule
         keeps the hyperparameters of its discovery in worlds with the same kind of observation and gets the defaults
-        elsewhere; a hand-written rule gets its own defaults.
+        elsewhere; a hand-written rule gets the defaults.
 
         Args:
             environment: environment that the agent lives in.
@@ -88,15 +86,11 @@ class Contestant:
         for key in tuning_keys(environment):
             if key in self.tuned:
                 return self.tuned[key]
-        return Configuration(
-            self._hyper(environment.world), environment.workers, environment.rollout_length, self.epochs
-        )
-
-    def _hyper(self, world: World) -> Hyperparameters:
-        kind, num_descents = observation_kind(world), self.epochs * self.minibatches
-        if self.config is not None and _discovered_on(self.config) == kind:
-            return build_hyperparameters(self.config, world, num_descents)
-        return self.defaults.get(kind, Hyperparameters()).completed(world, num_descents)
+        world, config = environment.world, TrainConfig()
+        if self.config is not None and _discovered_on(self.config) == observation_kind(world):
+            config = self.config
+        hyper = build_hyperparameters(config, world, self.epochs * self.minibatches)
+        return Configuration(hyper, environment.workers, environment.rollout_length, self.epochs)
 
     def rule_of(self, configuration: Configuration) -> UpdateRule:
         """Return the rule with the fields of a configuration.
@@ -200,7 +194,7 @@ def hand_written(name: str) -> Contestant:
     if name == RANDOM:
         return Contestant(RANDOM)
     baseline = BASELINES[name]
-    return Contestant(name, baseline.rule, (), baseline.epochs, baseline.minibatches, defaults=baseline.defaults)
+    return Contestant(name, baseline.rule, (), baseline.epochs, baseline.minibatches)
 
 
 def own_rule(name: str) -> Contestant:

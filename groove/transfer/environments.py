@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from groove.scoring.heldout import TRANSFER_STREAM, draw_level_set, stream_key
 from levels.level_generator import LevelGenerator
-from levels.world import World, observation_kind
+from levels.world import World
 from lpg.networks import Dense, Network, network_for
 from lpg.policy import num_logits
 
@@ -20,8 +20,8 @@ Torso = Literal["standard", "minatar", "dense"]
 """standard: the network of `lpg.networks.network_for`; minatar: conv 16 (3×3, no padding) and dense 128 on
 [H, W, planes]; dense: 64-64 on the flattened observation."""
 
-SHAPES = {"table": (64, 20), "image": (64, 20), "vector": (64, 20)}
-"""Workers and steps between two updates of all agents in a suite, by kind of observation."""
+WORKERS, ROLLOUT_LENGTH = 64, 20
+"""Workers, and steps between two updates, of all agents in a suite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,14 +220,13 @@ def of_generator(
     lifetimes = np.unique(drawn.levels.lifetime)
     if lifetimes.size != 1:
         raise ValueError(f"{suite}/{name}: levels must all have the same lifetime, got {lifetimes.tolist()}")
-    workers, rollout_length = SHAPES[observation_kind(generator.world)]
     return Environment(
         suite=suite,
         name=name,
         world=generator.world,
         levels=drawn.levels,
-        workers=workers,
-        rollout_length=rollout_length,
+        workers=WORKERS,
+        rollout_length=ROLLOUT_LENGTH,
         num_updates=int(lifetimes[0]),
         random=drawn.random,
         optimum=drawn.optimum,
@@ -254,4 +253,4 @@ def of_world(
     levels = jax.tree.map(lambda x: jnp.asarray(x)[None], level)
     if not jax.tree.leaves(levels):
         levels = jnp.zeros((1, 0))
-    return Environment(suite, name, world, levels, *SHAPES[observation_kind(world)], num_steps=num_steps, torso=torso)
+    return Environment(suite, name, world, levels, WORKERS, ROLLOUT_LENGTH, num_steps=num_steps, torso=torso)

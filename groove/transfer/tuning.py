@@ -20,7 +20,6 @@ from groove.transfer.scores import as_random_play
 TUNING = Setting(num_seeds=TUNING_SEEDS, num_points=1, first_seed=1_000_000)
 """Setting of a search: seeds far from those of reported agents, and one evaluation, at the end of life."""
 
-
 SHAPES = ((64, 20), (16, 20), (32, 8), (16, 64))
 """Workers and steps between two updates that a search tries, where a life has as many steps."""
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from groove.scoring.variance_components import mean_interval
+from groove.scoring.variance_components import mean_interval, mean_with_error
 
 
 def ends(interval):
@@ -37,6 +37,14 @@ def test_levels_that_add_no_variance_are_left_out():
     # The level means differ by less than the rest explains.
     scores = np.array([[1.0, 3.0], [3.0, 1.0], [6.0, 5.0]])
     assert ends(mean_interval([scores])) == pytest.approx(t_interval(scores.mean(axis=1)))
+
+
+def test_freedom_is_never_less_than_that_of_a_part():
+    # Where only runs vary, B is often barely larger than E. The formula alone gives as little as .01 to .14 here.
+    draws = np.random.default_rng(0)
+    for shape, fewest in (((3, 5), 2), ((5, 3), 2), ((4, 2), 1)):
+        freedom = [mean_with_error([draws.normal(size=shape)])[2] for _ in range(500)]
+        assert min(freedom) == pytest.approx(fewest)
 
 
 def test_extremes():

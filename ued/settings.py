@@ -59,4 +59,5 @@ class ReplaySettings:
     @property
     def least_kept(self) -> int:
         """Number of levels that must be kept before any is replayed."""
-        return math.ceil(self.min_filled * self.buffer)
+        # Rounded first, because .07 * 100 is 7.000000000000001.
+        return math.ceil(round(self.min_filled * self.buffer, 6))

@@ -27,3 +27,8 @@ from ued.settings import ReplaySettings
 def test_a_number_out_of_range_is_named(field, value, allowed):
     with pytest.raises(ValueError, match=f"^ReplaySettings.{field} must be {allowed}, got {value!r}$"):
         ReplaySettings(**{field: value})
+
+
+@pytest.mark.parametrize(("min_filled", "buffer", "least"), [(0.07, 100, 7), (0.5, 3, 2), (0.0, 10, 0), (1.0, 10, 10)])
+def test_least_kept_is_the_fraction_of_the_buffer_rounded_up(min_filled, buffer, least):
+    assert ReplaySettings(min_filled=min_filled, buffer=buffer).least_kept == least

@@ -26,6 +26,11 @@ class Configuration:
     epochs: int = 1
     fields: dict[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name in ("workers", "rollout_length", "epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Configuration.{name} must be >= 1, got {getattr(self, name)}")
+
     @property
     def program(self) -> tuple[object, ...]:
         """All but the numbers in `hyper`: agents for which it differs need programs of their own."""
@@ -48,7 +53,7 @@ class Configuration:
             The configuration.
 
         Raises:
-            KeyError, TypeError, ValueError: the content is of another kind.
+            KeyError, TypeError, ValueError: the content is of another kind, or a count is below 1.
         """
         numbers = {field.name: jnp.float32(content[field.name]) for field in fields(Hyperparameters)}
         shape = {name: int(content[name]) for name in ("workers", "rollout_length", "epochs")}

@@ -192,6 +192,12 @@ def test_of_a_shared_file_of_settings_what_fits_is_taken_and_the_rest_named():
     assert tuned.name == "a2c (tuned)" and tuned.tuned == {"own: vector": SPACE[1]} and left_aside == theirs
 
 
+@pytest.mark.parametrize("name", ["workers", "rollout_length", "epochs"])
+def test_configurations_refuse_counts_below_one(name):
+    with pytest.raises(ValueError, match=f"^Configuration.{name} must be >= 1, got 0$"):
+        replace(SPACE[0], **{name: 0})
+
+
 def test_a_search_tries_what_the_rule_reads_at_the_same_number_of_steps():
     spaces = {
         name: search_space(hand_written(name), tiny.catch(num_steps=10**6), 65)

@@ -12,8 +12,8 @@ from lpg.rollout import Rollout
 CLIP = 10.0
 """Largest absolute value of a normalised observation or reward."""
 
-EPSILON = 1e-8
-"""Added to variances before the square root."""
+LEAST_VARIANCE = 1e-8
+"""Variance up to which values count as constant and keep their scale; a fraction of the mean's square above 1."""
 
 
 @struct.dataclass
@@ -41,6 +41,12 @@ class Moments:
     def variance(self) -> Float[Array, "..."]:
         """[...] float32, population variance."""
         return self.squares / self.count
+
+    @property
+    def scale(self) -> Float[Array, "..."]:
+        """[...] float32, standard deviation; 1 for what has been constant so far, whose first change would explode."""
+        varies = self.variance > LEAST_VARIANCE * jnp.maximum(self.mean**2, 1.0)
+        return jnp.sqrt(jnp.where(varies, self.variance, 1.0))
 
     def merged(self, other: "Moments") -> "Moments":
         """Return the moments of both sets of values (Chan et al. 1983, "Algorithms for computing the sample variance").
@@ -85,7 +91,7 @@ class Normalisation:
         )
 
     def observation(self, observation: Array) -> Float[Array, "..."]:
-        """Return what the network sees of observations: (o − mean) / √(variance + 1e-8), clipped to ±10.
+        """Return what the network sees of observations: (o − mean) / scale, clipped to ±10.
 
         Args:
             observation: [...] observations with any leading axes.
@@ -94,7 +100,7 @@ class Normalisation:
             The same shape, float32 in -10..10.
         """
         moments = self.observations
-        return jnp.clip((observation - moments.mean) / jnp.sqrt(moments.variance + EPSILON), -CLIP, CLIP)
+        return jnp.clip((observation - moments.mean) / moments.scale, -CLIP, CLIP)
 
     def after(self, rollout: Rollout, discount: float) -> tuple["Normalisation", Rollout]:
         """Return the statistics after a rollout, and the rollout as the agent learns from it.
@@ -127,6 +133,6 @@ class Normalisation:
             rollout,
             observation=self.observation(rollout.observation),
             next_observation=self.observation(rollout.next_observation),
-            reward=jnp.clip(rollout.reward / jnp.sqrt(later.returns.variance + EPSILON), -CLIP, CLIP),
+            reward=jnp.clip(rollout.reward / later.returns.scale, -CLIP, CLIP),
         )
         return later, seen

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, Int
 
 from levels.world import World
 
-LOG_DEVIATIONS = (-5.0, 2.0)
+LOG_STDS = (-5.0, 2.0)
 """Least and greatest log standard deviation of a component of an action."""
 
 
@@ -57,10 +57,10 @@ def gaussian(logits: Float[Array, "... K"]) -> tuple[Float[Array, "... A"], Floa
         logits: [..., 2·A], means and unbounded log standard deviations.
 
     Returns:
-        [..., A] each, the latter in `LOG_DEVIATIONS`.
+        [..., A] each, the latter in `LOG_STDS`.
     """
-    mean, log_deviation = jnp.split(logits, 2, axis=-1)
-    return mean, jnp.clip(log_deviation, *LOG_DEVIATIONS)
+    mean, log_std = jnp.split(logits, 2, axis=-1)
+    return mean, jnp.clip(log_std, *LOG_STDS)
 
 
 def sample_vector(draw: Float[Array, "B A"], logits: Float[Array, "B 2*A"]) -> Float[Array, "B A"]:
@@ -73,10 +73,10 @@ def sample_vector(draw: Float[Array, "B A"], logits: Float[Array, "B 2*A"]) -> F
     Returns:
         [B, A] float32, unbounded.
     """
-    mean, log_deviation = gaussian(logits)
+    mean, log_std = gaussian(logits)
     # A draw of 0 would give an action of −∞.
     normal = jax.scipy.special.ndtri(jnp.maximum(draw, jnp.finfo(draw.dtype).tiny))
-    return mean + jnp.exp(log_deviation) * normal
+    return mean + jnp.exp(log_std) * normal
 
 
 def action_log_prob(logits: Float[Array, "T B K"], action: Array) -> Float[Array, "T B"]:
@@ -90,8 +90,8 @@ def action_log_prob(logits: Float[Array, "T B K"], action: Array) -> Float[Array
         [T, B] log-probabilities, ≤ 0 for integers.
     """
     if jnp.issubdtype(action.dtype, jnp.floating):
-        mean, log_deviation = gaussian(logits)
-        return jnp.sum(jax.scipy.stats.norm.logpdf(action, mean, jnp.exp(log_deviation)), axis=-1)
+        mean, log_std = gaussian(logits)
+        return jnp.sum(jax.scipy.stats.norm.logpdf(action, mean, jnp.exp(log_std)), axis=-1)
     log_policy = jax.nn.log_softmax(logits)
     return jnp.take_along_axis(log_policy, action[..., None], axis=-1)[..., 0]
 
@@ -107,8 +107,8 @@ def action_entropy(logits: Float[Array, "T B K"], action: Array) -> Float[Array,
         [T, B] entropies, in [0, log A] for integers; differential entropies for vectors.
     """
     if jnp.issubdtype(action.dtype, jnp.floating):
-        _, log_deviation = gaussian(logits)
-        return jnp.sum(log_deviation + 0.5 * (1 + jnp.log(2 * jnp.pi)), axis=-1)
+        _, log_std = gaussian(logits)
+        return jnp.sum(log_std + 0.5 * (1 + jnp.log(2 * jnp.pi)), axis=-1)
     return entropy(logits)
 
 

@@ -67,6 +67,6 @@ def tune(arguments: list[str]) -> int:
     for one, best in search.found.items():
         print(f"{one.name} on {one.where}: {best}")
         for worth, configuration in search.rankings.get(one, [])[1:NUM_SHOWN]:
-            print(f"  next, by {search.rankings[one][0][0] - worth:.3f}: {configuration}")
+            print(f"  behind by {search.rankings[one][0][0] - worth:.3f}: {configuration}")
     print(path)
     return 0

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -90,8 +91,12 @@ class LockedFolder:
         return self
 
     def close(self) -> None:
-        """Release the lock; a second call does nothing."""
+        """Release the lock, and remove a folder that holds nothing else; a second call does nothing."""
         if self._lock is not None:
+            with suppress(OSError):
+                if [entry.name for entry in self.path.iterdir()] == [LOCK_NAME]:
+                    (self.path / LOCK_NAME).unlink()
+                    self.path.rmdir()
             os.close(self._lock)
             self._lock = None
 

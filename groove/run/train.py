@@ -221,7 +221,7 @@ class Run:
                 log(row, seconds, sum(taken.values()))
                 untrained = 0 if row["levels_trained"] else untrained + 1
                 stopping = anywhere(self.parts.mesh, bool(stop))
-                end = self._early_end(row, untrained, patience, files)
+                end = self._why_stop(row, untrained, patience, files)
                 if last or end or stopping or (generation + 1) % self.config.run.checkpoint_every == 0:
                     self._save(files, generation, state, steps, untrained)
                 if end:
@@ -236,7 +236,7 @@ class Run:
         returns = counted(self.parts.evaluation, level_set, returns)
         return float(np.mean(level_set.normalised(returns)))
 
-    def _early_end(self, row: dict[str, Any], untrained: int, patience: int, files: RunFiles | NoFiles) -> str | None:
+    def _why_stop(self, row: dict[str, Any], untrained: int, patience: int, files: RunFiles | NoFiles) -> str | None:
         """Say why the run cannot go on after a generation; None if it can."""
         if row["failed_candidates"] == self.config.evolution.population:
             return (

@@ -112,7 +112,7 @@ def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed
         The set, of fewer levels if `MAX_ROUNDS` times as many draws do not give enough of them.
 
     Raises:
-        UsageError: all draws are levels with too little to gain.
+        UsageError: all draws are unsolvable levels or have too little to gain.
     """
     level_key, life_key, later_key = jax.random.split(stream_key(stream, seed), 3)
     grid = exact_grid(generator.world)
@@ -128,8 +128,8 @@ def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed
     found = joined(rounds)
     if not found.num_levels:
         raise UsageError(
-            f"nothing to score: the best policy gains less than {LEAST_GAP:g} standard deviations of a random "
-            f"episode's return on each of the {num_levels * MAX_ROUNDS} levels that were drawn"
+            f"nothing to score: each of the {num_levels * MAX_ROUNDS} levels that were drawn is unsolvable, or its best "
+            f"policy gains less than {LEAST_GAP:g} standard deviations of a random episode's return"
         )
     return found.first(num_levels)
 

@@ -1,5 +1,6 @@
 """Configurations: how a contestant's agents learn, in numbers and in what a program is compiled for."""
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -53,9 +54,12 @@ class Configuration:
             The configuration.
 
         Raises:
-            KeyError, TypeError, ValueError: the content is of another kind, or a count is below 1.
+            KeyError, TypeError, ValueError: the content is of another kind, or a number is out of range.
         """
         numbers = {field.name: jnp.float32(content[field.name]) for field in fields(Hyperparameters)}
+        for name, value in numbers.items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"Configuration.{name} must be >= 0 and finite, got {value}")
         shape = {name: int(content[name]) for name in ("workers", "rollout_length", "epochs")}
         return cls(Hyperparameters(**numbers), **shape, fields={k: float(v) for k, v in content["fields"].items()})
 

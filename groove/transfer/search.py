@@ -11,7 +11,7 @@ from groove.transfer.contestants import TUNED, Contestant
 from groove.transfer.environments import Environment
 from groove.transfer.runner import Runner
 from groove.transfer.tuned_settings import Search, Tuned, TuningError, add_tuned, read_tuned, search_of, settings_for
-from groove.transfer.tuning import TUNING, by_kind, tune
+from groove.transfer.tuning import TUNING, by_kind, search_space, tune
 
 CEILING = "ppo, tuned here"
 """PPO with settings tuned in the very environment that it is evaluated in."""
@@ -77,7 +77,8 @@ class TuningSearch:
                 self._tell(f"tuning {contestant.name} on {search.where}", done, lives * self._num_configurations)
 
             runner = Runner(TUNING, self._mesh, self._chunk)
-            self.rankings[search] = tune(runner, contestant, environments, self._num_configurations, tell)
+            configurations = search_space(contestant, environments, self._num_configurations)
+            self.rankings[search] = tune(runner, contestant, environments, configurations, tell)
             self._known = add_tuned(self._path, {search: self.rankings[search][0][1]})
         self.found[search] = self._known[search]
 
@@ -124,8 +125,14 @@ def with_settings(
 
 
 def _settings(found: Tuned, contestant: Contestant, ceiling: bool) -> dict[str, Configuration]:
-    return {
+    own = {
         search.where: best
         for search, best in found.items()
         if (search.rule, search.ceiling) == (contestant.digest, ceiling)
     }
+    for where, best in own.items():
+        try:
+            contestant.rule_of(best)
+        except (TypeError, ValueError) as error:
+            raise TuningError(f"tuned settings of {contestant.name} on {where} are not for this rule: {error}") from error
+    return own

@@ -21,7 +21,7 @@ TUNING = Setting(num_seeds=TUNING_SEEDS, num_points=1, first_seed=1_000_000)
 """Setting of a search: seeds far from those of reported agents, and one evaluation, at the end of life."""
 
 SHAPES = ((64, 20), (16, 20), (32, 8), (16, 64))
-"""Workers and steps between two updates that a search tries, where a life has as many steps."""
+"""Workers and steps between two updates that a search tries beside the default, where a life has as many steps."""
 
 EPOCHS = (2, 4, 8)
 """Passes over a rollout that a search tries, for rules that split rollouts into minibatches."""
@@ -30,7 +30,9 @@ CONFIGURATIONS_PER_PROGRAM = 2
 """Configurations of a search that share all that a program is compiled for."""
 
 
-def search_space(contestant: Contestant, environment: Environment, num_configurations: int) -> list[Configuration]:
+def search_space(
+    contestant: Contestant, environments: list[Environment], num_configurations: int
+) -> list[Configuration]:
     """Return the configurations of a search: the default first, then draws.
 
     Hyperparameters are drawn as in `groove.scoring.random_search`. Workers and steps, epochs and the fields that the
@@ -40,14 +42,14 @@ def search_space(contestant: Contestant, environment: Environment, num_configura
 
     Args:
         contestant: contestant whose rule is tuned, with its default configuration.
-        environment: one of the environments to tune on.
+        environments: environments to tune on, with one kind of observation.
         num_configurations: number of configurations, ≥ 1.
 
     Returns:
         That many configurations, the same in every call.
     """
     assert contestant.rule is not None
-    draws, default = np.random.default_rng(1), contestant.configuration(environment)
+    draws, default = np.random.default_rng(1), contestant.configuration(environments[0])
     num_drawn = (num_configurations - 1) // CONFIGURATIONS_PER_PROGRAM
 
     def evenly(values: Sequence[Any]) -> list[Any]:
@@ -55,9 +57,9 @@ def search_space(contestant: Contestant, environment: Environment, num_configura
         orders = [draws.permutation(len(values)) for _ in range(-(-num_drawn // len(values)))]
         return [values[n] for order in orders for n in order][:num_drawn]
 
-    budget = environment.updates * environment.steps_per_update
+    budget = min(environment.updates * environment.steps_per_update for environment in environments)
     own_shape = (default.workers, default.rollout_length)
-    shapes = [shape for shape in SHAPES if math.prod(shape) <= budget] or [own_shape]
+    shapes = list(dict.fromkeys([own_shape, *(shape for shape in SHAPES if math.prod(shape) <= budget)]))
     choices: dict[str, tuple[float, ...]] = getattr(contestant.rule, "choices", {})
     drawn = zip(
         evenly(shapes),
@@ -77,10 +79,10 @@ def tune(
     runner: Runner,
     contestant: Contestant,
     environments: list[Environment],
-    num_configurations: int,
+    configurations: list[Configuration],
     tell: Callable[[int], None],
 ) -> list[tuple[float, Configuration]]:
-    """Rank the configurations of `search_space`.
+    """Rank configurations.
 
     A configuration's worth in an environment is its mean return over levels and seeds, rescaled so that the worst
     configuration there is 0 and the best is 1. Agents that fail count as random play. The configuration with the
@@ -90,13 +92,12 @@ def tune(
         runner: runner with the setting TUNING.
         contestant: contestant whose rule is tuned, with its default configuration.
         environments: environments to tune on, with one kind of observation.
-        num_configurations: number of configurations tried, including the default, ≥ 1.
+        configurations: n ≥ 1 configurations, such as those of `search_space`.
         tell: called with the number of lives finished after every batch.
 
     Returns:
-        Mean worth in 0..1 and configuration, the best one first; of equals, that which was drawn first.
+        Mean worth in 0..1 and configuration, the best one first; equals stay in their order.
     """
-    configurations = search_space(contestant, environments[0], num_configurations)
     kind = tuning_keys(environments[0])[1]
     variants = [
         replace(contestant, name=str(number), tuned={kind: configuration})
@@ -110,7 +111,7 @@ def tune(
         if any(environment.random is None for environment in group) and not np.isfinite([x.value for x in rows]).all():
             rows += [row for batch in runner.run(group, [hand_written(RANDOM)], set()) for row in batch.rows]
     rows = as_random_play(environments, rows)
-    worths = np.mean([_worth(rows, environment, num_configurations) for environment in environments], axis=0)
+    worths = np.mean([_worth(rows, environment, len(configurations)) for environment in environments], axis=0)
     return [(float(worths[n]), configurations[n]) for n in np.argsort(-worths, kind="stable")]
 
 

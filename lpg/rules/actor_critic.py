@@ -39,7 +39,7 @@ def critic_value(prediction: Float[Array, "... 1"]) -> Float[Array, "..."]:
     return prediction[..., 0]
 
 
-def normalised(advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
+def standardised(advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
     """Return advantages minus their mean, divided by their standard deviation.
 
     Args:
@@ -99,7 +99,7 @@ class A2C:
     ) -> ActorCriticTargets:
         del meta_params, progress
         raw = self.estimates(outputs, next_prediction, rollout)
-        return ActorCriticTargets(normalised(raw.advantage), raw.value) if self.normalise else raw
+        return ActorCriticTargets(standardised(raw.advantage), raw.value) if self.normalise else raw
 
     def estimates(
         self, outputs: Outputs, next_prediction: Float[Array, "T B 1"], rollout: Rollout

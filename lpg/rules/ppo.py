@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PyTree
 from lpg.networks import Outputs
 from lpg.policy import action_log_prob
 from lpg.rollout import Rollout
-from lpg.rules.actor_critic import A2C, ActorCriticTargets, normalised
+from lpg.rules.actor_critic import A2C, ActorCriticTargets, standardised
 from lpg.update_rule import Progress
 
 
@@ -52,8 +52,8 @@ class DriftRule(A2C, ABC):
         )
 
     def policy_loss(self, log_prob: Float[Array, "T B"], targets: RatioTargets) -> Float[Array, ""]:
-        advantage = normalised(targets.advantage) if self.normalise else targets.advantage
-        # Beyond e^±20 nothing is learned from a sample, and exp would soon overflow, which makes gradients NaN.
+        advantage = standardised(targets.advantage) if self.normalise else targets.advantage
+        # Bounded, because exp would soon overflow, which makes gradients NaN. Beyond e^±20 the gradient is 0.
         log_ratio = jnp.clip(log_prob - targets.log_prob, -20.0, 20.0)
         return -jnp.mean(jnp.exp(log_ratio) * advantage - self.drift(log_ratio, advantage))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lpg.learner import Learner
-from lpg.normalisation import Moments
+from lpg.normalisation import Moments, Normalisation
 from lpg.rules.actor_critic import A2C
 from lpg.rules.ppo import PPO
 from tests.lpg import tiny
@@ -78,6 +78,16 @@ def test_moments_of_merged_batches_are_those_of_all_values():
     assert moments.count == 300
     np.testing.assert_allclose(moments.mean, values.mean(axis=0, dtype=float), rtol=1e-6)
     np.testing.assert_allclose(moments.variance, values.var(axis=0, dtype=float), rtol=1e-5)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.3, -4321.1])
+def test_what_has_been_constant_keeps_its_scale(constant):
+    # All workers start at one point, as after most resets. Of a step of .5 the network must not see the limit of 10.
+    still = jnp.full((7, 2), constant, jnp.float32)
+    seen = Normalisation.at_birth(still).observation(still + jnp.array([0.5, 0.0]))
+    np.testing.assert_allclose(seen, [[0.5, 0.0]] * 7, atol=1e-3)
+    assert Moments.of(jnp.array([constant, constant + 2])).scale == pytest.approx(1.0, rel=1e-3)
+    assert Moments.of(jnp.array([constant, constant + 6])).scale == pytest.approx(3.0, rel=1e-3)
 
 
 def test_agents_keep_the_moments_of_what_they_have_seen():

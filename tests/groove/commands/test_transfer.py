@@ -212,7 +212,7 @@ def test_tune_writes_what_benchmark_reads(capsys, tmp_path, named):
         == 0
     )
     assert "lpg on tiny: vector: 4 x 5, learning_rate " in (printed := capsys.readouterr().out)
-    assert printed.count("  next, by ") == 1
+    assert printed.count("  behind by ") == 1
     (search,) = read_tuned(tmp_path / "new" / "t.json")
     elsewhere = replace(search, suite="elsewhere", where="elsewhere: vector")
     add_tuned(tmp_path / "more.json", {elsewhere: Configuration(Hyperparameters(2.0, 2.0), 4, 5)})

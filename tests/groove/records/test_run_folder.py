@@ -39,9 +39,17 @@ def test_create_refuses_folder_with_content(tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-def test_create_accepts_folder_of_a_run_that_wrote_nothing(tmp_path):
+def test_a_command_that_wrote_nothing_leaves_no_folder(tmp_path):
     RunFolder.create(tmp_path / "run").close()
-    RunFolder.create(tmp_path / "run").close()
+    assert not (tmp_path / "run").exists()
+    with RunFolder.create(tmp_path / "run") as folder:
+        (folder.path / "notes.txt").write_text("mine")
+    assert {entry.name for entry in folder.path.iterdir()} == {"lock", "notes.txt"}
+
+
+def test_create_accepts_folder_of_a_killed_run_that_wrote_nothing(tmp_path):
+    (tmp_path / "lock").write_text("1\n")
+    RunFolder.create(tmp_path).close()
 
 
 def test_create_names_what_cannot_be_made(tmp_path):

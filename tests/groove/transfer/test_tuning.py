@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from groove.transfer.configurations import Configuration
 from groove.transfer.contestants import hand_written, learned
 from groove.transfer.results import Row
 from groove.transfer.runner import RunnerBatch, Setting
@@ -16,7 +17,7 @@ from groove.transfer.tuning import CONFIGURATIONS_PER_PROGRAM, EPOCHS, SHAPES, T
 from tests.groove.transfer import tiny
 
 A2C = hand_written("a2c")
-SPACE = search_space(A2C, tiny.catch(), 6)
+SPACE = search_space(A2C, [tiny.catch()], 6)
 RATES = [float(own.hyper.learning_rate) for own in SPACE]
 
 
@@ -50,7 +51,9 @@ class KnownRunner:
 
 def found(worth, environments=None, num_configurations=6):
     runner, told = KnownRunner(worth), []
-    ranking = tune(runner, A2C, environments or [tiny.catch()], num_configurations, told.append)
+    environments = environments or [tiny.catch()]
+    configurations = search_space(A2C, environments, num_configurations)
+    ranking = tune(runner, A2C, environments, configurations, told.append)
     assert sum(told) == len(runner.asked) and len(ranking) == num_configurations
     assert [worth for worth, _ in ranking] == sorted((worth for worth, _ in ranking), reverse=True)
     return RATES.index(float(ranking[0][1].hyper.learning_rate)), runner.asked
@@ -91,7 +94,7 @@ def test_tune_counts_failed_agents_as_random_play():
 def test_random_play_is_measured_only_where_an_agent_failed_and_its_return_is_not_known():
     def measured(environment, value):
         runner = KnownRunner(lambda name, rate, seed: value)
-        tune(runner, A2C, [environment], 2, lambda num_lives: None)
+        tune(runner, A2C, [environment], search_space(A2C, [environment], 2), lambda num_lives: None)
         return runner.num_random
 
     known = replace(tiny.catch(), random=np.zeros(1), optimum=np.ones(1))
@@ -198,16 +201,32 @@ def test_configurations_refuse_counts_below_one(name):
         replace(SPACE[0], **{name: 0})
 
 
+def test_numbers_out_of_range_in_a_file_of_settings_are_refused_by_name(tmp_path):
+    whole = SPACE[0].to_json()
+    for name, value in (("learning_rate_decay", -1.0), ("learning_rate", float("nan")), ("entropy_cost", -0.1)):
+        with pytest.raises(ValueError, match=f"^Configuration.{name} must be >= 0 and finite, got "):
+            Configuration.from_json(whole | {name: value})
+
+
+@pytest.mark.parametrize(("fields", "reason"), [({"clip": 0.1}, "clip"), ({"gae_lambda": 3.0}, "gae_lambda must be")])
+def test_fields_that_a_rule_does_not_have_are_refused_in_one_line(fields, reason):
+    environments = [tiny.catch()]
+    found = {search_of(A2C, environments, 6): replace(SPACE[0], fields=fields)}
+    with pytest.raises(TuningError, match=f"^tuned settings of a2c on own: vector are not for this rule: .*{reason}"):
+        with_settings([A2C], found, {"own": environments})
+
+
 def test_a_search_tries_what_the_rule_reads_at_the_same_number_of_steps():
     spaces = {
-        name: search_space(hand_written(name), tiny.catch(num_steps=10**6), 65)
+        name: search_space(hand_written(name), [tiny.catch(num_steps=10**6)], 65)
         for name in ("a2c", "ppo", "dpo", "reinforce")
     }
     for name, space in spaces.items():
         assert space[0] == hand_written(name).configuration(tiny.catch())
         assert {own.program for own in space[:CONFIGURATIONS_PER_PROGRAM]} == {space[0].program}
         drawn = space[CONFIGURATIONS_PER_PROGRAM:]
-        assert {(own.workers, own.rollout_length) for own in drawn} == set(SHAPES)
+        # The suite's own shape, here of four workers, is drawn beside the others.
+        assert {(own.workers, own.rollout_length) for own in drawn} == {(4, 5), *SHAPES}
         assert {own.epochs for own in drawn} == (set(EPOCHS) if name in ("ppo", "dpo") else {1})
         assert {float(own.hyper.learning_rate_decay) for own in space} == {0.0, 1.0, 2.0}
         assert {float(own.hyper.entropy_decay) for own in space} == {0.0, 1.0, 2.0}
@@ -220,6 +239,8 @@ def test_a_search_tries_what_the_rule_reads_at_the_same_number_of_steps():
             assert all(0 <= budget - number < 64 * 20 for number in steps)
     # No rollout is longer than a life, here of 200 steps.
     assert {(own.workers, own.rollout_length) for own in SPACE} == {(4, 5)}
+    both = search_space(A2C, [tiny.catch(num_steps=10**6), tiny.catch()], 33)
+    assert {(own.workers, own.rollout_length) for own in both} == {(4, 5)}
     fields = {name: set(space[-1].fields) for name, space in spaces.items()}
     assert fields["a2c"] == fields["dpo"] == {"discount", "gae_lambda"}
     assert fields["ppo"] == {"discount", "gae_lambda", "clip"} and fields["reinforce"] == {"discount"}
@@ -227,7 +248,7 @@ def test_a_search_tries_what_the_rule_reads_at_the_same_number_of_steps():
 
 def test_a_learned_rule_is_tuned_in_rates_costs_decay_and_shape(tmp_path):
     rule = learned(tiny.save(tmp_path / "rule.safetensors"))
-    space = search_space(rule, tiny.catch(num_steps=10**6), 33)
+    space = search_space(rule, [tiny.catch(num_steps=10**6)], 33)
     assert {(own.epochs, *own.fields) for own in space} == {(1,)}
     assert (
         len({float(own.hyper.kl_cost) for own in space}) == 33 == len({float(own.hyper.learning_rate) for own in space})

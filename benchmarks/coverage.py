@@ -28,6 +28,9 @@ SPREADS = {
 """Standard deviations of the parts of meta-seeds, units and runs, by which of them dominates."""
 
 FIGURES = ("mean", "IQM", "P(rule better)")
+WIDTH = "width of the mean's"
+NORMAL_95 = 1.96
+"""Half the width of a 95% interval of a normal distribution, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Design:
 DESIGNS = (
     Design(1, True, 5, 1),
     *(Design(meta_seeds, True, 32, 1) for meta_seeds in (1, 2, 3, 5)),
+    Design(1, True, 5, 1, distributions=3, gap=10),
     *(Design(meta_seeds, True, 32, 1, distributions=3, gap=10) for meta_seeds in (1, 3)),
     *(Design(1, False, tasks, seeds) for tasks, seeds in ((1, 5), (2, 4), (4, 8))),
     *(Design(1, False, tasks, seeds, gap=10) for tasks, seeds in ((2, 4), (3, 3), (3, 4), (4, 8))),
@@ -105,7 +109,9 @@ def covered(design: Design, dominates: str, num_simulations: int) -> dict[str, f
         num_simulations: number of simulations, ≥ 1.
 
     Returns:
-        The share of the intervals of each figure that cover the truth, None for a figure without an interval.
+        The share of the intervals of each figure that cover the truth, None for a figure without an interval; and
+        `WIDTH`, the 99% quantile of the widths of the mean's intervals, as a multiple of what their width would be if
+        the standard error were known.
     """
     draws = np.random.default_rng(0)
     of_rule, of_unit, of_run = SPREADS[dominates]
@@ -114,6 +120,7 @@ def covered(design: Design, dominates: str, num_simulations: int) -> dict[str, f
     units, shape = design.units, (design.meta_seeds, design.seeds, design.num_tasks)
     shared = (1, 1 if design.drawn else design.seeds, 1 if design.shared else design.num_tasks)
     hits: dict[str, list[bool | None]] = {name: [] for name in FIGURES}
+    means: list[Ends] = []
     for _ in range(num_simulations):
         common = design.task_means + of_unit * draws.normal(size=shared)
         ours = of_rule * draws.normal(size=(design.meta_seeds, 1, 1)) + common + of_run * draws.normal(size=shape)
@@ -121,7 +128,14 @@ def covered(design: Design, dominates: str, num_simulations: int) -> dict[str, f
         found = (of_mean(ours, units), of_aggregate(ours, iqm, units), of_improvement(ours, theirs, units))
         for name, ends, truth in zip(FIGURES, found, (0.0, 0.0, 0.5), strict=True):
             hits[name].append(_covers(ends, truth))
-    return {name: None if None in own else float(np.mean(np.array(own, bool))) for name, own in hits.items()}
+        means.append(found[0])
+    shares = {name: None if None in own else float(np.mean(np.array(own, bool))) for name, own in hits.items()}
+    return shares | {WIDTH: None if None in hits["mean"] else _largest_width(np.array(means, float))}
+
+
+def _largest_width(means: Float[np.ndarray, "n 3"]) -> float:
+    estimate, low, high = means.T
+    return float(np.quantile(high - low, 0.99) / (2 * NORMAL_95 * np.std(estimate)))
 
 
 def _covers(ends: Ends, truth: float) -> bool | None:
@@ -152,13 +166,16 @@ def table(content: dict[str, list[dict[str, float | str | None]]]) -> Rows:
         content: what `main` wrote.
 
     Returns:
-        For each design, the coverage of each figure: lowest to highest over the dominating parts.
+        For each design, the coverage of each figure and the width: lowest to highest over the dominating parts.
     """
-    lines: Rows = [("rule files and units", *FIGURES)]
+    columns = (*FIGURES, WIDTH)
+    lines: Rows = [("rule files and units", *columns)]
     for title in dict.fromkeys(str(row["title"]) for row in content["rows"]):
         own = [row for row in content["rows"] if row["title"] == title]
-        cells = [[float(row[name]) for row in own if row[name] is not None] for name in FIGURES]  # type: ignore[arg-type]
-        lines.append((title, *(f"{min(cell):.3f}–{max(cell):.3f}" if cell else "none" for cell in cells)))
+        cells = [[float(row[name]) for row in own if row[name] is not None] for name in columns]  # type: ignore[arg-type]
+        digits = [*[".3f"] * len(FIGURES), ".1f"]
+        spans = (f"{min(cell):{d}}–{max(cell):{d}}" if cell else "none" for cell, d in zip(cells, digits, strict=True))
+        lines.append((title, *spans))
     return lines
 
 

@@ -128,8 +128,8 @@ def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed
     found = joined(rounds)
     if not found.num_levels:
         raise UsageError(
-            f"nothing to score: each of the {num_levels * MAX_ROUNDS} levels that were drawn is unsolvable, or its best "
-            f"policy gains less than {LEAST_GAP:g} standard deviations of a random episode's return"
+            f"nothing to score: each of the {num_levels * MAX_ROUNDS} levels that were drawn is unsolvable, or its "
+            f"best policy gains less than {LEAST_GAP:g} standard deviations of a random episode's return"
         )
     return found.first(num_levels)
 

@@ -24,7 +24,7 @@ FEWEST_UNITS = 5
 FEWEST_REPEATED_UNITS, LEAST_FREEDOM = 4, 6
 """The same where several fixed tasks have seeds of their own, with the degrees of freedom over all tasks: four seeds of
 each of two tasks. With three seeds of tasks whose scores are far apart, 95% intervals of an IQM cover as little as 87%,
-because it is then an average over few of the tasks."""
+because it is then an average over few of the tasks; so do they with four levels of each of several distributions."""
 
 
 def of_aggregate(scores: Float[np.ndarray, "M S n"], aggregate: Aggregate, units: Units) -> Ends:
@@ -77,14 +77,16 @@ def of_mean(scores: Float[np.ndarray, "M S n"], units: Units) -> Ends:
 
 
 def _ends(samples: list[Float[np.ndarray, "M S n"]], statistic: Statistic, units: Units) -> Ends:
-    if not all(_enough(*factor) for factor in factors(samples, units)):
+    if not all(_enough(*factor, repeated=not units.drawn) for factor in factors(samples, units)):
         return [number(statistic(*(sample[None] for sample in samples))[0]), None, None]
     found = bootstrap(samples, statistic, units)
     return [number(x) for x in (found.estimate, found.low, found.high)]
 
 
-def _enough(num_units: int, own_freedom: int) -> bool:
-    return num_units >= FEWEST_UNITS or (num_units >= FEWEST_REPEATED_UNITS and own_freedom >= LEAST_FREEDOM)
+def _enough(num_units: int, own_freedom: int, repeated: bool) -> bool:
+    return num_units >= FEWEST_UNITS or (
+        repeated and num_units >= FEWEST_REPEATED_UNITS and own_freedom >= LEAST_FREEDOM
+    )
 
 
 def bracketed(ends: Ends, sign: str = "") -> str:

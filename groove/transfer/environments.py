@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from groove.scoring.heldout import TRANSFER_STREAM, draw_level_set, stream_key
 from levels.level_generator import LevelGenerator
-from levels.world import World
+from levels.world import ObservationKind, World, observation_kind
 from lpg.networks import Dense, Network, network_for
 from lpg.policy import num_logits
 
@@ -20,8 +20,12 @@ Torso = Literal["standard", "minatar", "dense"]
 """standard: the network of `lpg.networks.network_for`; minatar: conv 16 (3×3, no padding) and dense 128 on
 [H, W, planes]; dense: 64-64 on the flattened observation."""
 
-WORKERS, ROLLOUT_LENGTH = 64, 20
-"""Workers, and steps between two updates, of all agents in a suite."""
+SHAPES: dict[ObservationKind, tuple[int, int]] = {"table": (64, 20), "vector": (16, 20), "image": (64, 20)}
+"""Workers, and steps between two updates, of all agents in a suite by its worlds' kind of observation: chosen for PPO
+and A2C on validation environments (docs/benchmark.md)."""
+
+EPISODES = 64
+"""Episodes that an agent's return is the mean of, where single episodes are not known to be noisy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +43,7 @@ class Environment:
             seed s lives only on level s mod n.
         num_updates: updates per life, None if the budget is num_steps.
         num_steps: environment steps per life, over all workers, None if the budget is num_updates.
-        episodes: episodes that an agent's return is the mean of, at each point of its life, whatever its rule; None for
-            as many as it has workers.
+        episodes: episodes that an agent's return is the mean of, at each point of its life, whatever its rule.
         lifetime: length of a life as a multiple of the environment's own.
         random: [n] expected return of random actions, None if not known exactly.
         optimum: [n] expected return of the best policy, None if not known exactly.
@@ -59,7 +62,7 @@ class Environment:
     every_level: bool = False
     num_updates: int | None = None
     num_steps: int | None = None
-    episodes: int | None = None
+    episodes: int = EPISODES
     lifetime: float = 1.0
     random: Float[np.ndarray, "n"] | None = field(default=None, repr=False)
     optimum: Float[np.ndarray, "n"] | None = field(default=None, repr=False)
@@ -71,19 +74,13 @@ class Environment:
         if (self.num_updates is None) == (self.num_steps is None):
             raise ValueError(f"{self.suite}/{self.name}: exactly one of num_updates and num_steps must be given")
         for name in ("workers", "rollout_length", "episodes"):
-            count = getattr(self, name)
-            if count is not None and count < 1:
-                raise ValueError(f"{self.suite}/{self.name}: {name} must be >= 1, got {count}")
+            if getattr(self, name) < 1:
+                raise ValueError(f"{self.suite}/{self.name}: {name} must be >= 1, got {getattr(self, name)}")
 
     @property
     def num_levels(self) -> int:
         """Number of levels n."""
         return int(jax.tree.leaves(self.levels)[0].shape[0])
-
-    @property
-    def num_episodes(self) -> int:
-        """Number of episodes in an evaluation."""
-        return self.episodes or self.workers
 
     @property
     def steps_per_update(self) -> int:
@@ -174,7 +171,7 @@ class Environment:
         """
         digest = hashlib.sha256()
         budget = (self.lifetime, self.num_updates, self.num_steps, self.workers, self.rollout_length)
-        words = (self.suite, self.name, *budget, self.num_episodes, self.torso)
+        words = (self.suite, self.name, *budget, self.episodes, self.torso)
         digest.update(repr((words, self.world.num_actions, self.world.observation_shape)).encode())
         digest.update(self.source_sha256.encode())
         for leaf in jax.tree.leaves(self.levels):
@@ -215,7 +212,7 @@ def of_generator(
     Returns:
         The environment, with exact anchors if the world has a solver.
     """
-    draw = f"{suite}/{name}"
+    draw, (workers, rollout_length) = f"{suite}/{name}", SHAPES[observation_kind(generator.world)]
     drawn = draw_level_set(generator, stream, num_levels, zlib.crc32(draw.encode()))
     lifetimes = np.unique(drawn.levels.lifetime)
     if lifetimes.size != 1:
@@ -225,8 +222,8 @@ def of_generator(
         name=name,
         world=generator.world,
         levels=drawn.levels,
-        workers=WORKERS,
-        rollout_length=ROLLOUT_LENGTH,
+        workers=workers,
+        rollout_length=rollout_length,
         num_updates=int(lifetimes[0]),
         random=drawn.random,
         optimum=drawn.optimum,
@@ -253,4 +250,5 @@ def of_world(
     levels = jax.tree.map(lambda x: jnp.asarray(x)[None], level)
     if not jax.tree.leaves(levels):
         levels = jnp.zeros((1, 0))
-    return Environment(suite, name, world, levels, WORKERS, ROLLOUT_LENGTH, num_steps=num_steps, torso=torso)
+    shape = SHAPES[observation_kind(world)]
+    return Environment(suite, name, world, levels, *shape, num_steps=num_steps, torso=torso)

@@ -167,7 +167,7 @@ class Runner:
         )
         if contestant.rule is None:
             program: Any = _random_returns
-            static: tuple[object, ...] = (first.world, first.num_episodes)
+            static: tuple[object, ...] = (first.world, first.episodes)
             arguments: tuple[object, ...] = (keys, levels)
         else:
             population = Population(
@@ -175,7 +175,7 @@ class Runner:
                 self._mesh,
                 _side_by_side(first),
                 num_points=self._setting.num_points,
-                num_episodes=first.num_episodes,
+                num_episodes=first.episodes,
             )
             hypers = [jax.tree.map(partial(jnp.full, len(part)), part[0].configuration.hyper) for part in parts]
             lives = Lives(
@@ -228,7 +228,7 @@ def groups(environments: Iterable[Environment]) -> list[list[Environment]]:
     """
 
     def key(environment: Environment) -> object:
-        shape = (environment.updates, environment.workers, environment.rollout_length, environment.num_episodes)
+        shape = (environment.updates, environment.workers, environment.rollout_length, environment.episodes)
         return (environment.world, environment.torso, *shape)
 
     found: dict[object, list[Environment]] = {}

@@ -134,5 +134,7 @@ def _settings(found: Tuned, contestant: Contestant, ceiling: bool) -> dict[str, 
         try:
             contestant.rule_of(best)
         except (TypeError, ValueError) as error:
-            raise TuningError(f"tuned settings of {contestant.name} on {where} are not for this rule: {error}") from error
+            raise TuningError(
+                f"tuned settings of {contestant.name} on {where} are not for this rule: {error}"
+            ) from error
     return own

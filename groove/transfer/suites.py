@@ -25,7 +25,7 @@ NUM_DRAWS = 8
 
 LARGEST_NOISE = 0.05
 """Upper bound of the standard error that noise of single episodes leaves in the score of an agent, where a suite asks
-for more episodes than workers."""
+for more episodes than usual."""
 
 DEEP_SEA_SIZES = (8, 14, 20, 30)
 MINATAR_GAMES = ("Asterix", "Breakout", "Freeway", "SpaceInvaders")
@@ -133,10 +133,10 @@ def _measured(environment: "Environment", variance: float, gain: float) -> "Envi
         gain: R* − R_random.
 
     Returns:
-        The environment, with a multiple of its workers as the number of episodes.
+        The environment, with a multiple of its number of episodes.
     """
-    rounds = math.ceil(variance / (LARGEST_NOISE * gain) ** 2 / environment.workers)
-    return replace(environment, episodes=rounds * environment.workers)
+    rounds = math.ceil(variance / (LARGEST_NOISE * gain) ** 2 / environment.episodes)
+    return replace(environment, episodes=rounds * environment.episodes)
 
 
 def _validation_levels(suite: str, *names: str) -> "list[Environment]":

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.coverage import DESIGNS, FIGURES, SPREADS, Design, covered, main, table
+from benchmarks.coverage import DESIGNS, FIGURES, SPREADS, WIDTH, Design, covered, main, table
 from benchmarks.readme_tables import PUBLISHED
 from groove.scoring.intervals import of_aggregate, of_mean
 
@@ -72,7 +72,7 @@ def test_means_of_three_meta_seeds_cover_where_nothing_dominates():
 def test_means_of_three_meta_seeds_cover_and_nothing_else_is_printed(dominates):
     for drawn in (True, False):
         found = covered(Design(3, drawn, 16, 4), dominates, 400)
-        assert 0.91 <= found["mean"] <= 0.99 and found["IQM"] is found["P(rule better)"] is None
+        assert 0.91 <= found["mean"] <= 0.99 and found[WIDTH] < 5 and found["IQM"] is found["P(rule better)"] is None
     assert set(covered(Design(2, True, 16, 1), dominates, 2).values()) == {None}
 
 
@@ -86,6 +86,8 @@ def test_means_of_three_meta_seeds_cover_and_nothing_else_is_printed(dominates):
         # Trap: with means far apart, the IQM of these is that of one or two tasks, and covered .885 and .874.
         Design(1, False, 3, 3, gap=10),
         Design(1, False, 4, 3, gap=10),
+        # Trap: four levels of each of three distributions far apart covered .888.
+        Design(1, True, 4, 1, distributions=3, gap=10),
     ],
 )
 def test_many_meta_seeds_do_not_make_up_for_few_units(design):
@@ -103,6 +105,8 @@ def test_recorded_simulations_are_those_of_today_and_all_that_is_printed_covers(
         # In 2,000 simulations, the standard error of a coverage of .93 is .006.
         assert row["mean"] is None or 0.93 <= row["mean"] <= 0.98, row
         assert all(row[name] is None or row[name] >= 0.9 for name in FIGURES), row
+        # Student's distribution of two degrees of freedom, those of three rule files, alone makes this 4.7.
+        assert row["mean"] is None or row[WIDTH] <= 5, row
 
 
 def test_command_writes_what_the_table_shows(tmp_path, monkeypatch):
@@ -110,11 +114,11 @@ def test_command_writes_what_the_table_shows(tmp_path, monkeypatch):
     main(["--simulations", "2", "--out", str(tmp_path)])
     content = json.loads((tmp_path / "coverage.json").read_text())
     titles, *lines = table(content)
-    assert titles == ("rule files and units", *FIGURES)
+    assert titles == ("rule files and units", *FIGURES, WIDTH)
     assert [line[0] for line in lines] == [
         "1 rule file, 1 fixed task × 5 seeds",
         "2 rule files, 1 fixed task × 5 seeds",
     ]
-    assert lines[1][1:] == ("none", "none", "none") and "–" in lines[0][1]
+    assert lines[1][1:] == ("none",) * 4 and "–" in lines[0][1]
     with pytest.raises(SystemExit):
         main(["--simulations", "0"])

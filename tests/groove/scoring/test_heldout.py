@@ -195,7 +195,9 @@ def test_levels_with_too_little_to_gain_are_drawn_again():
 
 def test_a_world_with_nothing_to_gain_is_refused_in_one_line(monkeypatch):
     solve_nothing(monkeypatch, gain=0.0)
-    with pytest.raises(UsageError, match="^nothing to score: each of the 64 levels .* unsolvable, or .* gains less than 0.5"):
+    with pytest.raises(
+        UsageError, match="^nothing to score: each of the 64 levels .* unsolvable, or .* gains less than 0.5"
+    ):
         draw_level_set(generator("small"), HELDOUT_STREAM, 4)
 
 

@@ -169,12 +169,12 @@ def test_budgets_are_those_of_the_specification():
 
 
 def test_noisy_worlds_are_measured_over_more_episodes_than_an_agent_has_workers():
-    episodes = {own.name: own.num_episodes for name in ("bsuite", "chains", "classic") for own in built(name)}
+    episodes = {own.name: own.episodes for name in ("bsuite", "chains", "classic") for own in built(name)}
     # Of the variance of a return, 10 and 49, .05² remain; of an agent that is as often right as wrong, no more.
     assert episodes["UmbrellaChain"] == 4032 >= 10 / 0.05**2 and episodes["chain_long_noisy"] == 19648 >= 49 / 0.05**2
     assert episodes["chain_short_noisy"] == 11648 and episodes["chain_long"] == 448 and episodes["Catch"] == 192
     assert episodes["DeepSea 30"] == 128 and episodes["DiscountingChain"] == 192 and episodes["CartPole"] == 64
-    tuned = {own.name: own.num_episodes for name in ("bsuite", "chains") for own in validation(name)}
+    tuned = {own.name: own.episodes for name in ("bsuite", "chains") for own in validation(name)}
     assert tuned["UmbrellaChain, distractors"] == 4032 and tuned["chain_long_noisy"] == 19648
 
 
@@ -188,7 +188,7 @@ def test_the_best_policy_scores_one_within_the_error_of_its_episodes(name, envir
         return 50 * jax.nn.one_hot(shown.astype(int), 2)
 
     level = jax.tree.map(lambda x: x[0], own.levels)
-    returns = np.asarray(episode_returns(jax.random.key(0), own.world, level, right, own.num_episodes))
+    returns = np.asarray(episode_returns(jax.random.key(0), own.world, level, right, own.episodes))
     error = np.std(returns) / np.sqrt(returns.size)
     assert 0.5 * LARGEST_NOISE < error < LARGEST_NOISE and abs(np.mean(returns) - own.optimum[0]) < 2 * error
 

@@ -12,7 +12,7 @@ from benchmarks.coverage import table as coverage
 from benchmarks.dr_against_groove import markdown as comparison_table
 from benchmarks.readings import read_bench
 from benchmarks.settings import PAPER, SETTINGS
-from benchmarks.tables import cell
+from benchmarks.tables import Rows, cell
 from benchmarks.tables import markdown as pivot_table
 from groove.records.json_lines import JsonLines
 from groove.records.run_folder import RunFolder
@@ -138,6 +138,26 @@ def durations_table() -> str:
     return pivot_table(rows)
 
 
+def defaults_table() -> str:
+    """List what workers, steps, learning rates and decays are worth to hand-written rules on validation environments.
+
+    Returns:
+        A Markdown table, with a column for each rule and suite.
+    """
+    tried: dict[tuple[str, ...], dict[str, float]] = {}
+    for path in sorted((PUBLISHED / "baseline-defaults").glob("*.json")):
+        for row in json.loads(path.read_text(encoding="utf-8")):
+            kind = path.stem.partition("-")[0]
+            name = (kind, f"{row['workers']} × {row['rollout_length']}", f"× {row['rate']:g}", f"{row['decay']:g}")
+            found = tried.setdefault(name, {})
+            found |= {f"{row['rule']}, {suite}": worth for suite, worth in row["worth"].items()}
+    columns = sorted({column for found in tried.values() for column in found})
+    lines: Rows = [("observations", "workers × steps", "learning rate", "decay", *columns)]
+    for name, found in sorted(tried.items()):
+        lines.append((*name, *(f"{found[column]:.2f}" if column in found else "–" for column in columns)))
+    return pivot_table(lines)
+
+
 def options_table() -> str:
     """Compare low-rank perturbations and less precise products with the default: quality and speed.
 
@@ -217,7 +237,7 @@ def scale_table() -> str:
 
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"tiny": partial(run_table, "tiny"), "transfer": transfer_table},
-    "docs/benchmark.md": {"coverage": coverage_table},
+    "docs/benchmark.md": {"coverage": coverage_table, "defaults": defaults_table},
     "docs/curricula.md": {"bakeoff": bakeoff_table, "compare": compare_table},
     "docs/performance.md": {"speed": speed_table, "scale": scale_table, "options": options_table},
     "docs/results.md": {

@@ -20,9 +20,12 @@ Torso = Literal["standard", "minatar", "dense"]
 """standard: the network of `lpg.networks.network_for`; minatar: conv 16 (3×3, no padding) and dense 128 on
 [H, W, planes]; dense: 64-64 on the flattened observation."""
 
+WORKERS, ROLLOUT_LENGTH = 64, 20
+"""Workers, and steps between two updates, of all agents where lifetimes are updates, as in LPG and GROOVE."""
+
 SHAPES: dict[ObservationKind, tuple[int, int]] = {"table": (64, 20), "vector": (16, 20), "image": (64, 20)}
-"""Workers, and steps between two updates, of all agents in a suite by its worlds' kind of observation: chosen for PPO
-and A2C on validation environments (docs/benchmark.md)."""
+"""The same where lifetimes are environment steps, by the kind of observation. That of vectors is the best for PPO and
+A2C together on validation environments (docs/benchmark.md)."""
 
 EPISODES = 64
 """Episodes that an agent's return is the mean of, where single episodes are not known to be noisy."""
@@ -212,7 +215,7 @@ def of_generator(
     Returns:
         The environment, with exact anchors if the world has a solver.
     """
-    draw, (workers, rollout_length) = f"{suite}/{name}", SHAPES[observation_kind(generator.world)]
+    draw = f"{suite}/{name}"
     drawn = draw_level_set(generator, stream, num_levels, zlib.crc32(draw.encode()))
     lifetimes = np.unique(drawn.levels.lifetime)
     if lifetimes.size != 1:
@@ -222,8 +225,8 @@ def of_generator(
         name=name,
         world=generator.world,
         levels=drawn.levels,
-        workers=workers,
-        rollout_length=rollout_length,
+        workers=WORKERS,
+        rollout_length=ROLLOUT_LENGTH,
         num_updates=int(lifetimes[0]),
         random=drawn.random,
         optimum=drawn.optimum,

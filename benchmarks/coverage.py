@@ -28,7 +28,7 @@ SPREADS = {
 """Standard deviations of the parts of meta-seeds, units and runs, by which of them dominates."""
 
 FIGURES = ("mean", "IQM", "P(rule better)")
-WIDTH = "width of the mean's"
+WIDTH = "width of mean, 99%"
 NORMAL_95 = 1.96
 """Half the width of a 95% interval of a normal distribution, in standard deviations."""
 

@@ -139,10 +139,10 @@ def durations_table() -> str:
 
 
 def defaults_table() -> str:
-    """List what workers, steps, learning rates and decays are worth to hand-written rules on validation environments.
+    """List the worth of each combination of shape, learning rate and decay for hand-written rules.
 
     Returns:
-        A Markdown table, with a column for each rule and suite.
+        A Markdown table with a column for each rule and suite, the best mean of each kind of observation first.
     """
     tried: dict[tuple[str, ...], dict[str, float]] = {}
     for path in sorted((PUBLISHED / "baseline-defaults").glob("*.json")):
@@ -152,9 +152,11 @@ def defaults_table() -> str:
             found = tried.setdefault(name, {})
             found |= {f"{row['rule']}, {suite}": worth for suite, worth in row["worth"].items()}
     columns = sorted({column for found in tried.values() for column in found})
-    lines: Rows = [("observations", "workers × steps", "learning rate", "decay", *columns)]
-    for name, found in sorted(tried.items()):
-        lines.append((*name, *(f"{found[column]:.2f}" if column in found else "–" for column in columns)))
+    lines: Rows = [("observations", "workers × steps", "learning rate", "decay", *columns, "mean")]
+    means = {name: sum(found.values()) / len(found) for name, found in tried.items()}
+    for name in sorted(tried, key=lambda name: (name[0], -means[name])):
+        cells = (f"{tried[name][column]:.2f}" if column in tried[name] else "–" for column in columns)
+        lines.append((*name, *cells, f"{means[name]:.2f}"))
     return pivot_table(lines)
 
 

@@ -55,8 +55,8 @@ class Learner:
             divide T·B but need not divide B: targets are computed before the first gradient step, so the loss
             treats samples one by one, and it is better to spread one worker's samples over all parts.
         normalised: whether agents see normalised observations, when they act, learn and are evaluated, and learn from
-            normalised rewards (`lpg.normalisation`), with the rule's `discount` or, if it has none, .99. Rollouts and
-            evaluations report what the world gives.
+            normalised rewards (`lpg.normalisation`). Returns are discounted by the rule's `discount`, or by .99 if it
+            has none. Rollouts and evaluations report what the world gives.
     """
 
     world: World

@@ -13,7 +13,8 @@ CLIP = 10.0
 """Largest absolute value of a normalised observation or reward."""
 
 LEAST_VARIANCE = 1e-8
-"""Variance up to which values count as constant and keep their scale; a fraction of the mean's square above 1."""
+"""Values count as constant, and keep their scale, up to this variance, or up to this fraction of their squared mean
+where that is above 1."""
 
 
 @struct.dataclass
@@ -44,7 +45,7 @@ class Moments:
 
     @property
     def scale(self) -> Float[Array, "..."]:
-        """[...] float32, standard deviation; 1 for what has been constant so far, whose first change would explode."""
+        """[...] float32, standard deviation; 1 for what has hardly varied so far, whose changes would be clipped."""
         varies = self.variance > LEAST_VARIANCE * jnp.maximum(self.mean**2, 1.0)
         return jnp.sqrt(jnp.where(varies, self.variance, 1.0))
 

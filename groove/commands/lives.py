@@ -25,7 +25,7 @@ class LivesFlags:
     """What every agent's life is like, whatever its rule."""
 
     workers: int | None = None
-    """Number of parallel environments per agent, whatever its rule; the suite's own by default (64)."""
+    """Number of parallel environments per agent, whatever its rule; the suite's own by default (16 or 64)."""
     rollout_length: int | None = None
     """Steps between two updates, whatever the rule; the suite's own by default (20)."""
     level_seed: int = 0

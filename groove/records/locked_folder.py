@@ -34,6 +34,7 @@ class LockedFolder:
         self.start_path = self.path / "start.safetensors"
         self.results_path = self.path / "results.json"
         self._lock: int | None = None
+        self._made = False
 
     @classmethod
     def create(cls, path: Path | str) -> Self:
@@ -57,6 +58,7 @@ class LockedFolder:
             RunFolderError: the folder is in use or cannot be created.
         """
         folder = cls(path)
+        folder._made = not folder.path.exists()
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -91,10 +93,10 @@ class LockedFolder:
         return self
 
     def close(self) -> None:
-        """Release the lock, and remove a folder that holds nothing else; a second call does nothing."""
+        """Release the lock, and remove the folder if it was made for this work and holds none; may be called again."""
         if self._lock is not None:
             with suppress(OSError):
-                if [entry.name for entry in self.path.iterdir()] == [LOCK_NAME]:
+                if self._made and [entry.name for entry in self.path.iterdir()] == [LOCK_NAME]:
                     (self.path / LOCK_NAME).unlink()
                     self.path.rmdir()
             os.close(self._lock)

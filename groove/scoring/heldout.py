@@ -112,7 +112,7 @@ def draw_level_set(generator: LevelGenerator, stream: int, num_levels: int, seed
         The set, of fewer levels if `MAX_ROUNDS` times as many draws do not give enough of them.
 
     Raises:
-        UsageError: all draws are unsolvable levels or have too little to gain.
+        UsageError: every level drawn is unsolvable or has too little to gain.
     """
     level_key, life_key, later_key = jax.random.split(stream_key(stream, seed), 3)
     grid = exact_grid(generator.world)

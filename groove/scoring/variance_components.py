@@ -23,7 +23,7 @@ def mean_interval(
     Differs: in the degrees of freedom, A counts (M + 1) / (M − 1) times, the ratio of E[A²] to E[A]². Where A is too
     small by chance, its share in the variance, and with it its few degrees of freedom, would otherwise count too little
     just where the interval is too short: of three meta-seeds that vary as much as units and runs, it would cover .92.
-    Nor are there fewer degrees of freedom than those of A or of the B of any stratum, as in a sum without −E.
+    The degrees of freedom are at least the fewest of those of A and of each stratum's B, as in a sum without −E.
 
     Args:
         strata: finite scores [M, U] of M meta-seeds on the units of each of C strata; U may differ between strata.
@@ -74,7 +74,7 @@ def mean_with_error(
     freedom = np.array([num_seeds - 1, *units_freedom, *(num_seeds - 1) * units_freedom])[: parts.size]
     parts[0] *= (num_seeds + 1) / max(num_seeds - 1, 1)
     squares = np.divide(parts**2, freedom, out=np.zeros(parts.size), where=freedom > 0)
-    # Where B is barely larger than E, the formula alone tends to 0, which makes intervals absurdly wide.
+    # Where A + B − E is small beside B and E, the formula alone tends to 0, which makes intervals absurdly wide.
     added = freedom[: 1 + len(strata)]
     fewest = np.min(added[added > 0])
     return float(mean), float(np.sqrt(variance)), float(max(np.sum(parts) ** 2 / np.sum(squares), fewest))

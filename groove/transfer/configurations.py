@@ -60,7 +60,10 @@ class Configuration:
         for name, value in numbers.items():
             if not 0 <= value < math.inf:
                 raise ValueError(f"Configuration.{name} must be >= 0 and finite, got {value}")
-        shape = {name: int(content[name]) for name in ("workers", "rollout_length", "epochs")}
+        shape = {name: content[name] for name in ("workers", "rollout_length", "epochs")}
+        for name, count in shape.items():
+            if type(count) is not int:
+                raise ValueError(f"Configuration.{name} must be an integer, got {count!r}")
         return cls(Hyperparameters(**numbers), **shape, fields={k: float(v) for k, v in content["fields"].items()})
 
     def __str__(self) -> str:

@@ -23,9 +23,13 @@ Torso = Literal["standard", "minatar", "dense"]
 WORKERS, ROLLOUT_LENGTH = 64, 20
 """Workers, and steps between two updates, of all agents where lifetimes are updates, as in LPG and GROOVE."""
 
-SHAPES: dict[ObservationKind, tuple[int, int]] = {"table": (64, 20), "vector": (16, 20), "image": (64, 20)}
-"""The same where lifetimes are environment steps, by the kind of observation. That of vectors is the best for PPO and
-A2C together on validation environments (docs/benchmark.md)."""
+SHAPE_BY_KIND: dict[ObservationKind, tuple[int, int]] = {
+    "table": (WORKERS, ROLLOUT_LENGTH),
+    "vector": (16, 20),
+    "image": (WORKERS, ROLLOUT_LENGTH),
+}
+"""Workers, and steps between two updates, where lifetimes are environment steps, by the kind of observation. That of
+vectors has the highest mean worth over PPO and A2C on validation environments (docs/benchmark.md)."""
 
 EPISODES = 64
 """Episodes that an agent's return is the mean of, where single episodes are not known to be noisy."""
@@ -253,5 +257,5 @@ def of_world(
     levels = jax.tree.map(lambda x: jnp.asarray(x)[None], level)
     if not jax.tree.leaves(levels):
         levels = jnp.zeros((1, 0))
-    shape = SHAPES[observation_kind(world)]
+    shape = SHAPE_BY_KIND[observation_kind(world)]
     return Environment(suite, name, world, levels, *shape, num_steps=num_steps, torso=torso)

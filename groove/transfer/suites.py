@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 VERSION = 2
 """Version of all suites. In version 1 the environments of a suite shared their draws, so that all mazes had the same
-objects, and agents had the workers and steps of the first rule's discovery."""
+objects, and agents had the workers and steps of the first rule's discovery; in version 2 these depend on the kind of
+observation."""
 
 LIFETIMES = (0.25, 1.0, 4.0)
 """Multiples of an environment's own lifetime, for suites that test how rules cope with longer and shorter lives."""

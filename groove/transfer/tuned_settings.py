@@ -125,7 +125,10 @@ def read_tuned(path: Path) -> Tuned:
     except OSError as error:
         raise TuningError(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TuningError(f"{path}: must be a settings file written by `groove tune` of this version") from error
+        raise TuningError(
+            f"{path}: must be a settings file written by `groove tune` of this version "
+            f"({type(error).__name__}: {error})"
+        ) from error
 
 
 def settings_for(found: Tuned, environments: list[Environment]) -> Tuned:
@@ -139,27 +142,28 @@ def settings_for(found: Tuned, environments: list[Environment]) -> Tuned:
         The results for it.
 
     Raises:
-        TuningError: all settings of a rule for this suite are for another version of it, or for other workers or steps,
-            or the searches that apply differ in size.
+        TuningError: all settings of a rule for an environment, or for a kind of observation, are for another version of
+            the suite, or for other workers or steps; or the searches that apply differ in size.
     """
     wanted = edition(environments[0])
-    shapes = {(environment.workers, environment.rollout_length) for environment in environments}
+    shapes = {key: (own.workers, own.rollout_length) for own in environments for key in tuning_keys(own)}
     own = {search: best for search, best in found.items() if _bare(search.suite) == _bare(wanted)}
     fitting = {
         search: best
         for search, best in own.items()
-        if search.suite == wanted and (search.workers, search.rollout_length) in shapes
+        if search.suite == wanted and shapes.get(search.where) == (search.workers, search.rollout_length)
     }
     for search in own:
-        if any(search.rule == other.rule for other in fitting):
+        if any((search.rule, _bare(search.where)) == (other.rule, _bare(other.where)) for other in fitting):
             continue
         if search.suite != wanted:
             raise TuningError(f"settings of {search.name} were tuned in {search.suite}, but agents live in {wanted}")
-        (workers, steps), *_ = shapes
-        raise TuningError(
-            f"settings of {search.name} were tuned with {search.workers} workers x {search.rollout_length} steps, "
-            f"but agents in {wanted} have {workers} x {steps}"
-        )
+        if search.where in shapes:
+            workers, steps = shapes[search.where]
+            raise TuningError(
+                f"settings of {search.name} were tuned with {search.workers} workers x {search.rollout_length} steps, "
+                f"but agents in {search.where} have {workers} x {steps}"
+            )
     sizes = sorted({search.configurations for search in fitting})
     if len(sizes) > 1:
         raise TuningError(
@@ -169,9 +173,9 @@ def settings_for(found: Tuned, environments: list[Environment]) -> Tuned:
     return fitting
 
 
-def _bare(suite: str) -> str:
-    """Return a suite's name without its version, level seed and digest."""
-    return re.split("[@#+]", suite)[0]
+def _bare(name: str) -> str:
+    """Return the name of a suite, or a key that starts with it, without its version, level seed and digest."""
+    return re.sub("[@#+][^/:]*", "", name)
 
 
 def _without(row: dict[str, Any], name: str) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def tune(
         tell: called with the number of lives finished after every batch.
 
     Returns:
-        Mean worth in 0..1 and configuration, the best one first; equals stay in their order.
+        Mean worth in 0..1 and configuration, the best one first; ties keep their order.
     """
     kind = tuning_keys(environments[0])[1]
     variants = [

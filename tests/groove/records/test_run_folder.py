@@ -45,6 +45,10 @@ def test_a_command_that_wrote_nothing_leaves_no_folder(tmp_path):
     with RunFolder.create(tmp_path / "run") as folder:
         (folder.path / "notes.txt").write_text("mine")
     assert {entry.name for entry in folder.path.iterdir()} == {"lock", "notes.txt"}
+    # A folder of the user's own stays, even if it is empty.
+    (tmp_path / "own").mkdir()
+    RunFolder.create(tmp_path / "own").close()
+    assert (tmp_path / "own").is_dir()
 
 
 def test_create_accepts_folder_of_a_killed_run_that_wrote_nothing(tmp_path):

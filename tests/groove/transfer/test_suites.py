@@ -167,7 +167,7 @@ def test_budgets_are_those_of_the_specification():
     assert shapes == expected and built("classic")[0].updates == 1562
 
 
-def test_noisy_worlds_are_measured_over_more_episodes_than_an_agent_has_workers():
+def test_noisy_worlds_are_measured_over_more_episodes_than_usual():
     episodes = {own.name: own.episodes for name in ("bsuite", "chains", "classic") for own in built(name)}
     # Of the variance of a return, 10 and 49, .05² remain; of an agent that is as often right as wrong, no more.
     assert episodes["UmbrellaChain"] == 4032 >= 10 / 0.05**2 and episodes["chain_long_noisy"] == 19648 >= 49 / 0.05**2

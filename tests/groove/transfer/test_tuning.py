@@ -1,5 +1,6 @@
 """The random search: it finds the best, weights environments equally, and its files are read as written."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -7,7 +8,6 @@ import jax
 import numpy as np
 import pytest
 
-from groove.transfer.configurations import Configuration
 from groove.transfer.contestants import hand_written, learned
 from groove.transfer.results import Row
 from groove.transfer.runner import RunnerBatch, Setting
@@ -173,7 +173,10 @@ def test_a_search_is_known_by_the_rule_the_suite_and_its_size_not_by_a_name(tmp_
     ("fields", "message"),
     [
         ({"suite": "own@1"}, "settings of a2c were tuned in own@1, but agents live in own$"),
-        ({"workers": 99}, "settings of a2c were tuned with 99 workers x 5 steps, but agents in own have 4 x 5$"),
+        (
+            {"workers": 99},
+            "settings of a2c were tuned with 99 workers x 5 steps, but agents in own: vector have 4 x 5$",
+        ),
         ({"configurations": 16}, "settings for own were tuned with 4 and 16 configurations; compare rules "),
     ],
 )
@@ -186,6 +189,20 @@ def test_settings_that_only_seem_to_be_for_a_suite_are_refused(fields, message):
         TuningError, match="^tuned settings are for a2c on .*, ppo on own: vector; compared: a2c, ppo on o"
     ):
         with_settings([A2C, hand_written("ppo")], found, {"other": [tiny.catch(suite="other")]})
+
+
+def test_settings_for_one_kind_of_observation_do_not_excuse_those_of_another_shape_for_the_other():
+    # A suite of Catch as a vector in 4 x 5 and a grid in 64 x 20; settings of Catch found in the shape of the grid.
+    environments = [tiny.catch(), replace(tiny.grid(), suite="own", workers=64, rollout_length=20)]
+    grid, catch = searched(where="own: table", workers=64, rollout_length=20), searched(workers=64, rollout_length=20)
+    with pytest.raises(TuningError, match="tuned with 64 workers x 20 steps, but agents in own: vector have 4 x 5$"):
+        with_settings([A2C], dict.fromkeys([grid, catch], SPACE[1]), {"own": environments})
+    # What was tuned in an older version as well is left aside.
+    older = searched(suite="own@1")
+    (tuned,), left_aside = with_settings(
+        [A2C], dict.fromkeys([searched(), grid, older], SPACE[1]), {"own": environments}
+    )
+    assert tuned.tuned.keys() == {"own: table", "own: vector"} and left_aside == [older]
 
 
 def test_of_a_shared_file_of_settings_what_fits_is_taken_and_the_rest_named():
@@ -202,10 +219,24 @@ def test_configurations_refuse_counts_below_one(name):
 
 
 def test_numbers_out_of_range_in_a_file_of_settings_are_refused_by_name(tmp_path):
-    whole = SPACE[0].to_json()
-    for name, value in (("learning_rate_decay", -1.0), ("learning_rate", float("nan")), ("entropy_cost", -0.1)):
-        with pytest.raises(ValueError, match=f"^Configuration.{name} must be >= 0 and finite, got "):
-            Configuration.from_json(whole | {name: value})
+    path, search = tmp_path / "tuned.json", search_of(A2C, [tiny.catch()], 6)
+    for name, value, allowed in (
+        ("learning_rate_decay", -1.0, ">= 0 and finite"),
+        ("learning_rate", float("nan"), ">= 0 and finite"),
+        ("entropy_cost", -0.1, ">= 0 and finite"),
+        ("workers", 0, ">= 1"),
+        ("workers", 16.9, "an integer"),
+        ("epochs", float("inf"), "an integer"),
+    ):
+        path.unlink(missing_ok=True)
+        add_tuned(path, {search: SPACE[0]})
+        content = json.loads(path.read_text())
+        content["searches"][0]["best"][name] = value
+        path.write_text(json.dumps(content))
+        with pytest.raises(
+            TuningError, match=rf"tuned.json: must be .* \(ValueError: .*{name} must be {allowed}, got "
+        ):
+            read_tuned(path)
 
 
 @pytest.mark.parametrize(("fields", "reason"), [({"clip": 0.1}, "clip"), ({"gae_lambda": 3.0}, "gae_lambda must be")])
@@ -273,7 +304,8 @@ def test_a_foreign_file_of_settings_is_refused_by_name(tmp_path, content):
     path.write_text(content, encoding="latin-1")
     with pytest.raises(TuningError) as refusal:
         read_tuned(path)
-    assert str(refusal.value) == f"{path}: must be a settings file written by `groove tune` of this version"
+    start = f"{path}: must be a settings file written by `groove tune` of this version ("
+    assert str(refusal.value).startswith(start) and "\n" not in str(refusal.value)
 
 
 def test_a_missing_file_of_settings_is_refused_by_name(tmp_path):

@@ -132,7 +132,7 @@ def durations_table() -> str:
         A Markdown table.
     """
     rows = [("run", "generations", "minutes", "seconds per generation, median")]
-    for name in ("tiny", "laptop", "laptop-again"):
+    for name in ("tiny", "laptop"):
         seconds = [row["seconds"] for row in JsonLines(RunFolder(PUBLISHED / name).timing_path).rows()]
         rows.append((name, str(len(seconds)), f"{sum(seconds) / 60:.1f}", f"{median(seconds):.2f}"))
     return pivot_table(rows)
@@ -244,7 +244,6 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/performance.md": {"speed": speed_table, "scale": scale_table, "options": options_table},
     "docs/results.md": {
         "laptop": partial(run_table, "laptop"),
-        "laptop-again": partial(run_table, "laptop-again"),
         "durations": durations_table,
         "benchmark": benchmark_table,
         "worst-tenth": worst_tenth_table,

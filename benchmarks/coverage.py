@@ -110,8 +110,8 @@ def covered(design: Design, dominates: str, num_simulations: int) -> dict[str, f
 
     Returns:
         The share of the intervals of each figure that cover the truth, None for a figure without an interval; and
-        `WIDTH`, the 99% quantile of the widths of the mean's intervals, as a multiple of what their width would be if
-        the standard error were known.
+        `WIDTH`, the 99% quantile of the widths of the mean's intervals, as a multiple of the width with a known
+        standard error.
     """
     draws = np.random.default_rng(0)
     of_rule, of_unit, of_run = SPREADS[dominates]

@@ -80,17 +80,18 @@ def worths(tried: list[Combination], rule: str, suite: str, kind: str) -> dict[C
     from groove.transfer.contestants import hand_written
     from groove.transfer.runner import Runner
     from groove.transfer.suites import SUITES
-    from groove.transfer.tuning import TUNING, by_kind, tune
+    from groove.transfer.tuning import TUNING, tune
+    from levels.world import observation_kind
 
     build, contestant = SUITES[suite].build_validation, hand_written(rule)
     assert build is not None
-    alike = next(same for key, same in by_kind(build(SUITES[suite].label(suite))).items() if key.endswith(kind))
+    alike = [own for own in build(SUITES[suite].label(suite)) if observation_kind(own.world) == kind]
     default = contestant.configuration(alike[0])
-    places = {id(configuration := one.of(default)): (one, configuration) for one in tried}
-    configurations = [configuration for _, configuration in places.values()]
+    configurations = [one.of(default) for one in tried]
     runner = Runner(TUNING, lives_mesh(None), CHUNK)
     ranked = tune(runner, contestant, alike, configurations, lambda lives: print(f"{suite}, {rule}: {lives} lives"))
-    return {places[id(configuration)][0]: worth for worth, configuration in ranked}
+    worth_of = {id(configuration): worth for worth, configuration in ranked}
+    return {one: worth_of[id(configuration)] for one, configuration in zip(tried, configurations, strict=True)}
 
 
 def main() -> None:

@@ -29,8 +29,11 @@ class Configuration:
 
     def __post_init__(self) -> None:
         for name in ("workers", "rollout_length", "epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"Configuration.{name} must be >= 1, got {getattr(self, name)}")
+            count = getattr(self, name)
+            if type(count) is not int:
+                raise ValueError(f"Configuration.{name} must be an integer, got {count!r}")
+            if count < 1:
+                raise ValueError(f"Configuration.{name} must be >= 1, got {count}")
 
     @property
     def program(self) -> tuple[object, ...]:
@@ -61,9 +64,6 @@ class Configuration:
             if not 0 <= value < math.inf:
                 raise ValueError(f"Configuration.{name} must be >= 0 and finite, got {value}")
         shape = {name: content[name] for name in ("workers", "rollout_length", "epochs")}
-        for name, count in shape.items():
-            if type(count) is not int:
-                raise ValueError(f"Configuration.{name} must be an integer, got {count!r}")
         return cls(Hyperparameters(**numbers), **shape, fields={k: float(v) for k, v in content["fields"].items()})
 
     def __str__(self) -> str:

@@ -53,7 +53,7 @@ class DriftRule(A2C, ABC):
 
     def policy_loss(self, log_prob: Float[Array, "T B"], targets: RatioTargets) -> Float[Array, ""]:
         advantage = standardised(targets.advantage) if self.normalise else targets.advantage
-        # Bounded, because exp would soon overflow, which makes gradients NaN. Beyond e^±20 the gradient is 0.
+        # Log-ratios are bounded because exp would soon overflow, which makes gradients NaN; beyond ±20 they get none.
         log_ratio = jnp.clip(log_prob - targets.log_prob, -20.0, 20.0)
         return -jnp.mean(jnp.exp(log_ratio) * advantage - self.drift(log_ratio, advantage))
 

@@ -17,17 +17,20 @@ class SignActorCritic:
     """Favour an action whenever things went better than expected, however much better."""
 
     discount: float = 0.95
-    prediction_size: int = 1  # the agent's prediction is one number, a value
+    prediction_size: int = 0  # the agent predicts nothing but a value
+    reads_value: bool = True
     costs: tuple[str, ...] = ("value_cost", "entropy_cost")  # hyperparameters that `groove tune` would search over
 
     def init(self, key):
         return ()  # nothing is learned about how to learn
 
-    def targets(self, meta_params, outputs, next_prediction, rollout, progress):
-        """Read the rollout once, with the agent's outputs held fixed; leaves lead with [T, B]."""
-        value, next_value = outputs.prediction[..., 0], next_prediction[..., 0]
-        target = rollout.reward + self.discount * jnp.where(rollout.terminated, 0.0, next_value)
-        return jnp.sign(target - value), target
+    def init_state(self):
+        return ()  # nothing is remembered from one update to the next
+
+    def targets(self, meta_params, state, outputs, next_outputs, rollout, progress):
+        """Read the rollout once, with the agent's outputs held fixed; leaves of the targets lead with [T, B]."""
+        target = rollout.reward + self.discount * jnp.where(rollout.terminated, 0.0, next_outputs.value)
+        return state, (jnp.sign(target - outputs.value), target), 1.0  # the last is a factor on the agent's update
 
     def loss(self, outputs, rollout, targets, hyper):
         """Return what gradient descent minimises in the agent's parameters, and what to report of it."""
@@ -35,7 +38,7 @@ class SignActorCritic:
         log_policy = jax.nn.log_softmax(outputs.logits)
         log_prob = jnp.take_along_axis(log_policy, rollout.action[..., None], axis=-1)[..., 0]
         policy_loss = -jnp.mean(log_prob * advantage)
-        value_loss = jnp.mean((outputs.prediction[..., 0] - target) ** 2) / 2
+        value_loss = jnp.mean((outputs.value - target) ** 2) / 2
         entropy = -jnp.mean(jnp.sum(jnp.exp(log_policy) * log_policy, axis=-1))
         loss = policy_loss + hyper.value_cost * value_loss - hyper.entropy_cost * entropy
         return loss, {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}

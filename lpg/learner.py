@@ -28,6 +28,7 @@ class Agent:
     num_updates: Int[Array, ""]  # [] int32, updates done, n
     lifetime: Int[Array, ""]  # [] int32, lifetime in updates, N
     hyper: Hyperparameters
+    rule_state: PyTree = ()  # what the rule remembers of its life
     normalisation: Normalisation | None = None  # statistics of its observations and rewards, if the learner keeps them
 
     @property
@@ -45,7 +46,7 @@ class Learner:
 
     Attributes:
         world: the environment.
-        network: the agent's function approximator, with the rule's prediction size.
+        network: the agent's function approximator, with the outputs that the rule reads.
         rule: the update rule.
         optimizer: the agent's optimizer.
         num_workers: number of parallel environments B, ≥ 1.
@@ -89,7 +90,7 @@ class Learner:
         kind = observation_kind(world)
         optimizer = Optimizer("sgd" if kind == "table" else "adam")
         fields: dict[str, Any] = {"normalised": world.continuous_actions and kind == "vector", **settings}
-        return cls(world, network_for(world, rule.prediction_size), rule, optimizer, **fields)
+        return cls(world, network_for(world, rule.prediction_size, rule.reads_value), rule, optimizer, **fields)
 
     def __post_init__(self) -> None:
         for name in ("num_workers", "rollout_length", "epochs", "minibatches"):
@@ -99,6 +100,12 @@ class Learner:
             raise ValueError(
                 f"Learner.minibatches must divide num_workers * rollout_length = {self.num_samples}, "
                 f"got {self.minibatches}"
+            )
+        has = (self.network.prediction_size, self.network.has_value)
+        reads = (self.rule.prediction_size, self.rule.reads_value)
+        if has != reads:
+            raise ValueError(
+                f"Learner.network must have the prediction size and value that its rule reads, {reads}, got {has}"
             )
         if self.normalised and self.world.num_observations is not None:
             raise ValueError("Learner.normalised must be False where observations are integers, got True")
@@ -145,6 +152,7 @@ class Learner:
             num_updates=jnp.int32(0),
             lifetime=jnp.asarray(lifetime, jnp.int32),
             hyper=(hyper or Hyperparameters()).completed(self.world, self.epochs * self.minibatches),
+            rule_state=self.rule.init_state(),
             normalisation=Normalisation.at_birth(observation) if self.normalised else None,
         )
 
@@ -183,14 +191,15 @@ class Learner:
         normalisation, seen = agent.normalisation, rollout
         if normalisation is not None:
             normalisation, seen = normalisation.after(rollout, getattr(self.rule, "discount", 0.99))
-        targets = self.rule.targets(
+        rule_state, targets, step_scale = self.rule.targets(
             meta_params,
+            agent.rule_state,
             self.network.apply(agent.params, seen.observation),
-            self.network.apply(agent.params, seen.next_observation).prediction,
+            self.network.apply(agent.params, seen.next_observation),
             seen,
             agent.progress,
         )
-        params, optimizer_state, metrics = self.descend(agent, seen, targets, batches)
+        params, optimizer_state, metrics = self.descend(agent, seen, targets, batches, step_scale)
         next_agent = Agent(
             params=params,
             optimizer_state=optimizer_state,
@@ -198,12 +207,18 @@ class Learner:
             num_updates=agent.num_updates + 1,
             lifetime=agent.lifetime,
             hyper=agent.hyper,
+            rule_state=rule_state,
             normalisation=normalisation,
         )
         return next_agent, rollout, metrics
 
     def descend(
-        self, agent: Agent, rollout: Rollout, targets: PyTree, batches: Int[Array, "K S"] | None
+        self,
+        agent: Agent,
+        rollout: Rollout,
+        targets: PyTree,
+        batches: Int[Array, "K S"] | None,
+        step_scale: Float[Array, ""] | float = 1.0,
     ) -> tuple[PyTree, PyTree, Metrics]:
         """Take the gradient steps of one update, with the learning rates and entropy cost of the agent's age.
 
@@ -213,6 +228,7 @@ class Learner:
             targets: the rule's targets, leaves [T, B, …].
             batches: [K, S] int32, samples for each of K gradient steps, as positions in the flattened rollout;
                 None to use all samples in each of `epochs` steps.
+            step_scale: factor on every gradient step.
 
         Returns:
             The agent's new parameters, its optimizer state, and the loss's metrics.
@@ -226,7 +242,7 @@ class Learner:
                 return self.rule.loss(self.network.apply(params, rollout.observation), rollout, targets, hyper)
 
             grads, metrics = jax.grad(loss, has_aux=True)(params)
-            return self.optimizer.step(grads, optimizer_state, params, labels, hyper), metrics
+            return self.optimizer.step(grads, optimizer_state, params, labels, hyper, step_scale), metrics
 
         whole, born = (rollout, targets), (agent.params, agent.optimizer_state)
         if batches is None and self.epochs == 1:

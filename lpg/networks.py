@@ -22,11 +22,23 @@ class Outputs:
     """An agent's outputs for a batch of observations (… = any leading axes)."""
 
     logits: Float[Array, "... A"]  # unnormalised log-policy, or 2·A means and log standard deviations for vectors
-    prediction: Float[Array, "... Y"]  # logits of y over Y classes, or the value where Y = 1
+    value: Float[Array, "..."] = struct.field(default=None)  # V(s); None if the rule reads no value
+    # logits of y over Y classes; None if the rule reads no prediction
+    prediction: Float[Array, "... Y"] = struct.field(default=None)
 
 
 class Network(Protocol):
     """An agent's function approximator: a frozen object with pure methods."""
+
+    @property
+    def prediction_size(self) -> int:
+        """Number of classes Y of the prediction; 0 for a network without one."""
+        ...
+
+    @property
+    def has_value(self) -> bool:
+        """Whether the network has a value."""
+        ...
 
     def init(self, key: Key[Array, ""], observation: Array) -> PyTree:
         """Draw initial parameters, a dict of groups, for observations shaped like `observation`."""
@@ -37,37 +49,39 @@ class Network(Protocol):
         ...
 
     def labels(self, params: PyTree) -> PyTree:
-        """Return each parameter's label, "policy" or "prediction"."""
+        """Return each parameter's label, "policy", "value" or "prediction"."""
         ...
 
 
 @dataclass(frozen=True)
 class Table:
-    """One row of policy logits and one of predictions for each integer observation, initially all zero.
+    """A table for each output, with one row for each integer observation, initially all zero.
 
     Attributes:
         num_observations: number of rows S.
         num_logits: number of logits, A, or 2·A where actions are vectors of floats.
-        prediction_size: size Y of the prediction.
+        prediction_size: number of classes Y of the prediction; 0 for none.
+        has_value: whether there is a table of values.
     """
 
     num_observations: int
     num_logits: int
-    prediction_size: int
+    prediction_size: int = 0
+    has_value: bool = False
 
     def init(self, key: Key[Array, ""], observation: Array) -> PyTree:
         del key, observation
-        return {
-            "policy": jnp.zeros((self.num_observations, self.num_logits)),
-            "prediction": jnp.zeros((self.num_observations, self.prediction_size)),
-        }
+        sizes = {"policy": self.num_logits, "value": int(self.has_value), "prediction": self.prediction_size}
+        return {name: jnp.zeros((self.num_observations, size)) for name, size in sizes.items() if size}
 
     def apply(self, params: PyTree, observation: Int[Array, "..."]) -> Outputs:
-        return Outputs(logits=params["policy"][observation], prediction=params["prediction"][observation])
+        rows = {name: table[observation] for name, table in params.items()}
+        if self.has_value:
+            rows["value"] = rows["value"][..., 0]
+        return Outputs(logits=rows.pop("policy"), **rows)
 
     def labels(self, params: PyTree) -> PyTree:
-        del params
-        return {"policy": "policy", "prediction": "prediction"}
+        return {name: name for name in params}
 
 
 def patches(image: Float[Array, "... H W C"], padded: bool) -> Float[Array, "... h w K"]:
@@ -87,7 +101,7 @@ def _layer(width: int, gain: float) -> nn.Dense:
 
 
 class _Torso(nn.Module):
-    """Convolution (optional), dense layers, two linear heads."""
+    """Convolution (optional), dense layers, a linear head for each output."""
 
     sizes: "Dense"
 
@@ -103,33 +117,40 @@ class _Torso(nn.Module):
         for width in self.sizes.widths:
             hidden = nn.relu(_layer(width, RELU_GAIN)(hidden))
         logits = _layer(self.sizes.num_logits, 0.01)(hidden)
-        return Outputs(logits=logits, prediction=_layer(self.sizes.prediction_size, 1.0)(hidden))
+        others: dict[str, Any] = {}
+        if self.sizes.has_value:
+            others["value"] = _layer(1, 1.0)(hidden)[..., 0]
+        if self.sizes.prediction_size:
+            others["prediction"] = _layer(self.sizes.prediction_size, 1.0)(hidden)
+        return Outputs(logits=logits, **others)
 
 
 @dataclass(frozen=True)
 class Dense:
-    """Two heads on a torso of dense layers, preceded by 3×3 convolutions if `channels` is given.
+    """A head for each output on a torso of dense layers, preceded by 3×3 convolutions if `channels` is given.
 
-    Weights start as orthogonal matrices times √2 in the torso, .01 in the policy's head and 1 in the prediction's,
+    Weights start as orthogonal matrices times √2 in the torso, .01 in the policy's head and 1 in the others,
     biases at 0 (Huang et al. 2022, "The 37 implementation details of proximal policy optimization").
 
     Attributes:
         num_logits: number of logits, A, or 2·A where actions are vectors of floats.
-        prediction_size: size Y of the prediction.
+        prediction_size: number of classes Y of the prediction; 0 for none.
         widths: units of each dense layer.
         channels: channels of each convolution; images are not rescaled.
         observation_rank: axes of one observation, which are flattened for the dense layers.
         channels_last: whether images are [H, W, planes] instead of [planes, H, W].
         padded: whether convolutions pad with zeros to keep H and W; otherwise they lose a border of 1.
+        has_value: whether there is a value.
     """
 
     num_logits: int
-    prediction_size: int
+    prediction_size: int = 0
     widths: tuple[int, ...] = (64, 64)
     channels: tuple[int, ...] = ()
     observation_rank: int = 1
     channels_last: bool = False
     padded: bool = True
+    has_value: bool = False
 
     def __post_init__(self) -> None:
         if self.channels and self.observation_rank != 3:
@@ -150,7 +171,7 @@ class Dense:
         return jax.tree.map(lambda _: "policy", params)
 
 
-def network_for(world: World, prediction_size: int) -> Network:
+def network_for(world: World, prediction_size: int = 0, has_value: bool = False) -> Network:
     """Return the network that LPG's and GROOVE's agents use for a world.
 
     Integer observations get a table, images [C, H, W] a 16-channel convolution and a dense layer of 32,
@@ -158,13 +179,15 @@ def network_for(world: World, prediction_size: int) -> Network:
 
     Args:
         world: the environment.
-        prediction_size: size Y of the prediction.
+        prediction_size: number of classes Y of the prediction; 0 for none.
+        has_value: whether it has a value.
 
     Returns:
         The network.
     """
     if world.num_observations is not None:
-        return Table(world.num_observations, num_logits(world), prediction_size)
+        return Table(world.num_observations, num_logits(world), prediction_size, has_value)
     if observation_kind(world) == "image":
-        return Dense(num_logits(world), prediction_size, (32,), (16,), 3)
-    return Dense(num_logits(world), prediction_size, observation_rank=len(world.observation_shape))
+        return Dense(num_logits(world), prediction_size, (32,), (16,), 3, has_value=has_value)
+    rank = len(world.observation_shape)
+    return Dense(num_logits(world), prediction_size, observation_rank=rank, has_value=has_value)

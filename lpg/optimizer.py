@@ -5,17 +5,20 @@ from typing import Any, Literal
 
 import jax
 import optax
-from jaxtyping import PyTree
+from jaxtyping import Array, Float, PyTree
 
 from lpg.update_rule import Hyperparameters
+
+LABELS = ("policy", "value", "prediction")
+"""What a parameter of an agent's network may belong to."""
 
 
 @dataclass(frozen=True)
 class Optimizer:
     """SGD or Adam after clipping by global norm.
 
-    Parameters labelled "policy" and "prediction" are clipped separately and have separate learning
-    rates. A network that labels everything "policy" is clipped as a whole.
+    Parameters labelled "policy", "value" and "prediction" are clipped separately; values and predictions share a
+    learning rate. A network that labels everything "policy" is clipped as a whole.
 
     Attributes:
         kind: "sgd" or "adam".
@@ -36,14 +39,14 @@ class Optimizer:
             optax.clip_by_global_norm(self.max_grad_norm),
             optax.scale_by_adam(eps=1e-5) if self.kind == "adam" else optax.identity(),
         )
-        return optax.partition({label: step for label in ("policy", "prediction")}, labels)
+        return optax.partition({label: step for label in LABELS}, labels)
 
     def init(self, params: PyTree, labels: PyTree) -> Any:
         """Return the optimizer state for initial parameters.
 
         Args:
             params: the agent's parameters.
-            labels: each parameter's label, "policy" or "prediction".
+            labels: each parameter's label, one of LABELS.
 
         Returns:
             The state, a pytree.
@@ -51,7 +54,13 @@ class Optimizer:
         return self._transformation(labels).init(params)
 
     def step(
-        self, grads: PyTree, state: Any, params: PyTree, labels: PyTree, hyper: Hyperparameters
+        self,
+        grads: PyTree,
+        state: Any,
+        params: PyTree,
+        labels: PyTree,
+        hyper: Hyperparameters,
+        scale: Float[Array, ""] | float = 1.0,
     ) -> tuple[PyTree, Any]:
         """Take one gradient step.
 
@@ -59,16 +68,18 @@ class Optimizer:
             grads: the loss's gradient.
             state: the optimizer state.
             params: the agent's parameters.
-            labels: each parameter's label, "policy" or "prediction".
+            labels: each parameter's label, one of LABELS.
             hyper: the agent's hyperparameters, learning rates included.
+            scale: [] factor ≥ 0 on the whole update, after clipping and Adam.
 
         Returns:
             The new parameters and state.
         """
         rates: dict[str, Any] = {
             "policy": hyper.learning_rate,
+            "value": hyper.prediction_learning_rate,
             "prediction": hyper.prediction_learning_rate,
         }
         updates, state = self._transformation(labels).update(grads, state, params)
-        params = jax.tree.map(lambda p, u, label: p - rates[label] * u, params, updates, labels)
+        params = jax.tree.map(lambda p, u, label: p - rates[label] * scale * u, params, updates, labels)
         return params, state

@@ -38,7 +38,7 @@ class Hyperparameters:
 
     # [] float32, for the policy and shared layers; None for the default of the world's kind of observation
     learning_rate: Float[Array, ""] | float | None = None
-    # [] float32, for a table of predictions; None for a tenth of learning_rate
+    # [] float32, for tables of values and predictions; None for a tenth of learning_rate
     prediction_learning_rate: Float[Array, ""] | float | None = None
     value_cost: Float[Array, ""] | float = 0.5  # [] float32, weight of the value loss (hand-written rules)
     kl_cost: Float[Array, ""] | float = AgentSettings.kl_cost  # [] float32, weight α_y of the prediction's KL (LPG)
@@ -110,7 +110,12 @@ class UpdateRule(Protocol):
 
     @property
     def prediction_size(self) -> int:
-        """Number of classes Y of the prediction; 1 for a value."""
+        """Number of classes Y of the agent's prediction; 0 for a rule that reads none."""
+        ...
+
+    @property
+    def reads_value(self) -> bool:
+        """Whether the agent has a value."""
         ...
 
     @property
@@ -122,17 +127,32 @@ class UpdateRule(Protocol):
         """Draw meta-parameters; () for a hand-written rule."""
         ...
 
+    def init_state(self) -> PyTree:
+        """Return what the rule remembers of an agent at its birth; () for a rule that remembers nothing."""
+        ...
+
     def targets(
         self,
         meta_params: PyTree,
+        state: PyTree,
         outputs: Outputs,
-        next_prediction: Float[Array, "T B Y"],
+        next_outputs: Outputs,
         rollout: Rollout,
         progress: Progress,
-    ) -> Any:
-        """Compute what the loss moves the outputs towards or weights them by, given the outputs on [T, B] observations.
+    ) -> tuple[PyTree, Any, Float[Array, ""] | float]:
+        """Compute what the loss moves the outputs towards or weights them by.
 
-        The result is a pytree whose leaves lead with [T, B], so that a learner can split it into minibatches.
+        Args:
+            meta_params: the rule's meta-parameters.
+            state: what the rule remembers of this agent.
+            outputs: the agent's outputs for observations [T, B].
+            next_outputs: its outputs for the observations after each step [T, B].
+            rollout: the rollout [T, B].
+            progress: where the agent is in its life.
+
+        Returns:
+            What the rule remembers from now on; the targets, a pytree whose leaves lead with [T, B], so that a
+            learner can split it into minibatches; and a factor ≥ 0 on the agent's update, 1 to leave it alone.
         """
         ...
 

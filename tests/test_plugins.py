@@ -29,7 +29,7 @@ class Bare(ScaledActorCritic):
         return super().targets({"log_scale": 0.0, "offset": 0.0}, *rest)
 
 class Broken(ScaledActorCritic):
-    def targets(self, meta_params, outputs, next_prediction, rollout, progress):
+    def targets(self, meta_params, state, outputs, next_outputs, rollout, progress):
         return rollout.rewards
 
 def total(outcome):

@@ -115,21 +115,25 @@ class Environment:
             num_steps = self.num_updates * self.steps_per_update
         return max(1, num_steps // (workers * rollout_length))
 
-    def network(self, prediction_size: int) -> Network:
-        """Return the agents' network, the same for every rule except for the prediction.
+    def network(self, prediction_size: int, has_value: bool) -> Network:
+        """Return the agents' network, the same for every rule except for value and prediction.
 
         Args:
-            prediction_size: size of the prediction Y.
+            prediction_size: number of classes Y of the prediction; 0 for none.
+            has_value: whether it has a value.
 
         Returns:
             The network.
         """
         world, logits = self.world, num_logits(self.world)
         if self.torso == "minatar":
-            return Dense(logits, prediction_size, (128,), (16,), 3, channels_last=True, padded=False)
+            return Dense(
+                logits, prediction_size, (128,), (16,), 3, channels_last=True, padded=False, has_value=has_value
+            )
         if self.torso == "dense":
-            return Dense(logits, prediction_size, observation_rank=len(world.observation_shape))
-        return network_for(world, prediction_size)
+            rank = len(world.observation_shape)
+            return Dense(logits, prediction_size, observation_rank=rank, has_value=has_value)
+        return network_for(world, prediction_size, has_value)
 
     def lives(self, num_seeds: int) -> list[tuple[int, int]]:
         """List the lives to live for a number of seeds.

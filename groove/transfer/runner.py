@@ -202,7 +202,7 @@ class Runner:
         config = TrainConfig.of(workers=configuration.workers, rollout_length=configuration.rollout_length)
         minibatches = life.contestant.minibatches
         learner = build_learner(config, environment.world, rule, configuration.epochs, minibatches)
-        return replace(learner, network=environment.network(rule.prediction_size))
+        return replace(learner, network=environment.network(rule.prediction_size, rule.reads_value))
 
     def _rows(self, batch: list[_Life], curves: Float[np.ndarray, "N K"]) -> list[Row]:
         num_points = curves.shape[1]

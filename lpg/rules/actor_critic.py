@@ -22,23 +22,6 @@ class ActorCriticTargets:
     value: Float[Array, "T B"]  # [T, B] float32, return that the critic learns to predict
 
 
-def critic_value(prediction: Float[Array, "... 1"]) -> Float[Array, "..."]:
-    """Return the scalar value held by a prediction of size 1.
-
-    The last axis must be dropped: otherwise [T, B, 1] against [T, B] broadcasts to [T, T, B], and
-    per-step credit is lost without an error.
-
-    Args:
-        prediction: [..., 1] values.
-
-    Returns:
-        [...] values.
-    """
-    if prediction.shape[-1] != 1:
-        raise ValueError(f"prediction_size must be 1 for a value, got {prediction.shape[-1]}")
-    return prediction[..., 0]
-
-
 def standardised(advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
     """Return advantages minus their mean, divided by their standard deviation.
 
@@ -74,7 +57,11 @@ class A2C:
 
     @property
     def prediction_size(self) -> int:
-        return 1
+        return 0
+
+    @property
+    def reads_value(self) -> bool:
+        return True
 
     @property
     def costs(self) -> tuple[str, ...]:
@@ -89,42 +76,43 @@ class A2C:
         del key
         return ()
 
+    def init_state(self) -> PyTree:
+        return ()
+
     def targets(
         self,
         meta_params: PyTree,
+        state: PyTree,
         outputs: Outputs,
-        next_prediction: Float[Array, "T B Y"],
+        next_outputs: Outputs,
         rollout: Rollout,
         progress: Progress,
-    ) -> ActorCriticTargets:
+    ) -> tuple[PyTree, ActorCriticTargets, float]:
         del meta_params, progress
-        raw = self.estimates(outputs, next_prediction, rollout)
-        return ActorCriticTargets(standardised(raw.advantage), raw.value) if self.normalise else raw
+        raw = self.estimates(outputs, next_outputs, rollout)
+        return state, ActorCriticTargets(standardised(raw.advantage), raw.value) if self.normalise else raw, 1.0
 
-    def estimates(
-        self, outputs: Outputs, next_prediction: Float[Array, "T B 1"], rollout: Rollout
-    ) -> ActorCriticTargets:
+    def estimates(self, outputs: Outputs, next_outputs: Outputs, rollout: Rollout) -> ActorCriticTargets:
         """Compute unnormalised advantages and λ-returns.
 
         Args:
             outputs: the agent's outputs for observations [T, B].
-            next_prediction: [T, B, 1], values of the observations after each step.
+            next_outputs: its outputs for the observations after each step [T, B].
             rollout: the rollout [T, B].
 
         Returns:
             The targets [T, B].
         """
-        value = critic_value(outputs.prediction)
         advantage = generalised_advantage(
             rollout.reward,
-            value,
-            critic_value(next_prediction),
+            outputs.value,
+            next_outputs.value,
             rollout.terminated,
             rollout.truncated,
             self.discount,
             self.gae_lambda,
         )
-        return ActorCriticTargets(advantage=advantage, value=value + advantage)
+        return ActorCriticTargets(advantage=advantage, value=outputs.value + advantage)
 
     def policy_loss(self, log_prob: Float[Array, "T B"], targets: Any) -> Float[Array, ""]:
         """Return the actor's term of the loss.
@@ -143,7 +131,7 @@ class A2C:
     ) -> tuple[Float[Array, ""], Metrics]:
         log_prob = action_log_prob(outputs.logits, rollout.action)
         policy_loss = self.policy_loss(log_prob, targets)
-        value_loss = 0.5 * jnp.mean((critic_value(outputs.prediction) - targets.value) ** 2)
+        value_loss = 0.5 * jnp.mean((outputs.value - targets.value) ** 2)
         policy_entropy = jnp.mean(action_entropy(outputs.logits, rollout.action))
         loss = policy_loss + hyper.value_cost * value_loss - hyper.entropy_cost * policy_entropy
         return loss, {"policy_loss": policy_loss, "prediction_loss": value_loss, "entropy": policy_entropy}

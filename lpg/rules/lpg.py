@@ -91,6 +91,10 @@ class LPG:
         return self.settings.prediction_size
 
     @property
+    def reads_value(self) -> bool:
+        return False
+
+    @property
     def costs(self) -> tuple[str, ...]:
         return ("kl_cost",)
 
@@ -122,24 +126,28 @@ class LPG:
         progress = Progress(fraction=jnp.zeros(()), log_lifetime=jnp.zeros(()))
         return self._network.init(key, steps, steps > 0, steps, classes, classes, progress)["params"]
 
+    def init_state(self) -> PyTree:
+        return ()
+
     def targets(
         self,
         meta_params: PyTree,
+        state: PyTree,
         outputs: Outputs,
-        next_prediction: Float[Array, "T B Y"],
+        next_outputs: Outputs,
         rollout: Rollout,
         progress: Progress,
-    ) -> LearnedTargets:
+    ) -> tuple[PyTree, LearnedTargets, float]:
         targets: Any = self._network.apply(
             {"params": meta_params},
             rollout.reward,
             rollout.done,
             jnp.exp(action_log_prob(outputs.logits, rollout.action)),
             jax.nn.softmax(outputs.prediction),
-            jax.nn.softmax(next_prediction),
+            jax.nn.softmax(next_outputs.prediction),
             progress,
         )
-        return targets
+        return state, targets, 1.0
 
     def loss(
         self, outputs: Outputs, rollout: Rollout, targets: LearnedTargets, hyper: Hyperparameters

@@ -14,7 +14,7 @@ from lpg.rollout import Rollout
 from lpg.settings import LEARNED_RULES, RuleSettings
 from lpg.update_rule import Hyperparameters, Metrics, Progress, UpdateRule
 
-MEMBERS = ("prediction_size", "costs", "init", "targets", "loss")
+MEMBERS = ("prediction_size", "reads_value", "costs", "init", "init_state", "targets", "loss")
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,10 @@ class PluginRule:
         return self.own.prediction_size
 
     @property
+    def reads_value(self) -> bool:
+        return self.own.reads_value
+
+    @property
     def costs(self) -> tuple[str, ...]:
         return self.own.costs
 
@@ -69,15 +73,19 @@ class PluginRule:
     def init(self, key: Key[Array, ""]) -> PyTree:
         return self.own.init(key)
 
+    def init_state(self) -> PyTree:
+        return self.own.init_state()
+
     def targets(
         self,
         meta_params: PyTree,
+        state: PyTree,
         outputs: Outputs,
-        next_prediction: Float[Array, "T B Y"],
+        next_outputs: Outputs,
         rollout: Rollout,
         progress: Progress,
-    ) -> Any:
-        return self.own.targets(whole(meta_params), outputs, next_prediction, rollout, progress)
+    ) -> tuple[PyTree, Any, Float[Array, ""] | float]:
+        return self.own.targets(whole(meta_params), state, outputs, next_outputs, rollout, progress)
 
     def loss(
         self, outputs: Outputs, rollout: Rollout, targets: Any, hyper: Hyperparameters

@@ -38,18 +38,20 @@ class DriftRule(A2C, ABC):
     def targets(
         self,
         meta_params: PyTree,
+        state: PyTree,
         outputs: Outputs,
-        next_prediction: Float[Array, "T B Y"],
+        next_outputs: Outputs,
         rollout: Rollout,
         progress: Progress,
-    ) -> RatioTargets:
+    ) -> tuple[PyTree, RatioTargets, float]:
         del meta_params, progress
-        estimates = self.estimates(outputs, next_prediction, rollout)
-        return RatioTargets(
+        estimates = self.estimates(outputs, next_outputs, rollout)
+        targets = RatioTargets(
             advantage=estimates.advantage,
             value=estimates.value,
             log_prob=action_log_prob(outputs.logits, rollout.action),
         )
+        return state, targets, 1.0
 
     def policy_loss(self, log_prob: Float[Array, "T B"], targets: RatioTargets) -> Float[Array, ""]:
         advantage = standardised(targets.advantage) if self.normalise else targets.advantage

@@ -51,12 +51,12 @@ def test_update_keeps_shapes_and_dtypes_and_counts(name):
 
 
 @every_rule
-def test_update_moves_policy_and_prediction_of_seen_states_only(name):
+def test_update_moves_the_outputs_of_seen_states_only(name):
     agent = tiny.agent(name)
     after, rollout, _ = updated(name, agent)
     seen = np.isin(np.arange(tiny.WORLD.num_observations), rollout.observation)
     assert seen.any() and not seen.all()
-    for group in ("policy", "prediction"):
+    for group in after.params:
         np.testing.assert_array_equal((after.params[group] != agent.params[group]).any(-1), seen)
 
 
@@ -76,8 +76,8 @@ def restated(name):
         def outputs(observation):
             return learner.network.apply(agent.params, observation)
 
-        seen, seen_next = outputs(rollout.observation), outputs(rollout.next_observation).prediction
-        return learner.rule.targets(meta_params, seen, seen_next, rollout, progress)
+        seen, seen_next = outputs(rollout.observation), outputs(rollout.next_observation)
+        return learner.rule.targets(meta_params, agent.rule_state, seen, seen_next, rollout, progress)[1]
 
     def step(agent, rollout, targets):
         def loss(params):
@@ -99,7 +99,7 @@ def test_update_lets_no_gradient_through_its_targets(name):
     # The agent is at the start of a lifetime of ten updates.
     progress = tiny.progress(fraction=0.0, log_lifetime=1.0)
     found = step(agent, rollout, targets(tiny.meta_params(name), agent, rollout, progress))
-    for group in ("policy", "prediction"):
+    for group in after.params:
         np.testing.assert_allclose(after.params[group], found[group], atol=1e-5)
 
 
@@ -114,7 +114,7 @@ def test_update_of_many_agents_is_each_alone(name):
     for n, agent in enumerate(agents):
         alone = tiny.update(name)(keys[n], tiny.meta_params(name), agent, LEVEL)[0]
         np.testing.assert_array_equal(together.states.position[n], alone.states.position)
-        for group in ("policy", "prediction"):
+        for group in alone.params:
             np.testing.assert_allclose(together.params[group][n], alone.params[group], atol=1e-5)
 
 
@@ -169,8 +169,9 @@ def test_update_of_a_table_builds_no_one_hot(name):
 class TellsProgress(A2C):
     """A2C that reports the progress it was given."""
 
-    def targets(self, meta_params, outputs, next_prediction, rollout, progress):
-        return super().targets(meta_params, outputs, next_prediction, rollout, progress), progress
+    def targets(self, meta_params, state, outputs, next_outputs, rollout, progress):
+        state, targets, scale = super().targets(meta_params, state, outputs, next_outputs, rollout, progress)
+        return state, (targets, progress), scale
 
     def loss(self, outputs, rollout, targets, hyper):
         loss, _ = super().loss(outputs, rollout, targets[0], hyper)
@@ -350,7 +351,7 @@ def test_update_of_a_vector_world_moves_torso_and_both_heads():
     world = OneHotGrid(2, 2, 1)
     level = GridWorld(TabularGrid(2, 2, 1)).default_params
     learner = Learner.for_world(world, A2C(), num_workers=4, rollout_length=6)
-    assert (learner.network, learner.optimizer) == (Dense(world.num_actions, 1), Optimizer("adam"))
+    assert (learner.network, learner.optimizer) == (Dense(world.num_actions, has_value=True), Optimizer("adam"))
     agent = jax.jit(learner.init)(jax.random.key(0), level, tiny.hyper(learning_rate=1e-3), jnp.int32(5))
     after = jax.jit(learner.update)(jax.random.key(1), (), agent, level)[0]
     moved = jax.tree.map(lambda new, old: np.abs(new - old).max(), after.params, agent.params)

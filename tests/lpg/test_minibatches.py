@@ -49,29 +49,30 @@ def test_shuffled_puts_every_sample_first_equally_often():
 
 
 class Counting:
-    """A rule that moves each observation's prediction by its share of each batch."""
+    """A rule that moves each observation's value by its share of each batch."""
 
-    prediction_size = 1
+    prediction_size = 0
+    reads_value = True
 
     def init(self, key):
         del key
         return ()
 
-    def targets(self, meta_params, outputs, next_prediction, rollout, progress):
-        del meta_params, outputs, next_prediction, progress
-        return {"vector": jnp.stack([rollout.reward, -rollout.reward], axis=-1)}
+    def targets(self, meta_params, state, outputs, next_outputs, rollout, progress):
+        del meta_params, outputs, next_outputs, progress
+        return state, {"vector": jnp.stack([rollout.reward, -rollout.reward], axis=-1)}, 1.0
 
     def loss(self, outputs, rollout, targets, hyper):
         del hyper
         told = jnp.stack([rollout.reward, -rollout.reward], axis=-1)
         strayed = jnp.sum(jnp.abs(targets["vector"] - told))
-        return -jnp.mean(outputs.prediction), {"strayed": strayed, "samples": jnp.float32(rollout.reward.size)}
+        return -jnp.mean(outputs.value), {"strayed": strayed, "samples": jnp.float32(rollout.reward.size)}
 
 
 @pytest.mark.parametrize("epochs, minibatches", [(1, 1), (3, 1), (1, 4), (2, 3), (1, NUM_SAMPLES)])
 def test_descend_uses_every_sample_with_its_own_targets_once_per_epoch(epochs, minibatches):
     rule = Counting()
-    network, optimizer = Table(NUM_SAMPLES, 2, 1), Optimizer("sgd", max_grad_norm=1e9)
+    network, optimizer = Table(NUM_SAMPLES, 2, has_value=True), Optimizer("sgd", max_grad_norm=1e9)
     counting = Learner(tiny.WORLD, network, rule, optimizer, tiny.NUM_WORKERS, tiny.NUM_STEPS, epochs, minibatches)
     params = network.init(jax.random.key(0), jnp.zeros((), jnp.int32))
     agent = tiny.agent("a2c").replace(
@@ -82,11 +83,11 @@ def test_descend_uses_every_sample_with_its_own_targets_once_per_epoch(epochs, m
     # Each step of the rollout sees a different observation.
     rollout = tiny.rollout(tiny.NUM_STEPS, tiny.NUM_WORKERS)
     rollout = rollout.replace(observation=jnp.arange(NUM_SAMPLES, dtype=jnp.int32).reshape(rollout.action.shape))
-    targets = rule.targets((), None, None, rollout, None)
+    _, targets, _ = rule.targets((), (), None, None, rollout, None)
     batches = shuffled(jax.random.key(1), NUM_SAMPLES, epochs, minibatches) if minibatches > 1 else None
     params, _, metrics = jax.jit(counting.descend)(agent, rollout, targets, batches)
     batch_size = NUM_SAMPLES // minibatches
-    np.testing.assert_allclose(params["prediction"], epochs / batch_size, rtol=1e-5)
+    np.testing.assert_allclose(params["value"], epochs / batch_size, rtol=1e-5)
     assert metrics["strayed"] == 0 and metrics["samples"] == batch_size
 
 
@@ -96,7 +97,7 @@ def descend():
 
     def steps(agent, rollout, actor, batches):
         seen, seen_next = (learner().network.apply(actor, x) for x in (rollout.observation, rollout.next_observation))
-        targets = tiny.RULES["ppo"].targets((), seen, seen_next.prediction, rollout, tiny.progress())
+        _, targets, _ = tiny.RULES["ppo"].targets((), (), seen, seen_next, rollout, tiny.progress())
         return tiny.learner("ppo").descend(agent, rollout, targets, batches)
 
     return jax.jit(steps)
@@ -156,7 +157,7 @@ def test_update_agrees_with_numpy(name, credit):
     expected, ratios = restated(agent, rollout, np.asarray(batches), credit)
     # Gradient steps large enough for both sides of the clip to matter.
     assert ratios.min() < 0.8 and ratios.max() > 1.2 and (rollout.terminated | rollout.truncated).any()
-    for group in ("policy", "prediction"):
+    for group in ("policy", "value"):
         np.testing.assert_allclose(after.params[group], expected[group], atol=1e-5)
         assert np.abs(expected[group] - agent.params[group]).max() > 1e-2
 
@@ -169,8 +170,8 @@ def restated(agent, rollout, batches, credit):
     def taken(logits, action):
         return np.take_along_axis(numpy_oracles.softmax(logits), action[..., None], -1)[..., 0]
 
-    value = tables["prediction"][rollout.observation][..., 0]
-    next_value = tables["prediction"][rollout.next_observation][..., 0]
+    value = tables["value"][rollout.observation][..., 0]
+    next_value = tables["value"][rollout.next_observation][..., 0]
     ends = rollout.terminated, rollout.truncated
     advantage = numpy_oracles.advantages(rollout.reward.astype(float), value, next_value, *ends, 0.99, 0.95)
     returns, old = value + advantage, taken(tables["policy"][rollout.observation], rollout.action)
@@ -178,12 +179,12 @@ def restated(agent, rollout, batches, credit):
     ratios = []
     for batch in batches:
         seen = jax.tree.map(lambda x, batch=batch: x[batch], flat)
-        logits, value = tables["policy"][seen.observation], tables["prediction"][seen.observation][..., 0]
+        logits, value = tables["policy"][seen.observation], tables["value"][seen.observation][..., 0]
         part = advantage.reshape(-1)[batch]
         ratios.append(taken(logits, seen.action) / old.reshape(-1)[batch])
         weight = credit(ratios[-1], (part - part.mean()) / part.std())
         grads = numpy_oracles.a2c_row_grads(logits, value, seen, weight, returns.reshape(-1)[batch], hyper)
-        for group, row_grads, rate in zip(("policy", "prediction"), grads, rates, strict=True):
+        for group, row_grads, rate in zip(("policy", "value"), grads, rates, strict=True):
             tables[group] = numpy_oracles.clipped_step(tables[group], seen.observation, row_grads, 0.5, rate)
     return tables, np.concatenate(ratios)
 

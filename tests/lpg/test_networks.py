@@ -104,12 +104,12 @@ def test_image_network_takes_one_observation_as_it_takes_many(image_params):
 
 
 def test_dense_network_flattens_only_the_observation():
-    network = Dense(num_logits=2, prediction_size=1, widths=(4, 4), observation_rank=2)
+    network = Dense(num_logits=2, widths=(4, 4), observation_rank=2, has_value=True)
     observation = jax.random.normal(jax.random.key(0), (3, 5, 2, 3))
     params = jax.jit(network.init)(jax.random.key(1), observation[0])
     assert params["Dense_0"]["kernel"].shape == (6, 4)
     outputs = network.apply(params, observation)
-    assert outputs.logits.shape == (3, 5, 2) and outputs.prediction.shape == (3, 5, 1)
+    assert outputs.logits.shape == (3, 5, 2) and outputs.value.shape == (3, 5) and outputs.prediction is None
 
 
 def test_dense_network_starts_near_the_uniform_policy_and_learns_as_one_group(image_params):
@@ -119,7 +119,7 @@ def test_dense_network_starts_near_the_uniform_policy_and_learns_as_one_group(im
 
 def test_dense_network_refuses_convolutions_without_images():
     with pytest.raises(ValueError, match="Dense.observation_rank must be 3 with convolutions, got 1"):
-        Dense(num_logits=2, prediction_size=1, channels=(16,))
+        Dense(num_logits=2, channels=(16,))
 
 
 @pytest.mark.parametrize(

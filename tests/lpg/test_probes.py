@@ -31,7 +31,7 @@ def learned(name, num_updates=300):
     baseline = BASELINES[name]
     learner = Learner(
         WORLD,
-        Table(NUM_STATES, NUM_ACTIONS, 1),
+        Table(NUM_STATES, NUM_ACTIONS, has_value=True),
         dataclasses.replace(baseline.rule, discount=DISCOUNT),
         Optimizer("sgd"),
         num_workers=8,
@@ -48,7 +48,7 @@ def learned(name, num_updates=300):
 
     levels = jax.tree.map(lambda *leaves: jnp.stack(leaves), *PROBES.values())
     params = jax.jit(jax.vmap(live))(jax.random.split(jax.random.key(0), len(PROBES)), levels)
-    policies, values = np.asarray(jax.nn.softmax(params["policy"])), np.asarray(params["prediction"][..., 0])
+    policies, values = np.asarray(jax.nn.softmax(params["policy"])), np.asarray(params["value"][..., 0])
     return {probe: (policies[n], values[n]) for n, probe in enumerate(PROBES)}
 
 
@@ -96,7 +96,7 @@ def aimed(name, num_updates=300):
     baseline, world = BASELINES[name], GymnaxWorld(TargetWorld())
     learner = Learner(
         world,
-        Table(NUM_STATES, num_logits(world), 1),
+        Table(NUM_STATES, num_logits(world), has_value=True),
         baseline.rule,
         Optimizer("sgd"),
         num_workers=16,

@@ -7,7 +7,7 @@ import pytest
 
 from lpg.networks import Outputs
 from lpg.rollout import Rollout
-from lpg.rules.actor_critic import A2C, REINFORCE, ActorCriticTargets, critic_value
+from lpg.rules.actor_critic import A2C, REINFORCE, ActorCriticTargets
 from tests.lpg import numpy_oracles, tiny
 
 
@@ -28,46 +28,35 @@ def three_steps(terminated=(False, False, True)):
 
 
 def outputs_of(values, logits=(0.0, 0.0)):
-    prediction = column(*values)[..., None]
-    return Outputs(logits=jnp.broadcast_to(jnp.asarray(logits), (len(values), 1, 2)), prediction=prediction)
+    return Outputs(logits=jnp.broadcast_to(jnp.asarray(logits), (len(values), 1, 2)), value=column(*values))
 
 
-def test_critic_value_drops_the_last_axis():
-    np.testing.assert_array_equal(critic_value(jnp.asarray([[[3.0], [5.0]]])), [[3.0, 5.0]])
-
-
-def test_critic_value_refuses_more_than_one_number():
-    with pytest.raises(ValueError, match="prediction_size must be 1 for a value, got 8"):
-        critic_value.__wrapped__(jnp.zeros((2, 8)))
+def targets_of(rule, values, next_values, rollout):
+    """Targets of an agent with these values of the observations before and after each step."""
+    return rule.targets((), (), outputs_of(values), outputs_of(next_values), rollout, tiny.progress())[1]
 
 
 def test_reinforce_targets_are_monte_carlo_returns_by_hand():
-    targets = REINFORCE(discount=0.5).targets(
-        (), outputs_of([1, 1, 1]), jnp.ones((3, 1, 1)), three_steps(), tiny.progress()
-    )
+    targets = targets_of(REINFORCE(discount=0.5), [1, 1, 1], [1, 1, 1], three_steps())
     np.testing.assert_allclose(targets.value[:, 0], [2.0, 2.0, 4.0])
     np.testing.assert_allclose(targets.advantage[:, 0], [1.0, 1.0, 3.0])
 
 
 def test_a2c_targets_normalise_advantages_over_the_rollout():
-    rule = A2C(discount=0.5, gae_lambda=1.0)
-    targets = rule.targets((), outputs_of([1, 1, 1]), jnp.ones((3, 1, 1)), three_steps(), tiny.progress())
+    targets = targets_of(A2C(discount=0.5, gae_lambda=1.0), [1, 1, 1], [1, 1, 1], three_steps())
     np.testing.assert_allclose(targets.value[:, 0], [2.0, 2.0, 4.0])
     # (1, 1, 3): mean 5⁄3, variance 8⁄9.
     np.testing.assert_allclose(targets.advantage[:, 0], (np.asarray([1, 1, 3]) - 5 / 3) / np.sqrt(8 / 9), rtol=1e-5)
 
 
 def test_a2c_targets_stay_finite_where_all_advantages_are_equal():
-    targets = A2C().targets((), outputs_of([0]), jnp.zeros((1, 1, 1)), tiny.rollout(1, 1), tiny.progress())
+    targets = targets_of(A2C(), [0], [0], tiny.rollout(1, 1))
     np.testing.assert_array_equal(targets.advantage, [[0.0]])
 
 
 def test_targets_follow_discount_and_trace():
     def value(**fields):
-        rule = A2C(**fields)
-        return float(
-            rule.targets((), outputs_of([1, 1, 1]), jnp.ones((3, 1, 1)), three_steps(), tiny.progress()).value[0, 0]
-        )
+        return float(targets_of(A2C(**fields), [1, 1, 1], [1, 1, 1], three_steps()).value[0, 0])
 
     assert value(discount=0.5, gae_lambda=0.0) == 1.5 and value(discount=0.5, gae_lambda=1.0) == 2.0
     assert value(discount=0.0, gae_lambda=1.0) == 1.0
@@ -102,7 +91,7 @@ def test_targets_credit_only_the_step_that_earned_it():
     # With neither discount nor λ an advantage is the step's own reward minus its value.
     rule = A2C(discount=0.0, gae_lambda=0.0, normalise=False)
     rollout = three_steps()
-    targets = rule.targets((), outputs_of([1, 2, 3]), jnp.ones((3, 1, 1)), rollout, tiny.progress())
+    targets = targets_of(rule, [1, 2, 3], [1, 1, 1], rollout)
     assert targets.advantage.shape == targets.value.shape == rollout.reward.shape
     np.testing.assert_allclose(targets.advantage[:, 0], [0.0, -2.0, 1.0])
 
@@ -114,8 +103,8 @@ def test_update_agrees_with_numpy(name):
     params, rollout, hyper = jax.tree.map(lambda x: np.asarray(x), (agent.params, rollout, agent.hyper))
     assert (rollout.terminated | rollout.truncated).any()
     tables = jax.tree.map(np.float64, params)
-    logits, value = tables["policy"][rollout.observation], tables["prediction"][rollout.observation][..., 0]
-    next_value = tables["prediction"][rollout.next_observation][..., 0]
+    logits, value = tables["policy"][rollout.observation], tables["value"][rollout.observation][..., 0]
+    next_value = tables["value"][rollout.next_observation][..., 0]
     advantage = numpy_oracles.advantages(
         rollout.reward.astype(float), value, next_value, rollout.terminated, rollout.truncated, 0.99, rule.gae_lambda
     )
@@ -123,8 +112,8 @@ def test_update_agrees_with_numpy(name):
     if name == "a2c":
         advantage = (advantage - advantage.mean()) / advantage.std()
     grads = numpy_oracles.a2c_row_grads(logits, value, rollout, advantage, returns, hyper)
-    rates = {"policy": hyper.learning_rate, "prediction": hyper.prediction_learning_rate}
-    for group, row_grads in zip(("policy", "prediction"), grads, strict=True):
+    rates = {"policy": hyper.learning_rate, "value": hyper.prediction_learning_rate}
+    for group, row_grads in zip(("policy", "value"), grads, strict=True):
         expected = numpy_oracles.clipped_step(tables[group], rollout.observation, row_grads, 0.5, rates[group])
         np.testing.assert_allclose(after.params[group], expected, atol=1e-5)
         assert np.abs(expected - tables[group]).max() > 1e-2

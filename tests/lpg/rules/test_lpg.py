@@ -28,13 +28,13 @@ def weights(name):
 
 @functools.cache
 def views(seed=0):
-    """Outputs [T, B] of an agent, and its predictions of the next observations."""
+    """Outputs [T, B] of an agent, and its outputs for the next observations."""
     keys = jax.random.split(jax.random.key(seed), 3)
     sizes = (NUM_ACTIONS, NUM_CLASSES, NUM_CLASSES)
     logits, prediction, next_prediction = (
         jax.random.normal(key, (NUM_STEPS, NUM_WORKERS, size)) for key, size in zip(keys, sizes, strict=True)
     )
-    return Outputs(logits=logits, prediction=prediction), next_prediction
+    return Outputs(logits=logits, prediction=prediction), Outputs(logits=logits, prediction=next_prediction)
 
 
 @functools.cache
@@ -42,15 +42,17 @@ def program(name):
     return jax.jit(tiny.RULES[name].targets)
 
 
-def targets(name, rollout=ROLLOUT, outputs=None, next_prediction=None, progress=None):
+def targets(name, rollout=ROLLOUT, outputs=None, next_outputs=None, progress=None):
     seen, seen_next = views()
-    return program(name)(
+    _, found, _ = program(name)(
         weights(name),
+        (),
         seen if outputs is None else outputs,
-        seen_next if next_prediction is None else next_prediction,
+        seen_next if next_outputs is None else next_outputs,
         rollout,
         tiny.progress() if progress is None else progress,
     )
+    return found
 
 
 def differs(left, right):
@@ -61,15 +63,14 @@ def differs(left, right):
 
 @pytest.mark.parametrize("name", tiny.LEARNED)
 def test_targets_agree_with_the_restatement(name):
-    outputs, next_prediction = views()
-    arrays = (weights(name), outputs, next_prediction, ROLLOUT, tiny.progress())
-    params, outputs, next_prediction, rollout, progress = jax.tree.map(np.asarray, arrays)
+    arrays = (weights(name), *views(), ROLLOUT, tiny.progress())
+    params, outputs, next_outputs, rollout, progress = jax.tree.map(np.asarray, arrays)
     policy_weight, prediction = numpy_oracles.lpg_targets(
         jax.tree.map(np.float64, params),
         tiny.RULES[name],
         outputs.logits,
         outputs.prediction,
-        next_prediction,
+        next_outputs.prediction,
         rollout,
         progress,
     )
@@ -102,7 +103,7 @@ def test_init_follows_its_key():
     assert not jnp.array_equal(first["policy_head"]["kernel"], other["policy_head"]["kernel"])
 
 
-@pytest.mark.parametrize("field", ["reward", "logits", "prediction", "next_prediction"])
+@pytest.mark.parametrize("field", ["reward", "logits", "prediction", "next_outputs"])
 def test_targets_read_every_input(field):
     outputs, _ = views()
     other, other_next = views(seed=1)
@@ -110,7 +111,7 @@ def test_targets_read_every_input(field):
         "reward": {"rollout": ROLLOUT.replace(reward=-ROLLOUT.reward)},
         "logits": {"outputs": outputs.replace(logits=other.logits)},
         "prediction": {"outputs": outputs.replace(prediction=other.prediction)},
-        "next_prediction": {"next_prediction": other_next},
+        "next_outputs": {"next_outputs": other_next},
     }
     assert differs(targets("lpg"), targets("lpg", **changed[field])).any(0).all()
 
@@ -126,8 +127,10 @@ def test_targets_read_only_the_probability_of_the_action_taken():
 def test_targets_ignore_what_comes_after_an_episodes_end(name):
     # Steps of worker 0 after its end at step 1, and the prediction of the observation it ended in.
     reward = ROLLOUT.reward.at[2:, 0].add(1.0)
-    next_prediction = views()[1].at[1, 0].add(jnp.asarray([1.0, -1.0, 0.0]))
-    changed = targets(name, rollout=ROLLOUT.replace(reward=reward), next_prediction=next_prediction)
+    next_outputs = views()[1]
+    next_prediction = next_outputs.prediction.at[1, 0].add(jnp.asarray([1.0, -1.0, 0.0]))
+    next_outputs = next_outputs.replace(prediction=next_prediction)
+    changed = targets(name, rollout=ROLLOUT.replace(reward=reward), next_outputs=next_outputs)
     expected = np.zeros_like(DONE)
     expected[2:, 0] = True
     np.testing.assert_array_equal(differs(targets(name), changed), expected)

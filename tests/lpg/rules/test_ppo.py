@@ -86,16 +86,18 @@ def test_drift_is_never_negative_and_zero_without_a_step(rule):
 @both_rules
 def test_gradient_without_a_step_is_that_of_a2c(rule):
     rollout, keys = tiny.rollout(), jax.random.split(jax.random.key(1), 3)
-    outputs = Outputs(logits=jax.random.normal(keys[0], (4, 3, 2)), prediction=jax.random.normal(keys[1], (4, 3, 1)))
-    next_prediction = jax.random.normal(keys[2], (4, 3, 1))
+    logits, value, next_value = (
+        jax.random.normal(key, (4, 3, *last)) for key, last in zip(keys, [(2,), (), ()], strict=True)
+    )
+    outputs, next_outputs = Outputs(logits=logits, value=value), Outputs(logits=logits, value=next_value)
 
     def gradient(rule):
-        targets = rule.targets((), outputs, next_prediction, rollout, tiny.progress())
+        _, targets, _ = rule.targets((), (), outputs, next_outputs, rollout, tiny.progress())
         return jax.grad(lambda outputs: rule.loss(outputs, rollout, targets, tiny.hyper())[0])(outputs)
 
     found, expected = gradient(rule), gradient(A2C())
     np.testing.assert_allclose(found.logits, expected.logits, atol=1e-6)
-    np.testing.assert_allclose(found.prediction, expected.prediction, atol=1e-6)
+    np.testing.assert_allclose(found.value, expected.value, atol=1e-6)
     assert np.abs(expected.logits).min() > 1e-3
 
 
@@ -103,7 +105,7 @@ def test_gradient_without_a_step_is_that_of_a2c(rule):
 def test_first_gradient_step_is_that_of_a2c(name):
     agent, key = tiny.agent("a2c"), jax.random.key(1)
     found, expected = (tiny.update(rule)(key, (), agent, LEVEL)[0].params for rule in (name, "a2c"))
-    for group in ("policy", "prediction"):
+    for group in ("policy", "value"):
         np.testing.assert_allclose(found[group], expected[group], atol=1e-5)
 
 
@@ -111,9 +113,9 @@ def test_first_gradient_step_is_that_of_a2c(name):
 def test_targets_are_raw_advantages_and_the_log_probability_that_acted(rule):
     rollout = tiny.rollout(num_steps=2, num_workers=1)
     logits = jnp.log(jnp.asarray([0.25, 0.75])) + jnp.zeros((2, 1, 2))
-    outputs = Outputs(logits=logits, prediction=jnp.ones((2, 1, 1)))
-    inputs = (), outputs, jnp.ones((2, 1, 1)), rollout, tiny.progress()
-    targets, raw = rule.targets(*inputs), A2C(normalise=False).targets(*inputs)
+    outputs = Outputs(logits=logits, value=jnp.ones((2, 1)))
+    inputs = (), (), outputs, outputs, rollout, tiny.progress()
+    targets, raw = (own.targets(*inputs)[1] for own in (rule, A2C(normalise=False)))
     np.testing.assert_allclose(jnp.exp(targets.log_prob), jnp.where(rollout.action == 1, 0.75, 0.25), rtol=1e-6)
     assert isinstance(raw, ActorCriticTargets)
     np.testing.assert_array_equal(targets.advantage, raw.advantage)

@@ -28,6 +28,8 @@ from lpg.baselines import BASELINES
 from lpg.learner import Learner
 from lpg.rules.lpg import LPG
 from lpg.rules.plugin_rule import PluginRule
+from lpg.rules.residual import Residual
+from lpg.saved_rules import LearnedRule
 from lpg.settings import Precision
 from lpg.update_rule import Hyperparameters, UpdateRule
 from lpg.value_losses import ValueProbe
@@ -78,11 +80,11 @@ def build_fresh(config: TrainConfig, levels: LevelGenerator) -> LevelGenerator:
     return Emptied(levels) if config.curriculum.curriculum == "accel" else levels
 
 
-def build_rule(config: TrainConfig) -> LPG | PluginRule:
+def build_rule(config: TrainConfig) -> LearnedRule:
     """Return the rule to discover.
 
     Args:
-        config: its rule, cell, precision and size fields are read.
+        config: its fields of rule and residual, and its precision, are read.
 
     Returns:
         The rule, without meta-parameters.
@@ -93,7 +95,24 @@ def build_rule(config: TrainConfig) -> LPG | PluginRule:
     default: Precision = "float32" if jax.default_backend() == "cpu" else "tf32"
     if is_plugin(config.rule.rule):
         return PluginRule(config.rule)
+    if config.rule.rule == "residual":
+        return Residual(config.residual)
     return LPG(config.rule, config.run.precision or default)
+
+
+def passes(config: TrainConfig) -> tuple[int, int]:
+    """Return how often agents of the rule to discover learn from a rollout.
+
+    Args:
+        config: its rule and base are read.
+
+    Returns:
+        Epochs and minibatches of an update: those of its base for a residual rule, 1 and 1 for the others.
+    """
+    if config.rule.rule != "residual":
+        return 1, 1
+    base = BASELINES[config.residual.base]
+    return base.epochs, base.minibatches
 
 
 def build_learner(
@@ -206,7 +225,13 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     shapes = jax.eval_shape(rule.init, jax.random.key(0))
     if not jax.tree.leaves(shapes):
         raise ValueError(f"--rule {config.rule.rule} has no meta-parameters, so there is nothing to meta-train")
-    learner = build_learner(config, levels.world, rule)
+    if "log_lifetime" in config.residual.features and config.rule.rule == "residual" and not _lifetimes_vary(levels):
+        raise ValueError(
+            f"--features log_lifetime never varies on {config.world.levels}: give a range with --lifetime, such as "
+            "--lifetime 60 1000"
+        )
+    epochs, minibatches = passes(config)
+    learner = build_learner(config, levels.world, rule, epochs, minibatches)
     if isinstance(rule, PluginRule):
         check_rule(config.rule.rule, learner, levels)
     search = evolution.search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
@@ -218,6 +243,22 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
         curriculum=chosen.curriculum,
         measurement=build_measurement(config, mesh, levels.world, chosen.needs),
         generator=build_fresh(config, levels),
-        hyper=build_hyperparameters(config, levels.world),
+        hyper=build_hyperparameters(config, levels.world, epochs * minibatches),
         levels_per_candidate=config.evolution.levels_per_candidate,
+        exact=_exact_fitness(config, levels.world),
     )
+
+
+def _lifetimes_vary(levels: LevelGenerator) -> bool:
+    drawn = jax.vmap(levels.sample)(jax.random.split(jax.random.key(0), 32))
+    return bool(jnp.any(drawn.lifetime != drawn.lifetime[0]))
+
+
+def _exact_fitness(config: TrainConfig, world: World) -> TabularGrid | None:
+    """Return the grid whose exact returns normalise the fitness, None for returns as they are."""
+    if config.evolution.fitness == "return":
+        return None
+    grid = exact_grid(world)
+    if grid is None:
+        raise ValueError(f"--fitness normalised needs an exact solver, and {config.world.levels} has none")
+    return grid

@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from groove.settings import AntagonistSettings, CurriculumSettings, EvolutionSettings, RunSettings
 from levels.settings import WorldSettings
-from lpg.settings import AgentSettings, RuleSettings
+from lpg.settings import AgentSettings, ResidualSettings, RuleSettings
 from ued.settings import ReplaySettings
 
 
@@ -26,6 +26,7 @@ class TrainConfig:
     replay: ReplaySettings = ReplaySettings()
     antagonist: AntagonistSettings = AntagonistSettings()
     rule: RuleSettings = RuleSettings()
+    residual: ResidualSettings = ResidualSettings()
     agents: AgentSettings = AgentSettings()
     evolution: EvolutionSettings = EvolutionSettings()
     run: RunSettings = RunSettings()
@@ -110,14 +111,21 @@ class TrainConfig:
                 if not _fits(fields[name], kind):
                     allowed = kind.__name__ if isinstance(kind, type) and not get_args(kind) else kind
                     raise ValueError(f"config: {name} must be {allowed}, got {fields[name]!r}")
-        lifetime = fields["lifetime"]
-        return TrainConfig.of(**fields | {"lifetime": None if lifetime is None else tuple(lifetime)})
+        return TrainConfig.of(**{name: tuple(x) if type(x) is list else x for name, x in fields.items()})
 
 
 FIELDS = tuple(TrainConfig().flat())
 """Names of the fields of all groups, in their order."""
 
-_ADDED: dict[str, Any] = {"perturbation": "full", "precision": None, "sfl_fraction": 0.25, "score_uncertainty": "mean"}
+_ADDED: dict[str, Any] = {
+    "perturbation": "full",
+    "precision": None,
+    "sfl_fraction": 0.25,
+    "score_uncertainty": "mean",
+    "shaping": "pairwise",
+    "fitness": "return",
+    **{name: list(x) if type(x) is tuple else x for name, x in vars(ResidualSettings()).items()},
+}
 """Fields that older files lack, with what there was before them."""
 
 _RENAMED = {
@@ -137,6 +145,8 @@ def _fits(value: Any, kind: Any) -> bool:
         return value in get_args(kind)
     if get_origin(kind) is tuple:
         kinds = get_args(kind)
+        if kinds[-1] is Ellipsis:
+            kinds = (kinds[0],) * len(value) if type(value) is list else ()
         return type(value) is list and len(value) == len(kinds) and all(map(_fits, value, kinds))
     if kind is float:
         return type(value) in (int, float)
@@ -193,6 +203,19 @@ EXPERIMENTS: dict[str, TrainConfig] = {
         es_learning_rate_decay=0.9963,
         generations=800,
         validation_every=50,
+    ),
+    # Minutes on two cores: ten numbers on top of PPO.
+    "residual": TrainConfig.of(
+        levels="all",
+        rule="residual",
+        workers=16,
+        population=64,
+        sigma=0.4,
+        es_learning_rate=0.05,
+        es_learning_rate_decay=0.995,
+        shaping="relative",
+        fitness="normalised",
+        generations=150,
     ),
     # GROOVE (arXiv:2310.02782): levels replayed by algorithmic regret, with evolution in place of the meta-gradient.
     "groove": TrainConfig.of(levels="all", curriculum="plr"),

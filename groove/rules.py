@@ -6,13 +6,11 @@ from jaxtyping import PyTree
 
 from groove.config import TrainConfig
 from groove.plugin_fields import found_plugins
-from lpg.rules.lpg import LPG
-from lpg.rules.plugin_rule import PluginRule
-from lpg.saved_rules import load_rule
+from lpg.saved_rules import LearnedRule, load_rule
 from lpg.shipped_rules import rule_path
 
 
-def read_discovered_rule(path: Path | str) -> tuple[LPG | PluginRule, PyTree, TrainConfig]:
+def read_discovered_rule(path: Path | str) -> tuple[LearnedRule, PyTree, TrainConfig]:
     """Return a rule with the config of the run that discovered it.
 
     Args:

@@ -80,6 +80,12 @@ class EvolutionSettings:
     perturbation: str = "full"
     """Noise on the rule's matrices: full, or lowrank:r, which lets candidates share the products with the mean
     (Open_ES alone)."""
+    shaping: Literal["pairwise", "relative"] = "pairwise"
+    """How returns guide the search: pairwise asks which of a pair is better, relative (Open_ES alone) also by how
+    much."""
+    fitness: Literal["return", "normalised"] = "return"
+    """What is compared: the agents' return, or normalised, that return between random play (0) and the optimum (1),
+    which needs a world with an exact solver."""
     levels_per_candidate: int = 1
     """Lifetimes that make up a candidate's fitness, each on a level of its own. Pairs share their levels;
     where a strategy has no pairs, all candidates share the same ones."""
@@ -107,6 +113,13 @@ class EvolutionSettings:
             raise ValueError(
                 f"EvolutionSettings.perturbation {self.perturbation} needs the strategy Open_ES, got {self.es}"
             )
+        for name, allowed in (("shaping", ("pairwise", "relative")), ("fitness", ("return", "normalised"))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"EvolutionSettings.{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
+                )
+        if self.shaping == "relative" and self.es != "Open_ES":
+            raise ValueError(f"EvolutionSettings.shaping relative needs the strategy Open_ES, got {self.es}")
         if self.levels_per_candidate < 1:
             raise ValueError(f"EvolutionSettings.levels_per_candidate must be >= 1, got {self.levels_per_candidate}")
 

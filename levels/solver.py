@@ -211,6 +211,27 @@ def random_moments(grid: TabularGrid, level: Level) -> tuple[Float[Array, ""], F
     return mean, jnp.maximum(square - mean**2, 0)
 
 
+LEAST_GAP = 0.5
+"""Least gain of the best policy over random actions by which a return is divided, in standard deviations of a random
+episode's return."""
+
+
+def score_span(grid: TabularGrid, level: Level) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Return between what returns a score lies: the expected return of random actions, and the gain of the best policy.
+
+    Args:
+        grid: the world.
+        level: one valid level.
+
+    Returns:
+        [] float32, R_random, and [] float32 > 0, R* − R_random or `LEAST_GAP` standard deviations of a random episode's
+        return, whichever is larger; 1 where both are 0.
+    """
+    random, variance = random_moments(grid, level)
+    span = jnp.maximum(optimal_return(grid, level) - random, LEAST_GAP * jnp.sqrt(variance))
+    return random, jnp.where(span > 0, span, 1.0)
+
+
 @partial(jax.jit, static_argnums=(0, 1))
 def returns_on(return_on: Callable[[TabularGrid, Level], Any], grid: TabularGrid, levels: Level) -> Any:
     """Compute a return on each of n levels, in a program that is compiled once for a grid and a number of levels.

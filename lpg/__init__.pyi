@@ -15,8 +15,10 @@ from .rules.actor_critic import REINFORCE as REINFORCE
 from .rules.lpg import LPG as LPG
 from .rules.ppo import DPO as DPO
 from .rules.ppo import PPO as PPO
+from .rules.residual import Residual as Residual
 from .saved_rules import load_rule as load_rule
 from .saved_rules import save_rule as save_rule
+from .settings import ResidualSettings as ResidualSettings
 from .settings import RuleSettings as RuleSettings
 from .update_rule import Hyperparameters as Hyperparameters
 from .update_rule import Progress as Progress

@@ -1,5 +1,6 @@
 """Rules and their meta-parameters, loaded from and saved to rule files."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,15 @@ from levels.plugins import find_again
 from lpg.rule_file import read_rule, read_rule_header, write_rule
 from lpg.rules.lpg import LPG
 from lpg.rules.plugin_rule import PluginRule
-from lpg.settings import RuleSettings
+from lpg.rules.residual import Residual
+from lpg.settings import ResidualSettings, RuleSettings
 from lpg.shipped_rules import rule_path
 
+LearnedRule = LPG | Residual | PluginRule
+"""A rule that can be meta-trained and kept in a rule file."""
 
-def load_rule(rule: Path | str) -> tuple[LPG | PluginRule, PyTree, dict[str, Any]]:
+
+def load_rule(rule: Path | str) -> tuple[LearnedRule, PyTree, dict[str, Any]]:
     """Load a rule with its meta-parameters.
 
     Args:
@@ -43,7 +48,7 @@ def load_rule(rule: Path | str) -> tuple[LPG | PluginRule, PyTree, dict[str, Any
 
 
 def save_rule(
-    path: Path | str, rule: LPG | PluginRule, meta_params: PyTree, provenance: dict[str, Any] | None = None
+    path: Path | str, rule: LearnedRule, meta_params: PyTree, provenance: dict[str, Any] | None = None
 ) -> None:
     """Write a rule atomically. Equal inputs give equal bytes.
 
@@ -59,9 +64,11 @@ def save_rule(
     write_rule(Path(path), rule.architecture, meta_params, provenance or {})
 
 
-def _built(architecture: dict[str, Any]) -> LPG | PluginRule:
+def _built(architecture: dict[str, Any]) -> LearnedRule:
     """Return the rule that an architecture describes; raise ValueError if the description is wrong."""
     fields = dict(architecture)
+    if "residual" in fields:
+        return Residual(_residual_settings(fields))
     mark = "plugin" if "plugin" in fields else "lifetime_inputs"
     known = [*(name for name in LPG().architecture if name != "lifetime_inputs"), mark]
     if set(fields) != set(known):
@@ -77,3 +84,13 @@ def _built(architecture: dict[str, Any]) -> LPG | PluginRule:
     if type(fields[mark]) is not bool:
         raise ValueError(f"{mark} must be true or false, got {fields[mark]!r}")
     return LPG(RuleSettings(rule="ta-lpg" if fields.pop(mark) else "lpg", **fields))
+
+
+def _residual_settings(fields: dict[str, Any]) -> ResidualSettings:
+    given, known = fields["residual"], asdict(ResidualSettings())
+    if len(fields) > 1 or not isinstance(given, dict) or set(given) != set(known):
+        raise ValueError(f"residual must be the one field and have the fields {', '.join(known)}")
+    lists = (given["features"], given["outputs"])
+    if type(given["base"]) is not str or any(type(x) is not list or {type(y) for y in x} - {str} for x in lists):
+        raise ValueError("residual: base must be a string, features and outputs lists of strings")
+    return ResidualSettings(given["base"], *map(tuple, lists))

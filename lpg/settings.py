@@ -10,6 +10,7 @@ from levels.plugins import is_plugin
 LEARNED_RULES = {
     "lpg": "learned policy gradient, LPG (arXiv:2007.08794)",
     "ta-lpg": "LPG that reads the lifetime, TA-LPG (arXiv:2402.05828)",
+    "residual": "a hand-written rule with learned weights of its loss",
 }
 """The rules that can be meta-trained: name -> what it is."""
 
@@ -19,13 +20,43 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 """Precision of the factors of recurrent products; sums are always float32. A CPU treats tf32 as float32."""
 
 
+RESIDUAL_BASES = ("a2c", "ppo", "dpo")
+"""Hand-written rules that a residual rule can change."""
+
+RESIDUAL_FEATURES = {
+    "progress": "2n/N - 1, the age",
+    "entropy": "2H/log A - 1, the policy's entropy in a state",
+    "advantage": "tanh of the normalised advantage",
+    "progress*entropy": "age times entropy",
+    "progress*advantage": "age times advantage",
+    "entropy*advantage": "entropy times advantage",
+    "log_prob": "log probability of the action, relative to log A",
+    "td_error": "symlog of the value's one-step error, relative to the life's advantages",
+    "reward": "symlog of the reward, likewise",
+    "value": "symlog of the value minus its mean, likewise",
+    "done": "1 where an episode ends",
+    "log_lifetime": "log10 N - 2.4, where lifetimes vary",
+}
+"""What a residual rule can read: name -> what it is."""
+
+RESIDUAL_OUTPUTS = {
+    "advantage": "factor on the normalised advantage",
+    "offset": "number added to it",
+    "entropy": "factor on the entropy cost",
+    "value": "factor on the value's cost",
+    "step": "factor on the agent's update",
+}
+"""What a residual rule can change: name -> what it is."""
+
+
 # Defaults of RuleSettings and AgentSettings: those of GROOVE's public code (arXiv:2310.02782).
 @dataclass(frozen=True)
 class RuleSettings:
     """The learned update rule."""
 
     rule: str = "lpg"
-    """Learned rule: lpg, or ta-lpg, which also reads the lifetime, or FILE.py:NAME of your own."""
+    """Learned rule: lpg; ta-lpg, which also reads the lifetime; residual, a hand-written rule with learned weights; or
+    FILE.py:NAME of your own."""
     cell: Cell = "gru"
     """Recurrent cell of the rule: gru (GROOVE) or lstm (LPG)."""
     hidden_size: int = 256
@@ -46,6 +77,34 @@ class RuleSettings:
             )
         if self.cell not in get_args(Cell):
             raise ValueError(f"RuleSettings.cell must be one of {', '.join(get_args(Cell))}, got {self.cell!r}")
+
+
+@dataclass(frozen=True)
+class ResidualSettings:
+    """What --rule residual builds on, reads and changes."""
+
+    base: str = "ppo"
+    """Hand-written rule that it changes: a2c, ppo or dpo."""
+    features: tuple[str, ...] = ("progress", "entropy", "advantage", "progress*entropy", "progress*advantage")
+    """What it reads of each step."""
+    outputs: tuple[str, ...] = ("advantage", "entropy")
+    """What it changes."""
+
+    def __post_init__(self) -> None:
+        if self.base not in RESIDUAL_BASES:
+            raise ValueError(
+                f"ResidualSettings.base must be one of {', '.join(RESIDUAL_BASES)}, "
+                f"got {self.base!r}{perhaps(self.base, RESIDUAL_BASES)}"
+            )
+        for name, known in (("features", RESIDUAL_FEATURES), ("outputs", RESIDUAL_OUTPUTS)):
+            given = getattr(self, name)
+            for one in given:
+                if one not in known:
+                    raise ValueError(
+                        f"ResidualSettings.{name} must be some of {', '.join(known)}, got {one!r}{perhaps(one, known)}"
+                    )
+            if not given or len(set(given)) < len(given):
+                raise ValueError(f"ResidualSettings.{name} must be different and at least one, got {', '.join(given)}")
 
 
 @dataclass(frozen=True)

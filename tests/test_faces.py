@@ -19,7 +19,8 @@ CATALOGUES = {
     "WithLifetime MUTATORS load_level save_level optimal_policy optimal_return random_return policy_return "
     "render_text render_rgb",
     "lpg": "Learner Agent Hyperparameters Optimizer UpdateRule Rollout Outputs Progress LPG A2C REINFORCE PPO DPO "
-    "BASELINES Table Dense network_for collect episode_returns generalised_advantage load_rule save_rule RuleSettings",
+    "Residual BASELINES Table Dense network_for collect episode_returns generalised_advantage load_rule save_rule "
+    "RuleSettings ResidualSettings",
     "ued": "Curriculum Batch Outcome Extras DomainRandomization PrioritizedLevelReplay LearnabilitySampling "
     "Priorities LevelBuffer Score SCORES ReplaySettings",
     "groove": "TrainConfig EXPERIMENTS Run MetaTraining Evolution Population SUITES",

@@ -19,7 +19,7 @@ from groove.records.locked_folder import LOCK_NAME
 from groove.records.run_folder import RunFolder
 from lpg.rules.lpg import LPG
 from lpg.saved_rules import load_rule
-from lpg.settings import RuleSettings
+from lpg.settings import RESIDUAL_FEATURES, RESIDUAL_OUTPUTS, RuleSettings
 from lpg.tensor_file import named_leaves
 from tests.documents import DOCUMENTS, ROOT, anchors, code_blocks, command_lines, links, text_of
 from ued.scores import SCORES
@@ -143,6 +143,8 @@ def test_links_lead_somewhere(document):
         ("README.md", "`--curriculum`", CURRICULA),
         ("docs/curricula.md", "`--curriculum`", CURRICULA),
         ("docs/curricula.md", "score", SCORES),
+        ("docs/residual-rules.md", "`--features`", RESIDUAL_FEATURES),
+        ("docs/residual-rules.md", "`--outputs`", RESIDUAL_OUTPUTS),
         ("docs/benchmark.md", "suite", SUITES),
     ],
 )

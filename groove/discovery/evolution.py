@@ -70,6 +70,37 @@ def pairwise_ranks(population: Array, fitness: Float[Array, "P"], state: Any, pa
     return jnp.concatenate([shaped, -shaped])
 
 
+def relative_differences(population: Array, fitness: Float[Array, "P"], state: Any, params: Any) -> Float[Array, "P"]:
+    """Compare fitness within antithetic pairs by size, in root mean squares of the differences (smaller is better).
+
+    A pair that differs twice as much counts twice as much, where `pairwise_ranks` counts all alike. Sarkar et al. 2025
+    (arXiv:2511.16652) divide differences from a level's mean by the standard deviation over all levels; a pair's
+    level is its own, and its mean that of the pair. A candidate that failed makes its pair count for one root mean
+    square.
+
+    Args:
+        population: not read.
+        fitness: [P], smaller is better, finite or +∞.
+        state: not read.
+        params: not read.
+
+    Returns:
+        [P], the halves of which are each other's negatives; as large as `pairwise_ranks` in the root mean square, or
+        all 0 if no pair differs.
+    """
+    del population, state, params
+    first, second = jnp.split(fitness, 2)
+    difference = first - second
+    finite = jnp.isfinite(difference)
+    rms = jnp.sqrt(jnp.sum(jnp.where(finite, difference, 0.0) ** 2) / jnp.maximum(jnp.sum(finite), 1))
+    shaped = jnp.where(finite, difference / jnp.where(rms > 0, rms, 1.0), jnp.sign(jnp.nan_to_num(difference)))
+    return 0.5 * jnp.concatenate([shaped, -shaped])
+
+
+SHAPINGS = {"pairwise": pairwise_ranks, "relative": relative_differences}
+"""What `EvolutionSettings.shaping` names, for Open_ES."""
+
+
 def _centred_ranks(population: Array, fitness: Float[Array, "P"], state: Any, params: Any) -> Float[Array, "P"]:
     """Return evosax's centred ranks, zero on ties; otherwise Adam would turn rounding noise into a full step."""
     from evosax.core.fitness_shaping import centered_rank_fitness_shaping_fn
@@ -177,7 +208,8 @@ class RuleSearch:
         options: dict[str, Any] = {"metrics_fn": lambda *_: {}}
         # Ranks within pairs hold their sums at one value, by which PGPE adapts its deviations.
         if self.settings.es in ANTITHETIC:
-            options["fitness_shaping_fn"] = pairwise_ranks if self.settings.es == "Open_ES" else _centred_ranks
+            shaping = SHAPINGS[self.settings.shaping]
+            options["fitness_shaping_fn"] = shaping if self.settings.es == "Open_ES" else _centred_ranks
         if "optimizer" in accepted and self.settings.es not in NATURAL_GRADIENT:
             options["optimizer"] = optax.chain(optax.scale_by_adam(), optax.scale_by_learning_rate(self._rate))
         if "std_schedule" in accepted:
@@ -239,11 +271,13 @@ class RuleSearch:
             The new state.
         """
         finite = jnp.isfinite(returns)
-        # Twice the worst, since the worst plus one would round back to the worst where returns are large.
+        # Twice the worst, since the worst plus one would round back to the worst where returns are large. Where sizes
+        # count, a number of no meaning must not.
         lost = 1.0 + 2.0 * jnp.max(jnp.where(finite, -returns, -jnp.inf), initial=0.0)
-        fitness = jnp.where(finite, -returns, lost)
+        fitness = jnp.where(finite, -returns, jnp.inf if self.settings.shaping == "relative" else lost)
         if self.settings.rank is not None:
-            population, fitness = _one_pair(population, fitness, self.mean(state)), jnp.array([0.0, 1.0])
+            shaped = SHAPINGS[self.settings.shaping](population, fitness, None, None)
+            population, fitness = _one_pair(population, shaped, self.mean(state)), jnp.array([0.0, 1.0])
         return _strongly_typed(self._strategy.tell(key, population, fitness, state, self._params)[0])
 
     def mean(self, state: PyTree) -> PyTree:
@@ -258,14 +292,13 @@ class RuleSearch:
         return self._strategy.get_mean(state)
 
 
-def _one_pair(population: PyTree, fitness: Float[Array, "P"], mean: PyTree) -> PyTree:
+def _one_pair(population: PyTree, shaped: Float[Array, "P"], mean: PyTree) -> PyTree:
     """Return a winner and a loser that move the mean as the whole low-rank population would.
 
     The gradient is the sum of the candidates' offsets times their ranks, divided by P; for a winner and a loser with
     offsets ±e it is −e/2. So e is −2/P times that sum. It is computed from the factors because full candidates would
     take P times the memory of a rule.
     """
-    shaped = pairwise_ranks(population, fitness, None, None)
 
     def pair(x: Any, centre: Array) -> Array:
         if isinstance(x, LowRank):

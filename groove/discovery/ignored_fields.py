@@ -1,9 +1,10 @@
-"""Fields of a config that its curriculum does not read."""
+"""Fields of a config that its curriculum or its rule does not read."""
 
 from collections.abc import Iterable
 
 from groove.config import TrainConfig, flag_of
 from groove.discovery.curricula import CURRICULA, DEFAULT_SCORE, find_score
+from lpg.settings import LEARNED_RULES
 from ued.scores import SCORES
 
 _REPLAY = ("buffer", "replay_fraction", "min_filled", "priorities", "temperature", "staleness", "score_uncertainty")
@@ -17,21 +18,27 @@ READ: dict[str, tuple[str, ...]] = {
 }
 """Replay settings that each curriculum reads."""
 
+_NETWORK = ("cell", "hidden_size", "embedding_size", "prediction_size", "kl_cost", "precision")
+"""Settings of rules that are networks and predict."""
+
 
 def refuse_ignored(config: TrainConfig, given: Iterable[str]) -> None:
-    """Refuse fields that a user has set and that the config's curriculum does not read.
+    """Refuse fields that a user has set and that the config's curriculum or rule does not read.
 
     Args:
         config: the config.
-        given: names of the fields that the user has set; those that have nothing to do with curricula are passed over.
+        given: names of the fields that the user has set.
 
     Raises:
-        ValueError: a field has no effect; names its flag and the curriculum.
+        ValueError: a field has no effect; names its flag and the curriculum or rule.
     """
-    ignored = why_ignored(config)
+    by_curriculum, rule = why_ignored(config), config.rule.rule
+    unread: tuple[str, ...] = _NETWORK if rule == "residual" else tuple(vars(config.residual))
     for name in given:
-        if name in ignored:
-            raise ValueError(f"{flag_of(name)} has no effect on --curriculum {ignored[name]}")
+        if name in by_curriculum:
+            raise ValueError(f"{flag_of(name)} has no effect on --curriculum {by_curriculum[name]}")
+        if name in unread and rule in LEARNED_RULES:
+            raise ValueError(f"{flag_of(name)} has no effect on --rule {rule}")
 
 
 def why_ignored(config: TrainConfig) -> dict[str, str]:

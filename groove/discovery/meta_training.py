@@ -14,6 +14,8 @@ from groove.discovery.level_statistics import batch_statistics
 from groove.discovery.measurement import Measurement
 from groove.discovery.population import LifeResults, Lives, Population
 from levels.level_generator import LevelGenerator
+from levels.solver import returns_on, score_span
+from levels.worlds.tabular_grid import TabularGrid
 from lpg.update_rule import Hyperparameters
 from ued.curriculum import Batch, Curriculum, Extras
 
@@ -57,6 +59,7 @@ class MetaTraining:
         generator: draws fresh levels.
         hyper: the agents' learning rates and costs.
         levels_per_candidate: number of lifetimes that determine a candidate's fitness.
+        exact: the grid whose exact returns normalise the fitness; None to compare returns as they are.
     """
 
     population: Population
@@ -66,6 +69,7 @@ class MetaTraining:
     generator: LevelGenerator
     hyper: Hyperparameters
     levels_per_candidate: int
+    exact: TabularGrid | None = None
 
     @property
     def num_levels(self) -> int:
@@ -217,11 +221,19 @@ class MetaTraining:
     def _fitness(
         self, outcomes: LifeResults, batch: Batch, level: Int[Array, "N"]
     ) -> tuple[Float[Array, "P"], Float[Array, "P"]]:
-        """Return each candidate's mean return on all its levels and on those that train (0, a tie, if none do)."""
+        """Return each candidate's mean return on all its levels, and its fitness.
+
+        The fitness is the mean return, or the mean score if the fitness is normalised, on the levels that train (0, a
+        tie, if none do).
+        """
         returns = outcomes.returns.reshape(-1, self.levels_per_candidate)
         trains = batch.trains[level].reshape(returns.shape)
+        scores = returns
+        if self.exact is not None:
+            random, span = (x[level].reshape(returns.shape) for x in returns_on(score_span, self.exact, batch.levels))
+            scores = (returns - random) / span
         # A candidate that broke on any of its levels has failed, whether or not that level trains.
-        fitness = jnp.sum(jnp.where(trains, returns, 0.0 * returns), axis=1)
+        fitness = jnp.sum(jnp.where(trains, scores, 0.0 * scores), axis=1)
         return jnp.mean(returns, axis=1), fitness / jnp.maximum(jnp.sum(trains, axis=1), 1)
 
     def _metrics(

@@ -22,10 +22,11 @@ from groove.discovery.meta_training import RunState
 from groove.job.agreement import meet
 from groove.job.devices import lives_mesh
 from groove.run.shared_rules import SharedRule, shared_rule
-from groove.scoring.closing_table import ClosingTable
+from groove.scoring.closing_table import ClosingTable, HandWritten
 from groove.scoring.heldout import HELDOUT_STREAM, VALIDATION_STREAM, Evaluation, LevelSet, draw_level_set
+from lpg.baselines import BASELINES
 from lpg.rule_file import describe
-from lpg.rules.actor_critic import A2C
+from lpg.rules.residual import Residual
 from lpg.saved_rules import load_rule
 from lpg.shipped_rules import rule_path
 
@@ -102,17 +103,36 @@ class RunParts:
     @cached_property
     def closing(self) -> ClosingTable:
         """The closing table, which scores its baselines once for all runs."""
-        world = self._levels.world
-        a2c = build_learner(self._config, world, A2C())
+        base = self.rule.settings.base if isinstance(self.rule, Residual) else None
         return ClosingTable(
             learned=self.evaluation,
-            baseline=Evaluation(build_population(self._config, self.mesh, a2c)),
             hyper=self.training.hyper,
-            baseline_hyper=build_hyperparameters(TrainConfig(), world),
+            hand_written={name.upper(): self._hand_written(name, name != base) for name in ("a2c", base or "a2c")},
             heldout=self.heldout,
             validation=self.validation,
             num_configurations=self._config.run.tune_configurations,
         )
+
+    def _hand_written(self, name: str, shows_default: bool) -> HandWritten:
+        world, own = self._levels.world, BASELINES[name]
+        learner = build_learner(self._config, world, own.rule, own.epochs, own.minibatches)
+        return HandWritten(
+            evaluation=Evaluation(build_population(self._config, self.mesh, learner)),
+            default=build_hyperparameters(TrainConfig(), world, own.epochs * own.minibatches),
+            shows_default=shows_default,
+        )
+
+    @property
+    def start_name(self) -> str:
+        """What the closing table calls the rule at the start of the search."""
+        if self.start is not None:
+            return "starting rule"
+        return f"{self.rule.settings.base.upper()} (start)" if isinstance(self.rule, Residual) else "untrained rule"
+
+    @property
+    def gains_from(self) -> str | None:
+        """The row that gains are measured from; None where the search started at a rule that does not learn."""
+        return self.start_name if self.start is not None or isinstance(self.rule, Residual) else None
 
 
 def _refuse_other_shape(start_from: Path | str, wanted: dict[str, Any]) -> None:

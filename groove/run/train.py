@@ -182,7 +182,7 @@ class Run:
     @property
     def start_name(self) -> str:
         """What the closing table calls the rule at the start of the search."""
-        return "untrained rule" if self.parts.start is None else "starting rule"
+        return self.parts.start_name
 
     @property
     def start_params(self) -> PyTree:
@@ -279,7 +279,8 @@ class Run:
 
     def _close(self, files: RunFiles | NoFiles, trained: PyTree) -> None:
         self.console.print("scoring the rule and its baselines on the held-out levels …")
-        scores = self.parts.closing.scores({self.start_name: self.start_params, "trained rule": trained})
+        rules = {self.start_name: self.start_params, "trained rule": trained}
+        scores = self.parts.closing.scores(rules, self.parts.gains_from)
         files.close(scores)
         title = f"{self.parts.heldout.num_levels} held-out levels of {self.config.world.levels}"
         self.console.print(render(scores, title))

@@ -1,7 +1,7 @@
-"""The closing table of a run: the rule compared with a random policy, A2C and the optimum."""
+"""The closing table of a run: the rule compared with its start, a random policy, hand-written rules and the optimum."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, PyTree
 
 from groove.scoring.heldout import Evaluation, LevelSet, counted
-from groove.scoring.intervals import Ends, bracketed, of_aggregate
+from groove.scoring.intervals import Ends, bracketed, of_aggregate, of_mean
 from groove.scoring.random_search import TUNING_SEEDS, best_of, search_space
 from groove.scoring.statistics import iqm
 from groove.scoring.units import Units
@@ -51,6 +51,8 @@ class ClosingScore:
         iqm: IQM of the agents' scores and the ends of its 95% interval over levels, which are None for few levels; None
             for a single level and in files of version 0.1.
         failed: number of agents that failed and count as random play; None in files of version 0.1.
+        gain: mean difference from the score of the rule that the search started at, on the same levels, with its 95%
+            interval; None in other rows, and where the start has learned nothing.
     """
 
     name: str
@@ -59,6 +61,7 @@ class ClosingScore:
     mean_return: float
     iqm: Ends | None = None
     failed: int | None = None
+    gain: Ends | None = None
 
 
 def score(name: str, level_set: LevelSet, lived: LevelReturns) -> ClosingScore:
@@ -119,25 +122,39 @@ def tuned_on(
 
 
 @dataclass(frozen=True, eq=False)
-class ClosingTable:
-    """Scores learned rules and A2C on held-out levels, between a random policy and the optimum.
+class HandWritten:
+    """A hand-written rule that learned rules are compared with.
 
-    A2C and every learned rule are scored once, at first use, however many tables they appear in.
+    Attributes:
+        evaluation: evaluation of the rule.
+        default: its default settings, which are also the centre of the search that tunes it.
+        shows_default: whether it has a row with its default settings; a rule that the search started at has one
+            already.
+    """
+
+    evaluation: Evaluation
+    default: Hyperparameters
+    shows_default: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class ClosingTable:
+    """Scores learned and hand-written rules on held-out levels, between a random policy and the optimum.
+
+    Every rule is scored once, at first use, however many tables it appears in.
 
     Attributes:
         learned: evaluation of the learned rules.
-        baseline: evaluation of A2C.
         hyper: learning rates and costs of the learned rules' agents.
-        baseline_hyper: A2C's defaults, which are also the centre of the search that tunes it.
+        hand_written: hand-written rules by the name to print.
         heldout: levels to score on.
         validation: levels to tune on.
-        num_configurations: number of configurations tried for tuned A2C.
+        num_configurations: number of configurations tried for a tuned rule.
     """
 
     learned: Evaluation
-    baseline: Evaluation
     hyper: Hyperparameters
-    baseline_hyper: Hyperparameters
+    hand_written: dict[str, HandWritten]
     heldout: LevelSet
     validation: LevelSet
     num_configurations: int
@@ -159,12 +176,14 @@ class ClosingTable:
 
     @cached_property
     def baselines(self) -> dict[str, LevelReturns]:
-        """Returns [1, S, n] of A2C's agents on the held-out levels, with default and with tuned settings, by name."""
-        tuned = tuned_on(self.baseline, self.validation, self.baseline_hyper, self.num_configurations)
-        settings = {"A2C (default)": self.baseline_hyper, "A2C (tuned)": tuned}
-        return {
-            name: returns_of(self.baseline, (), self.heldout, hyper, CLOSING_SEEDS) for name, hyper in settings.items()
-        }
+        """Returns [1, S, n] of hand-written rules on the held-out levels, with default and with tuned settings."""
+        rows = {}
+        for name, rule in self.hand_written.items():
+            tuned = tuned_on(rule.evaluation, self.validation, rule.default, self.num_configurations)
+            settings = {f"{name} (default)": rule.default} if rule.shows_default else {}
+            for row, hyper in (settings | {f"{name} (tuned)": tuned}).items():
+                rows[row] = returns_of(rule.evaluation, (), self.heldout, hyper, CLOSING_SEEDS)
+        return rows
 
     def among_baselines(self, rules: dict[str, LevelReturns]) -> dict[str, LevelReturns]:
         """Put the returns of learned rules into their place among those of the baselines.
@@ -173,8 +192,8 @@ class ClosingTable:
             rules: returns of learned rules on the held-out levels, by the name to print.
 
         Returns:
-            Returns by name in this order: random policy, the rules, A2C with default and with tuned settings, optimum.
-            Without an exact solver, random policy and optimum are left out.
+            Returns by name in this order: random policy, the rules, hand-written rules with default and with tuned
+            settings, optimum. Without an exact solver, random policy and optimum are left out.
         """
         rows = rules | self.baselines
         if self.heldout.random is None or self.heldout.optimum is None:
@@ -182,17 +201,35 @@ class ClosingTable:
         random, optimum = (LevelReturns(exact[None, None]) for exact in (self.heldout.random, self.heldout.optimum))
         return {"random policy": random} | rows | {"optimum": optimum}
 
-    def scores(self, rules: dict[str, PyTree]) -> list[ClosingScore]:
+    def scores(self, rules: dict[str, PyTree], start: str | None = None) -> list[ClosingScore]:
         """Score learned rules and their baselines.
 
         Args:
             rules: meta-parameters of the learned rules, by the name to print.
+            start: the one among them whose score the gains of the others are measured from; None for no gains.
 
         Returns:
             Scores in the order of `among_baselines`.
         """
         returns = {name: self.returns(meta_params) for name, meta_params in rules.items()}
-        return [score(name, self.heldout, values) for name, values in self.among_baselines(returns).items()]
+        rows = [score(name, self.heldout, values) for name, values in self.among_baselines(returns).items()]
+        if start is None:
+            return rows
+        gains = {name: self.gain(own, returns[start]) for name, own in returns.items() if name != start}
+        return [replace(row, gain=gains.get(row.name)) for row in rows]
+
+    def gain(self, ours: LevelReturns, start: LevelReturns) -> Ends:
+        """Compute the mean difference of the scores of two rules on the same levels with its 95% interval.
+
+        Args:
+            ours: returns [M, S, n] on the held-out levels.
+            start: returns [M, S, n] or [1, S, n] of the rule to compare with.
+
+        Returns:
+            Estimate and ends.
+        """
+        difference = self.heldout.normalised(ours.returns) - self.heldout.normalised(start.returns)
+        return of_mean(difference, Units.separate(drawn=True, num_tasks=self.heldout.num_levels))
 
 
 def render(scores: list[ClosingScore], title: str) -> "Table":
@@ -253,6 +290,7 @@ def _cells(scores: list[ClosingScore]) -> tuple[list[str], list[list[str]]]:
         "IQM of returns [95%]" if is_raw else "IQM [95%]": middles,
         "return" if is_raw else "score": [f"{row.mean:.3f}" for row in scores],
         "± s.e.": [f"{row.standard_error:.3f}" for row in scores],
+        "over the start [95%]": [None if row.gain is None else bracketed(row.gain, "+") for row in scores],
         "return": [f"{row.mean_return:.3f}" for row in scores],
         "failed": [None if row.failed is None else str(row.failed) for row in scores],
     }

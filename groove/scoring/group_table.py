@@ -28,6 +28,7 @@ class GroupScore:
         iqm: IQM of the agents' scores and the ends of its 95% interval, which are None for few meta-seeds or levels.
         failed: number of agents that failed and count as random play.
         by_seed: mean score of each meta-seed over levels, in the group's order; empty for a baseline.
+        gain: as in `ClosingScore`, over meta-seeds and levels.
     """
 
     name: str
@@ -38,14 +39,16 @@ class GroupScore:
     iqm: Ends
     failed: int
     by_seed: list[float]
+    gain: Ends | None = None
 
 
-def group_scores(closing: ClosingTable, rules: dict[str, list[PyTree]]) -> list[GroupScore]:
+def group_scores(closing: ClosingTable, rules: dict[str, list[PyTree]], start: str | None = None) -> list[GroupScore]:
     """Score the learned rules of a group and their baselines.
 
     Args:
         closing: scores single rules.
         rules: meta-parameters of the rule of each meta-seed, by the name to print.
+        start: as for `ClosingTable.scores`.
 
     Returns:
         Scores in the order of `ClosingTable.among_baselines`.
@@ -58,7 +61,9 @@ def group_scores(closing: ClosingTable, rules: dict[str, list[PyTree]]) -> list[
         mean, middle = float(np.mean(scores)), of_aggregate(scores, iqm, units)
         _, low, high = of_mean(scores, units)
         by_seed = np.mean(scores, axis=(1, 2)).tolist() if name in rules else []
-        rows.append(GroupScore(name, mean, low, high, float(np.mean(own.returns)), middle, own.failed, by_seed))
+        gain = closing.gain(own, lived[start]) if start is not None and name in rules and name != start else None
+        row = GroupScore(name, mean, low, high, float(np.mean(own.returns)), middle, own.failed, by_seed, gain)
+        rows.append(row)
     return rows
 
 
@@ -79,8 +84,10 @@ def render(scores: list[GroupScore], title: str) -> "Table":
     # Without an exact solver nothing is normalised, so the return is the only number.
     is_raw = all(row.mean == row.mean_return for row in scores)
     columns = ["IQM of returns [95%]", "return [95%]"] if is_raw else ["IQM [95%]", "score [95%]", "return"]
+    has_gains = any(row.gain is not None for row in scores)
     rows = []
     for row in scores:
         cells = [bracketed(row.iqm), bracketed([row.mean, row.low, row.high]), f"{row.mean_return:.3f}"]
-        rows.append([row.name, *cells[: len(columns)], str(row.failed)])
-    return table_of_rules(title, ["rule", *columns, "failed"], rows)
+        gain = ["" if row.gain is None else bracketed(row.gain, "+")] * has_gains
+        rows.append([row.name, *cells[: len(columns)], *gain, str(row.failed)])
+    return table_of_rules(title, ["rule", *columns, *["over the start [95%]"] * has_gains, "failed"], rows)

@@ -15,7 +15,7 @@ from groove.job.devices import everywhere, replicated
 from levels.generators.solvable import Solvable, is_solvable
 from levels.level import Level
 from levels.level_generator import LevelGenerator
-from levels.solver import exact_grid, optimal_return, random_moments, returns_on
+from levels.solver import LEAST_GAP, exact_grid, optimal_return, random_moments, returns_on
 from levels.worlds.tabular_grid import TabularGrid
 from lpg.episodes import episode_returns, random_policy
 from lpg.update_rule import Hyperparameters, UpdateRule
@@ -23,10 +23,6 @@ from lpg.update_rule import Hyperparameters, UpdateRule
 HELDOUT_STREAM, VALIDATION_STREAM, TRAINING_STREAM, BAKEOFF_STREAM, TRANSFER_STREAM = 1, 2, 3, 4, 5
 """Folded into the key of the draws for each purpose, so that no seed makes two streams coincide."""
 
-
-LEAST_GAP = 0.5
-"""Least gain of the best policy over random actions on a level that is scored, in standard deviations of a random
-episode's return."""
 
 MAX_ROUNDS = 16
 """Most rounds of draws, each of as many levels as are wanted, in search of enough levels that are worth scoring."""

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from groove.building import build_hyperparameters
+from groove.building import build_hyperparameters, passes
 from groove.config import TrainConfig
 from groove.records.group_folder import GroupFolder
 from groove.rules import read_discovered_rule
@@ -24,6 +24,7 @@ from levels.world import observation_kind
 from lpg.baselines import BASELINES
 from lpg.rules.lpg import LPG
 from lpg.rules.plugin_rule import PluginRule
+from lpg.rules.residual import Residual
 from lpg.settings import RuleSettings
 from lpg.shipped_rules import RULE_NAME, rule_path
 from lpg.update_rule import UpdateRule
@@ -102,7 +103,12 @@ class Contestant:
             The rule; a contestant of random actions has none.
         """
         rule: Any = self.rule
-        return dataclasses.replace(rule, **configuration.fields) if configuration.fields else rule
+        if not configuration.fields:
+            return rule
+        if isinstance(rule, Residual):
+            base: Any = rule.own_base
+            return dataclasses.replace(rule, base=dataclasses.replace(base, **configuration.fields))
+        return dataclasses.replace(rule, **configuration.fields)
 
     def is_tuned_for(self, environments: list[Environment]) -> bool:
         """Return whether the contestant has tuned settings for all given environments.
@@ -237,4 +243,4 @@ def learned(path: Path | str) -> Contestant:
     folder, name = file.resolve().parent, file.stem
     if file.name == RULE_NAME:
         name = f"{folder.parent.name}/{folder.name}" if GroupFolder.is_group(folder.parent) else folder.name
-    return Contestant(name, rule, meta_params, config=config)
+    return Contestant(name, rule, meta_params, *passes(config), config=config)

@@ -15,11 +15,33 @@ from lpg.update_rule import Hyperparameters, Metrics, Progress
 
 
 @struct.dataclass
+class LossWeights:
+    """Weights of the terms of an actor-critic's loss, step by step, by which a learned rule changes it."""
+
+    advantage: Float[Array, "T B"]  # [T, B] float32 > 0, factor on the normalised advantage
+    offset: Float[Array, "T B"]  # [T, B] float32, added to it afterwards
+    value: Float[Array, "T B"]  # [T, B] float32 > 0, factor on the squared error of the value
+    entropy: Float[Array, "T B"]  # [T, B] float32 > 0, factor on the entropy cost
+
+
+@struct.dataclass
 class ActorCriticTargets:
     """The critic's regression targets and the actor's advantages."""
 
     advantage: Float[Array, "T B"]  # [T, B] float32
     value: Float[Array, "T B"]  # [T, B] float32, return that the critic learns to predict
+    weights: LossWeights | None = struct.field(kw_only=True, default=None)  # None for the plain loss
+
+    def weighted(self, advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
+        """Return advantages as the policy's loss reads them.
+
+        Args:
+            advantage: [T, B] advantages, normalised if the rule normalises them.
+
+        Returns:
+            [T, B], the same without weights.
+        """
+        return advantage if self.weights is None else self.weights.advantage * advantage + self.weights.offset
 
 
 def standardised(advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
@@ -124,16 +146,20 @@ class A2C:
         Returns:
             Scalar to minimise.
         """
-        return -jnp.mean(log_prob * targets.advantage)
+        return -jnp.mean(log_prob * targets.weighted(targets.advantage))
 
     def loss(
         self, outputs: Outputs, rollout: Rollout, targets: ActorCriticTargets, hyper: Hyperparameters
     ) -> tuple[Float[Array, ""], Metrics]:
         log_prob = action_log_prob(outputs.logits, rollout.action)
         policy_loss = self.policy_loss(log_prob, targets)
-        value_loss = 0.5 * jnp.mean((outputs.value - targets.value) ** 2)
-        policy_entropy = jnp.mean(action_entropy(outputs.logits, rollout.action))
-        loss = policy_loss + hyper.value_cost * value_loss - hyper.entropy_cost * policy_entropy
+        errors, entropies = (outputs.value - targets.value) ** 2, action_entropy(outputs.logits, rollout.action)
+        policy_entropy = jnp.mean(entropies)
+        bonus = policy_entropy
+        if targets.weights is not None:
+            errors, bonus = targets.weights.value * errors, jnp.mean(targets.weights.entropy * entropies)
+        value_loss = 0.5 * jnp.mean(errors)
+        loss = policy_loss + hyper.value_cost * value_loss - hyper.entropy_cost * bonus
         return loss, {"policy_loss": policy_loss, "prediction_loss": value_loss, "entropy": policy_entropy}
 
 

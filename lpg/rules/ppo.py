@@ -54,7 +54,7 @@ class DriftRule(A2C, ABC):
         return state, targets, 1.0
 
     def policy_loss(self, log_prob: Float[Array, "T B"], targets: RatioTargets) -> Float[Array, ""]:
-        advantage = standardised(targets.advantage) if self.normalise else targets.advantage
+        advantage = targets.weighted(standardised(targets.advantage) if self.normalise else targets.advantage)
         # Log-ratios are bounded because exp would soon overflow, which makes gradients NaN; beyond ±20 they get none.
         log_ratio = jnp.clip(log_prob - targets.log_prob, -20.0, 20.0)
         return -jnp.mean(jnp.exp(log_ratio) * advantage - self.drift(log_ratio, advantage))

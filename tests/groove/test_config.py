@@ -40,6 +40,9 @@ BUILT = {
     "hidden_size": 3,
     "embedding_size": 3,
     "prediction_size": 3,
+    "base": "a2c",
+    "features": ("entropy", "advantage"),
+    "outputs": ("step",),
     "workers": 3,
     "rollout_length": 3,
     "agent_learning_rate": 1.5,
@@ -52,6 +55,8 @@ BUILT = {
     "es_learning_rate_decay": 0.5,
     "es_min_learning_rate": 0.5,
     "perturbation": "lowrank:1",
+    "shaping": "relative",
+    "fitness": "normalised",
     "levels_per_candidate": 2,
     "seed": 1,
     "devices": 1,
@@ -61,6 +66,7 @@ BUILT = {
 """Another value for each field that decides what a run is built of."""
 
 _PLR = {"curriculum": "plr"}
+_RESIDUAL = {"rule": "residual"}
 _ACCEL = {"curriculum": "accel", "levels": "small", "buffer": 4}
 BASES = {
     "solvable": {"levels": "small"},
@@ -78,6 +84,10 @@ BASES = {
     "sfl_period": {"curriculum": "sfl"},
     "sfl_fraction": {"curriculum": "sfl"},
     "value_steps": _PLR | {"score": "l1_value_loss"},
+    "base": _RESIDUAL,
+    "features": _RESIDUAL,
+    "outputs": _RESIDUAL,
+    "fitness": {"levels": "small"},
     "antagonist": _PLR,
     "antagonist_seeds": _PLR | {"antagonist_max_seeds": 4},
     "antagonist_max_seeds": _PLR,
@@ -103,7 +113,17 @@ def parts(config):
     key = jax.random.key_data(run.key).tolist()
     hyper = jax.tree.map(float, training.hyper)
     chooses = (training.generator, training.curriculum, training.measurement)
-    return repr((*chooses, training.population, training.search.evolution, training.levels_per_candidate, hyper, key))
+    return repr(
+        (
+            *chooses,
+            training.population,
+            training.search.evolution,
+            training.levels_per_candidate,
+            training.exact,
+            hyper,
+            key,
+        )
+    )
 
 
 def test_every_field_is_tried():
@@ -141,7 +161,7 @@ def test_fields_change_what_a_run_does_and_when(tmp_path, monkeypatch):
         def __init__(self, **arguments):
             closing.update(arguments)
 
-        def scores(self, rules):
+        def scores(self, rules, start=None):
             return []
 
     monkeypatch.setattr("groove.run.run_parts.ClosingTable", Recorded)
@@ -172,7 +192,8 @@ def test_config_survives_json():
     for config in (
         TrainConfig(),
         SMALLEST,
-        SMALLEST.replaced(**BUILT | {"perturbation": "full"}),
+        SMALLEST.replaced(**BUILT | {"perturbation": "full", "shaping": "pairwise"}),
+        SMALLEST.replaced(shaping="relative"),
         *EXPERIMENTS.values(),
     ):
         assert TrainConfig.from_json(config.to_json()) == config
@@ -185,7 +206,7 @@ def test_config_survives_json():
         ({"workers": True}, "config: workers must be int, got True"),
         ({"workers": 0}, "--workers must be >= 1, got 0"),
         ({"sigma": None}, "config: sigma must be float, got None"),
-        ({"rule": "ppo"}, "--rule must be one of lpg, ta-lpg or FILE.py:NAME, got 'ppo'"),
+        ({"rule": "ppo"}, "--rule must be one of lpg, ta-lpg, residual or FILE.py:NAME, got 'ppo'"),
         ({"lifetime": 5}, "config: lifetime must be tuple.*, got 5"),
         ({"lifetime": [1, 2, 3]}, "config: lifetime must be tuple.*"),
         ({"lifetime": [3, 2]}, "--lifetime must be two numbers 1 <= LOW <= HIGH < 2"),
@@ -211,7 +232,8 @@ def test_from_json_reads_files_from_before_a_field_was_added():
 
 def test_from_json_misses_no_other_field():
     fields = SMALLEST.to_json()
-    for name in fields.keys() - {"perturbation", "precision", "sfl_fraction", "score_uncertainty"}:
+    added = {"perturbation", "precision", "sfl_fraction", "score_uncertainty", "shaping", "fitness"}
+    for name in fields.keys() - added - set(vars(SMALLEST.residual)):
         with pytest.raises(ValueError, match=f"config: fields missing or unknown: {name}"):
             TrainConfig.from_json({other: value for other, value in fields.items() if other != name})
 

@@ -12,7 +12,7 @@ from lpg.settings import AgentSettings, RuleSettings
         (RuleSettings, "hidden_size", 0, ">= 1"),
         (RuleSettings, "embedding_size", 0, ">= 1"),
         (RuleSettings, "cell", "rnn", "one of gru, lstm"),
-        (RuleSettings, "rule", "xyz", "one of lpg, ta-lpg or FILE.py:NAME"),
+        (RuleSettings, "rule", "xyz", "one of lpg, ta-lpg, residual or FILE.py:NAME"),
         (AgentSettings, "workers", 0, ">= 1"),
         (AgentSettings, "rollout_length", 0, ">= 1"),
         (AgentSettings, "agent_learning_rate", 0.0, "> 0 and finite"),

@@ -12,7 +12,8 @@ from lpg.rollout import Rollout
 from lpg.rules.actor_critic import A2C, REINFORCE
 from lpg.rules.lpg import LPG
 from lpg.rules.ppo import DPO, PPO
-from lpg.settings import RuleSettings
+from lpg.rules.residual import Residual
+from lpg.settings import RESIDUAL_FEATURES, RESIDUAL_OUTPUTS, ResidualSettings, RuleSettings
 from lpg.update_rule import Hyperparameters, Progress
 
 WORLD = TabularGrid(3, 3, 1)
@@ -29,6 +30,7 @@ RULES = {
     "reinforce": REINFORCE(),
     "ppo": PPO(),
     "dpo": DPO(),
+    "residual": Residual(ResidualSettings("ppo", tuple(RESIDUAL_FEATURES), tuple(RESIDUAL_OUTPUTS))),
 }
 """Every rule; a new one is added here and then runs through the contract tests."""
 

@@ -298,6 +298,18 @@ def test_flags_that_the_curriculum_ignores_are_refused(fields, flag, curriculum)
     assert str(refusal.value) == f"{flag} has no effect on --curriculum {curriculum}"
 
 
+@pytest.mark.parametrize(
+    ("rule", "flag"),
+    [("lpg", "--base"), ("ta-lpg", "--features"), ("residual", "--cell"), ("residual", "--kl-cost")],
+)
+def test_flags_that_the_rule_ignores_are_refused(rule, flag):
+    name = flag.removeprefix("--").replace("-", "_")
+    with pytest.raises(ValueError) as refusal:
+        refuse_ignored(GRID.replaced(rule=rule), ["levels", name])
+    assert str(refusal.value) == f"{flag} has no effect on --rule {rule}"
+    refuse_ignored(GRID.replaced(rule="mine.py:OWN"), [name])
+
+
 def test_flags_that_some_curriculum_reads_are_not_refused_there():
     assert set().union(*READ.values()) == set(vars(GRID.replay)) and set(READ) == set(CURRICULA)
     every = ["levels", "curriculum", "score", *vars(GRID.replay), *vars(GRID.antagonist), "value_steps"]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from groove.discovery.evolution import ANTITHETIC, Evolution, pairwise_ranks, strategies
+from groove.discovery.evolution import ANTITHETIC, Evolution, pairwise_ranks, relative_differences, strategies
 from groove.settings import EvolutionSettings
 from lpg.cores.low_rank import LowRank, whole
 
@@ -91,6 +91,39 @@ def test_pairwise_ranks_swap_with_the_members():
     there = pairwise_ranks(None, jnp.concatenate([first, second]), None, None)
     back = pairwise_ranks(None, jnp.concatenate([second, first]), None, None)
     np.testing.assert_array_equal(there, np.roll(back, 8))
+
+
+def test_relative_differences_by_hand():
+    # Pairs (i, i + 3) differ by −1, 0 and 4; their root mean square is √(17⁄3).
+    fitness = jnp.array([1.0, 2.0, 3.0, 2.0, 2.0, -1.0])
+    shaped = relative_differences(None, fitness, None, None)
+    np.testing.assert_allclose(shaped, np.array([-0.5, 0, 2, 0.5, 0, -2]) / np.sqrt(17 / 3), rtol=1e-6)
+    np.testing.assert_allclose(relative_differences(None, 7 * fitness + 3, None, None), shaped, rtol=1e-5)
+    np.testing.assert_array_equal(relative_differences(None, jnp.full(6, -3.5), None, None), np.zeros(6))
+
+
+def test_relative_differences_count_a_failure_for_one_root_mean_square():
+    # Pairs (i, i + 4) differ by 3 and 0 where neither failed; in the second pair one failed, in the last both did.
+    fitness = jnp.array([4.0, 1.0, 1.0, np.inf, 1.0, np.inf, 1.0, np.inf])
+    shaped, half = relative_differences(None, fitness, None, None), 0.5 * 3 / np.sqrt(9 / 2)
+    np.testing.assert_allclose(shaped, [half, -0.5, 0, 0, -half, 0.5, 0, 0], rtol=1e-6)
+
+
+def test_relative_shaping_follows_the_larger_difference():
+    search = search_of(population=4, shaping="relative")
+    candidates, _, state = asked(search)
+    offset = candidates - mean_of(search, state)
+    # The gradient is the sum of offsets times differences: nine tenths of it come from the second pair.
+    before, after = told(search, [0.0, 0.0, 0.1, 0.9])
+    expected = np.sign(0.1 * offset[2] + 0.9 * offset[3])
+    np.testing.assert_array_equal(np.sign(after - before), expected)
+
+
+def test_relative_shaping_needs_pairs():
+    with pytest.raises(ValueError, match="EvolutionSettings.shaping relative needs the strategy Open_ES, got SNES"):
+        EvolutionSettings(es="SNES", shaping="relative")
+    with pytest.raises(ValueError, match="EvolutionSettings.fitness must be one of return, normalised, got 'rank'"):
+        EvolutionSettings(fitness="rank")
 
 
 @pytest.mark.parametrize("strategy", ANTITHETIC)

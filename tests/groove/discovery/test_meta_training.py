@@ -10,6 +10,8 @@ import pytest
 from groove.building import build_training
 from groove.discovery.population import LifeResults
 from groove.job.devices import lives_mesh
+from levels.solver import optimal_return, random_return, returns_on
+from lpg.baselines import BASELINES
 from tests.smallest_run import SMALLEST
 
 NO_PAIRS = "SNES"
@@ -113,6 +115,48 @@ def test_fitness_is_the_mean_over_a_candidates_levels(es):
     )
     np.testing.assert_allclose(metrics["fitness_mean"], returns.mean(), rtol=1e-5)
     np.testing.assert_allclose(metrics["fitness_max"], returns.mean(1).max(), rtol=1e-5)
+
+
+def test_normalised_fitness_lies_between_random_play_and_the_optimum():
+    told = {}
+
+    class Search:
+        def __init__(self, search):
+            self._search = search
+
+        def __getattr__(self, name):
+            return getattr(self._search, name)
+
+        def tell(self, key, candidates, fitness, state):
+            told["fitness"] = fitness
+            return self._search.tell(key, candidates, fitness, state)
+
+    training = training_with(returns=np.full(4, 0.5), population=4, levels="small", fitness="normalised")
+    training = dataclasses.replace(training, search=Search(training.search))
+    generation_of(training)
+    levels = training.population.lives.levels
+    random, optimum = (returns_on(exact, training.exact, levels) for exact in (random_return, optimal_return))
+    np.testing.assert_allclose(told["fitness"], (0.5 - random) / (optimum - random), rtol=1e-4)
+    assert np.ptp(told["fitness"]) > 0.05
+
+
+def test_normalised_fitness_is_refused_without_an_exact_solver():
+    with pytest.raises(ValueError, match="--fitness normalised needs an exact solver, and chain_short has none"):
+        training_with(levels="chain_short", fitness="normalised")
+
+
+def test_feature_that_never_varies_is_refused():
+    fields = {"rule": "residual", "features": ("log_lifetime",)}
+    with pytest.raises(ValueError, match="--features log_lifetime never varies on small: give a range with --lifetime"):
+        training_with(levels="small", lifetime=(5, 5), **fields)
+    training_with(levels="small", lifetime=(5, 9), **fields)
+
+
+def test_residual_agents_learn_from_a_rollout_as_often_as_their_base():
+    learner = training_with(levels="small", rule="residual", workers=4, rollout_length=8).population.learner
+    assert (learner.epochs, learner.minibatches) == (BASELINES["ppo"].epochs, BASELINES["ppo"].minibatches) == (4, 4)
+    learner = training_with(levels="small", rule="residual", base="a2c").population.learner
+    assert (learner.epochs, learner.minibatches) == (1, 1)
 
 
 def test_metrics_of_a_generation_by_hand():

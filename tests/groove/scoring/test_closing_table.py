@@ -16,6 +16,7 @@ from groove.job.devices import lives_mesh
 from groove.scoring.closing_table import (
     ClosingScore,
     ClosingTable,
+    HandWritten,
     LevelReturns,
     markdown,
     render,
@@ -120,7 +121,7 @@ def test_closing_table_tunes_only_on_validation_levels(heldout):
     learned = KnownEvaluation(lambda rule, hyper, seed: rule)
     baseline = KnownEvaluation(lambda _, hyper, seed: float(hyper.learning_rate) / 1000)
     validation = LevelSet(None, KEYS, None, None)
-    table = ClosingTable(learned, baseline, DEFAULT, DEFAULT, heldout, validation, 5)
+    table = ClosingTable(learned, DEFAULT, {"A2C": HandWritten(baseline, DEFAULT)}, heldout, validation, 5)
     rows = table.scores({"untrained": 0.25, "trained": 0.75})
     values = {row.name: row.mean_return for row in rows}
     anchors = {} if heldout is UNSOLVED else {"random policy": 0.0, "optimum": 2.0}
@@ -143,6 +144,25 @@ def test_closing_table_tunes_only_on_validation_levels(heldout):
     # Another run of the group scores only its own rule.
     again = {row.name: row.mean_return for row in table.scores({"untrained": 0.25, "trained": 0.5})}
     assert again == values | {"trained": 0.5} and len(baseline.asked) == 25 and len(learned.asked) == 15
+
+
+def test_closing_table_measures_gains_from_the_start_on_the_same_levels():
+    spread = np.array([0.0, 0.1, 0.2, 0.3])
+
+    class Uneven(KnownEvaluation):
+        def returns(self, meta_params, level_set, hyper, seed=0):
+            return super().returns(meta_params, level_set, hyper, seed) * SOLVED.optimum + spread * seed
+
+    learned = Uneven(lambda rule, hyper, seed: rule)
+    tuned_alone = {"PPO": HandWritten(KnownEvaluation(lambda *_: 0.5), DEFAULT, shows_default=False)}
+    table = ClosingTable(learned, DEFAULT, tuned_alone, SOLVED, UNSOLVED, 1)
+    rows = {row.name: row for row in table.scores({"PPO (start)": 0.25, "trained": 0.5}, "PPO (start)")}
+    assert list(rows) == ["random policy", "PPO (start)", "trained", "PPO (tuned)", "optimum"]
+    # Differences between levels and seeds are the same in both rows and cancel.
+    assert rows["trained"].gain == [0.25, 0.25, 0.25]
+    assert [name for name, row in rows.items() if row.gain is not None] == ["trained"]
+    assert "| over the start [95%] |" in markdown(list(rows.values()))
+    assert "| +0.250 [+0.250, +0.250] |" in markdown(list(rows.values()))
 
 
 def test_a2c_learns_small_levels():

@@ -1,0 +1,177 @@
+"""Residual rules: a hand-written rule, and learned numbers that change its loss."""
+
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+
+from lpg.baselines import BASELINES
+from lpg.networks import Outputs
+from lpg.policy import action_entropy
+from lpg.rollout import Rollout
+from lpg.rules.actor_critic import A2C, ActorCriticTargets, LossWeights, standardised
+from lpg.rules.residual_features import LifeScale, Seen, stacked
+from lpg.settings import ResidualSettings
+from lpg.update_rule import Hyperparameters, Metrics, Progress
+
+MOST = {"advantage": 3.0, "offset": 3.0, "value": 3.0, "entropy": 6.0, "step": 3.0}
+"""Largest absolute value of each output; all but the offset are exponents."""
+
+GAIN = {"entropy": 3.0}
+"""Factors on outputs before they are clipped, where they are not 1: useful entropy costs differ by orders of
+magnitude."""
+
+
+@dataclass(frozen=True)
+class Residual:
+    """A2C, PPO or DPO with a linear function of each step that changes the weights of its loss.
+
+    z = x·W for features x [F] of a step and meta-parameters W [F, O] of the outputs: the factor exp(z) on the
+    normalised advantage, the offset z added to it, the factors exp(3·z) on the entropy cost and exp(z) on the value's
+    cost, and the factor exp(mean z) on the agent's update. Where W = 0 the rule is its base exactly. Features have no
+    unit, so rewards of another scale give the same policy update. Weights are computed once per rollout and kept
+    through epochs and minibatches.
+
+    There is no constant among the features: it would be another entropy cost or learning rate, which agents tune.
+
+    Steps whose outputs are not finite change nothing, and the agent's update is skipped.
+
+    Attributes:
+        settings: base, features and outputs.
+        base: the hand-written rule; by default the one that the settings name.
+    """
+
+    settings: ResidualSettings = ResidualSettings()
+    base: A2C | None = None
+
+    @cached_property
+    def own_base(self) -> A2C:
+        """The hand-written rule."""
+        rule: Any = self.base or BASELINES[self.settings.base].rule
+        return rule
+
+    @property
+    def prediction_size(self) -> int:
+        return self.own_base.prediction_size
+
+    @property
+    def reads_value(self) -> bool:
+        return self.own_base.reads_value
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        return self.own_base.costs
+
+    @property
+    def discount(self) -> float:
+        """γ of the base."""
+        return self.own_base.discount
+
+    @property
+    def choices(self) -> dict[str, tuple[float, ...]]:
+        """Values worth trying, by field of the base."""
+        return self.own_base.choices
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """The part of a rule file from which the rule is rebuilt.
+
+        Returns:
+            JSON object of the settings, under "residual".
+        """
+        return {"residual": {name: list(x) if type(x) is tuple else x for name, x in asdict(self.settings).items()}}
+
+    def init(self, key: Key[Array, ""]) -> PyTree:
+        """Return meta-parameters that make the rule its base.
+
+        Args:
+            key: not read.
+
+        Returns:
+            {"weights": [F, O] float32 zeros}.
+        """
+        del key
+        return {"weights": jnp.zeros((len(self.settings.features), len(self.settings.outputs)))}
+
+    def init_state(self) -> LifeScale:
+        return LifeScale.at_birth()
+
+    def targets(
+        self,
+        meta_params: PyTree,
+        state: LifeScale,
+        outputs: Outputs,
+        next_outputs: Outputs,
+        rollout: Rollout,
+        progress: Progress,
+    ) -> tuple[LifeScale, ActorCriticTargets, Float[Array, ""]]:
+        raw = self.own_base.estimates(outputs, next_outputs, rollout)
+        seen = self.seen(state, raw, outputs, next_outputs, rollout, progress)
+        found = stacked(self.settings.features, seen) @ meta_params["weights"]
+        finite = jnp.all(jnp.isfinite(found))
+        # Non-finite weights would make the gradients non-finite as well, even under a step of 0.
+        weights = dict.fromkeys(MOST, jnp.zeros_like(rollout.reward)) | self.bounded(jnp.where(finite, found, 0.0))
+        targets: Any = self.own_base.targets((), (), outputs, next_outputs, rollout, progress)[1]
+        targets = targets.replace(
+            weights=LossWeights(
+                advantage=jnp.exp(weights["advantage"]),
+                offset=weights["offset"],
+                value=jnp.exp(weights["value"]),
+                entropy=jnp.exp(weights["entropy"]),
+            )
+        )
+        life = replace(seen.life, frozen=seen.life.frozen + ~finite)
+        return life, targets, jnp.where(finite, jnp.exp(jnp.mean(weights["step"])), 0.0)
+
+    def seen(
+        self,
+        state: LifeScale,
+        raw: ActorCriticTargets,
+        outputs: Outputs,
+        next_outputs: Outputs,
+        rollout: Rollout,
+        progress: Progress,
+    ) -> Seen:
+        """Return what features are computed from.
+
+        Args:
+            state: what the rule remembers of the agent.
+            raw: unnormalised advantages and λ-returns [T, B].
+            outputs: the agent's outputs for observations [T, B].
+            next_outputs: its outputs for the observations after each step [T, B].
+            rollout: the rollout [T, B].
+            progress: where the agent is in its life.
+
+        Returns:
+            The rollout as features read it.
+        """
+        next_value = jnp.where(rollout.terminated, 0.0, next_outputs.value)
+        return Seen(
+            outputs=outputs,
+            rollout=rollout,
+            progress=progress,
+            advantage=standardised(raw.advantage),
+            td_error=rollout.reward + self.discount * next_value - outputs.value,
+            life=state.after(raw.advantage, action_entropy(outputs.logits, rollout.action)),
+        )
+
+    def bounded(self, found: Float[Array, "... O"]) -> dict[str, Float[Array, "..."]]:
+        """Return what the learned part says, by output.
+
+        Args:
+            found: [..., O] products of features and weights.
+
+        Returns:
+            [...] by output, within ±MOST: exponents of factors, and the offset; 0 leaves the base as it is.
+        """
+        return {
+            name: jnp.clip(GAIN.get(name, 1.0) * found[..., i], -MOST[name], MOST[name])
+            for i, name in enumerate(self.settings.outputs)
+        }
+
+    def loss(
+        self, outputs: Outputs, rollout: Rollout, targets: ActorCriticTargets, hyper: Hyperparameters
+    ) -> tuple[Float[Array, ""], Metrics]:
+        return self.own_base.loss(outputs, rollout, targets, hyper)

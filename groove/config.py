@@ -124,6 +124,7 @@ _ADDED: dict[str, Any] = {
     "score_uncertainty": "mean",
     "shaping": "pairwise",
     "fitness": "return",
+    "average": 0,
     **{name: list(x) if type(x) is tuple else x for name, x in vars(ResidualSettings()).items()},
 }
 """Fields that older files lack, with what there was before them."""
@@ -215,6 +216,7 @@ EXPERIMENTS: dict[str, TrainConfig] = {
         es_learning_rate_decay=0.995,
         shaping="relative",
         fitness="normalised",
+        average=30,
         generations=150,
     ),
     # GROOVE (arXiv:2310.02782): levels replayed by algorithmic regret, with evolution in place of the meta-gradient.

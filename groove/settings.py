@@ -77,6 +77,9 @@ class EvolutionSettings:
     """Factor of that learning rate per generation."""
     es_min_learning_rate: float = 1e-5
     """Lower bound of that learning rate."""
+    average: int = 0
+    """Generations over which the rule that is found averages the means of the search, exponentially; 0 for the last
+    mean alone."""
     perturbation: str = "full"
     """Noise on the rule's matrices: full, or lowrank:r, which lets candidates share the products with the mean
     (Open_ES alone)."""
@@ -118,6 +121,8 @@ class EvolutionSettings:
                 raise ValueError(
                     f"EvolutionSettings.{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
+        if self.average < 0:
+            raise ValueError(f"EvolutionSettings.average must be >= 0, got {self.average}")
         if self.shaping == "relative" and self.es != "Open_ES":
             raise ValueError(f"EvolutionSettings.shaping relative needs the strategy Open_ES, got {self.es}")
         if self.levels_per_candidate < 1:

@@ -27,6 +27,7 @@ class RunState:
     generation: Int[Array, ""]  # [] int32, generations completed
     search: PyTree  # state of the evolution strategy
     curriculum: PyTree  # state of the curriculum
+    average: PyTree = None  # meta-parameters, running average of the search's means; None if the last mean is kept
 
 
 @struct.dataclass
@@ -35,6 +36,7 @@ class Proposal:
 
     generation: Int[Array, ""]  # [] int32, number of the generation
     search: PyTree  # state of the evolution strategy after `ask`
+    average: PyTree  # average of the search's means before the generation, or None
     curriculum: PyTree  # state of the curriculum after `sample`
     candidates: PyTree  # [P, …] meta-parameters, possibly with `LowRank` matrices
     batch: Batch  # [n] levels, and what is known about them
@@ -92,6 +94,7 @@ class MetaTraining:
             generation=jnp.int32(0),
             search=self.search.init(search_key, mean),
             curriculum=self.curriculum.init(self.generator.sample(level_key)),
+            average=mean if self.search.settings.average else None,
         )
 
     def generation(self, run_key: Key[Array, ""], state: RunState) -> tuple[RunState, dict[str, Array]]:
@@ -129,6 +132,7 @@ class MetaTraining:
         return Proposal(
             generation=state.generation,
             search=search,
+            average=state.average,
             curriculum=curriculum,
             candidates=candidates,
             batch=batch,
@@ -200,8 +204,24 @@ class MetaTraining:
         metrics["levels_trained"] = jnp.sum(batch.trains)
         metrics |= self.curriculum.report(curriculum, batch, outcome)
         metrics |= batch_statistics(batch, outcome, self._num_measured > 0)
-        state = RunState(generation=proposal.generation + 1, search=search, curriculum=curriculum)
+        generation, average = proposal.generation + 1, proposal.average
+        if average is not None:
+            # A plain mean at first, so that the start is soon forgotten.
+            weight = 1.0 / jnp.minimum(generation, self.search.settings.average)
+            average = jax.tree.map(lambda old, new: old + weight * (new - old), average, self.search.mean(search))
+        state = RunState(generation=generation, search=search, curriculum=curriculum, average=average)
         return state, metrics
+
+    def rule(self, state: RunState) -> PyTree:
+        """Return the rule that has been found so far.
+
+        Args:
+            state: state of the run.
+
+        Returns:
+            Meta-parameters: the average of the search's means, if it keeps one, or the last mean.
+        """
+        return self.search.mean(state.search) if state.average is None else state.average
 
     @property
     def _num_measured(self) -> int:

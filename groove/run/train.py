@@ -230,6 +230,21 @@ class Run:
                     raise RunInterrupted(generation, files.folder.path)
         self._close(files, self._mean(state))
 
+    def _note_loss(self, trained: PyTree) -> None:
+        """Say if the rule is no better than the one that the search started at, on levels that are not held out."""
+        start, validation = self.parts.gains_from, self.parts.validation
+        if start is None:
+            return
+        gain = self._score(trained, validation) - self._score(self.start_params, validation)
+        if gain <= 0:
+            self.console.print(
+                f"note: on the validation levels the trained rule scores {-gain:.3f} less than the {start}: the search "
+                "has found nothing better",
+                soft_wrap=True,
+                highlight=False,
+                markup=False,
+            )
+
     def _score(self, mean: PyTree, level_set: LevelSet) -> float:
         """Return the mean score of a rule on a set of levels."""
         returns = self.parts.evaluation.returns(mean, level_set, self.training.hyper)
@@ -269,7 +284,7 @@ class Run:
         return max(LEAST_PATIENCE, 3 * first_replay(self.config, self.training.num_levels))
 
     def _mean(self, state: RunState) -> PyTree:
-        return self.training.search.mean(local(state.search))
+        return self.training.rule(local(state))
 
     def _env_steps(self, row: dict[str, Any]) -> dict[str, int]:
         """Count the environment steps that a generation's agents and antagonists trained on."""
@@ -284,4 +299,5 @@ class Run:
         files.close(scores)
         title = f"{self.parts.heldout.num_levels} held-out levels of {self.config.world.levels}"
         self.console.print(render(scores, title))
+        self._note_loss(trained)
         self.console.print(f"rule: {files.folder.rule_path}", soft_wrap=True, highlight=False, markup=False)

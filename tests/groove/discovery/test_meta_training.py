@@ -140,6 +140,23 @@ def test_normalised_fitness_lies_between_random_play_and_the_optimum():
     assert np.ptp(told["fitness"]) > 0.05
 
 
+def test_rule_that_is_found_averages_the_means_of_the_search():
+    training = training_with(average=2)
+    state = training.init(jax.random.key(0))
+    start = training.search.mean(state.search)
+    assert_trees_equal(training.rule(state), start)
+    means = []
+    for _ in range(3):
+        state, _ = training.generation(jax.random.key(1), state)
+        means.append(training.search.mean(state.search))
+    # Means weigh 1, then ½ and ½, then ½ of that and ½ of the third; the start has been forgotten.
+    expected = jax.tree.map(lambda a, b, c: 0.25 * a + 0.25 * b + 0.5 * c, *means)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), training.rule(state), expected)
+    plain = training_with()
+    assert_trees_equal(plain.rule(plain.init(jax.random.key(0))), start)
+    assert plain.init(jax.random.key(0)).average is None
+
+
 def test_normalised_fitness_is_refused_without_an_exact_solver():
     with pytest.raises(ValueError, match="--fitness normalised needs an exact solver, and chain_short has none"):
         training_with(levels="chain_short", fitness="normalised")

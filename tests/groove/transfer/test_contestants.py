@@ -2,11 +2,16 @@
 
 from dataclasses import replace
 
+import jax
+import numpy as np
 import pytest
 
 from groove.transfer.contestants import hand_written, learned, own_rule
 from lpg.baselines import BASELINES
+from lpg.rule_file import RuleFileError, write_rule
+from lpg.rules.residual import Residual
 from lpg.saved_rules import save_rule
+from lpg.settings import ResidualSettings
 from tests.groove.transfer import tiny
 
 OTHER = replace(hand_written("a2c").configuration(tiny.catch()), workers=7)
@@ -91,3 +96,35 @@ def test_learned_rules_refuse_continuous_actions_and_hand_written_ones_do_not(tm
     who.refuse(tiny.catch())
     for name in ("random", *BASELINES):
         hand_written(name).refuse(tiny.slide())
+
+
+def test_a_residual_rule_learns_as_its_base_does_and_is_tuned_in_its_fields(tmp_path):
+    rule = Residual(ResidualSettings("ppo", ("progress", "td_error"), ("advantage", "step")))
+    weights = {"weights": np.array([[0.5, -1.0], [0.25, 2.0]], np.float32)}
+    config = tiny.CONFIG.replaced(rule="residual", **vars(rule.settings))
+    save_rule(tmp_path / "mine.safetensors", rule, weights, {"config": config.to_json()})
+    who, ppo = learned(tmp_path / "mine.safetensors"), hand_written("ppo")
+    assert who.rule == rule and (who.epochs, who.minibatches) == (ppo.epochs, ppo.minibatches)
+    np.testing.assert_array_equal(who.meta_params["weights"], weights["weights"])
+    assert who.configuration(tiny.grid()) == ppo.configuration(tiny.grid())
+    tuned = replace(who.configuration(tiny.catch()), fields={"discount": 0.9, "clip": 0.3})
+    assert who.rule_of(tuned).own_base == replace(ppo.rule, discount=0.9, clip=0.3)
+    assert who.rule_of(tuned).discount == 0.9 and who.rule.choices == ppo.rule.choices
+    who.refuse(tiny.slide())
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"base": "dqn"}, "ResidualSettings.base must be one of a2c, ppo, dpo, got 'dqn'"),
+        ({"base": ["ppo"]}, "residual: base must be a string, features and outputs lists of strings"),
+        ({"features": "progress"}, "residual: base must be a string, features and outputs lists of strings"),
+        ({"width": 3}, "residual must be the one field and have the fields base, features, outputs"),
+    ],
+)
+def test_a_file_of_a_residual_rule_that_cannot_be_is_refused(tmp_path, change, complaint):
+    path, rule = tmp_path / "mine.safetensors", Residual()
+    architecture = {"residual": rule.architecture["residual"] | change}
+    write_rule(path, architecture, rule.init(jax.random.key(0)), {"config": tiny.CONFIG.to_json()})
+    with pytest.raises(RuleFileError, match=f"mine.safetensors: unknown architecture: {complaint}"):
+        learned(path)

@@ -1,0 +1,55 @@
+"""A run of a residual rule, with lives that cost nothing: it starts at its base and is compared with it."""
+
+import json
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from groove.records.run_folder import RunFolder
+from groove.run.train import Run
+from lpg.saved_rules import load_rule
+from tests.smallest_run import SMALLEST, StubPopulation, stub_populations
+
+RESIDUAL = SMALLEST.replaced(rule="residual", shaping="relative", average=2, sigma=0.3, es_learning_rate=0.1)
+
+
+class WorseOnItsOwn(StubPopulation):
+    """Rules that are evaluated alone score the opposite of what they scored as candidates."""
+
+    def live(self, meta_params, lives):
+        lived = super().live(meta_params, lives)
+        return lived.replace(returns=-lived.returns) if lives.candidates is None else lived
+
+
+def finished(tmp_path, config):
+    """Return the rows of the closing table and what was printed."""
+    text = StringIO()
+    with RunFolder.create(tmp_path / "run") as folder:
+        Run(config, Console(file=text, width=120)).start(folder)
+    return json.loads((tmp_path / "run" / "results.json").read_text()), text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("base", "rows"),
+    [
+        ("ppo", ["PPO (start)", "trained rule", "A2C (default)", "A2C (tuned)", "PPO (tuned)"]),
+        ("a2c", ["A2C (start)", "trained rule", "A2C (tuned)"]),
+    ],
+)
+def test_closing_table_compares_the_rule_with_its_base(tmp_path, monkeypatch, base, rows):
+    stub_populations(monkeypatch)
+    results, printed = finished(tmp_path, RESIDUAL.replaced(base=base))
+    assert [row["name"] for row in results] == rows
+    start, trained = results[:2]
+    assert trained["gain"][0] == pytest.approx(trained["mean"] - start["mean"], abs=1e-5) and trained["gain"][0] > 0
+    assert [row["name"] for row in results if row["gain"]] == ["trained rule"]
+    assert "over the start" in printed and "note:" not in printed
+    rule, meta_params, _ = load_rule(tmp_path / "run" / "rule.safetensors")
+    assert rule.settings == RESIDUAL.replaced(base=base).residual and (meta_params["weights"] != 0).all()
+
+
+def test_run_that_stays_below_its_start_says_so(tmp_path, monkeypatch):
+    stub_populations(monkeypatch, WorseOnItsOwn)
+    _, printed = finished(tmp_path, RESIDUAL)
+    assert "less than the PPO (start): the search has found nothing better" in printed

@@ -51,7 +51,26 @@ def rules(arguments: list[str]) -> int:
         found = sorted(Path("runs").rglob("*.safetensors"))
         rule_files = SHIPPED | {str(path): path for path in found if _is_result(path)}
     console.print(_table(rule_files, refuse=bool(flags.files)))
+    if flags.files:
+        _explain(rule_files, console)
     return 0
+
+
+def _explain(files: dict[str, Path], console: Console) -> None:
+    """Print the weights of residual rules."""
+    from lpg.rule_file import read_rule_header
+
+    for name, path in files.items():
+        if "residual" in read_rule_header(path).architecture:
+            from groove.report.residual_report import weights_table
+            from lpg.rules.residual import Residual
+            from lpg.saved_rules import load_rule
+
+            with one_line(ValueError):
+                rule, meta_params, _ = load_rule(path)
+            assert isinstance(rule, Residual)
+            console.print(f"{name}:", highlight=False, markup=False)
+            console.print(weights_table(rule, meta_params["weights"]))
 
 
 def _of_group(name: str) -> list[str]:

@@ -15,10 +15,12 @@ from groove.config import TrainConfig
 from groove.discovery.meta_training import RunState
 from groove.records.buffer_history import BufferHistory
 from groove.records.checkpoints import Checkpoints, Restored
+from groove.records.locked_folder import RunFolderError
 from groove.records.run_folder import RunFolder
 from groove.records.run_logs import RunLogs
 from groove.run.shared_rules import SharedRule
 from groove.scoring.closing_table import ClosingScore
+from lpg.rules.residual import Residual
 from lpg.saved_rules import save_rule
 
 Log = Callable[[dict[str, Any], float, int], None]
@@ -109,16 +111,25 @@ class RunFiles:
         if generation % self._config.run.checkpoint_every == 0 or generation == self._config.run.generations:
             BufferHistory(self.folder.history_path).save(generation, state.curriculum)
 
-    def close(self, scores: list[ClosingScore]) -> None:
-        """Write the closing table.
+    def close(self, scores: list[ClosingScore], mean: PyTree) -> None:
+        """Write the closing table, and the picture of a residual rule.
 
         Args:
             scores: rows of the table.
+            mean: meta-parameters of the rule that was found.
 
         Raises:
-            RunFolderError: the table cannot be written.
+            RunFolderError: the table or the picture cannot be written.
         """
         self.folder.write_results([dataclasses.asdict(score) for score in scores])
+        rule = build_rule(self._config)
+        if isinstance(rule, Residual):
+            from groove.report.residual_report import draw_residual
+
+            try:
+                draw_residual(self.folder.picture_path, rule, mean["weights"])
+            except OSError as error:
+                raise RunFolderError(f"{self.folder.picture_path}: cannot be written: {error}") from error
 
 
 class NoFiles:
@@ -151,6 +162,6 @@ class NoFiles:
         """Save nothing."""
         del state, mean, steps, untrained
 
-    def close(self, scores: list[ClosingScore]) -> None:
+    def close(self, scores: list[ClosingScore], mean: PyTree) -> None:
         """Write nothing."""
-        del scores
+        del scores, mean

@@ -26,6 +26,7 @@ from groove.run.stop_requests import stop_requests
 from groove.scoring.closing_table import render
 from groove.scoring.heldout import TRAINING_STREAM, LevelSet, counted, stream_key
 from groove.versions import recorded_versions
+from lpg.rules.residual import Residual
 
 NO_STEPS = {"env_steps": 0, "antagonist_env_steps": 0}
 LEAST_PATIENCE = 50
@@ -296,8 +297,12 @@ class Run:
         self.console.print("scoring the rule and its baselines on the held-out levels …")
         rules = {self.start_name: self.start_params, "trained rule": trained}
         scores = self.parts.closing.scores(rules, self.parts.gains_from)
-        files.close(scores)
+        files.close(scores, trained)
         title = f"{self.parts.heldout.num_levels} held-out levels of {self.config.world.levels}"
         self.console.print(render(scores, title))
+        if isinstance(self.parts.rule, Residual):
+            from groove.report.residual_report import weights_table
+
+            self.console.print(weights_table(self.parts.rule, trained["weights"]))
         self._note_loss(trained)
         self.console.print(f"rule: {files.folder.rule_path}", soft_wrap=True, highlight=False, markup=False)

@@ -15,7 +15,7 @@ RESIDUAL = SMALLEST.replaced(rule="residual", shaping="relative", average=2, sig
 
 
 class WorseOnItsOwn(StubPopulation):
-    """Rules that are evaluated alone score the opposite of what they scored as candidates."""
+    """Rules that are evaluated alone score minus the score that they had as candidates."""
 
     def live(self, meta_params, lives):
         lived = super().live(meta_params, lives)
@@ -46,6 +46,7 @@ def test_closing_table_compares_the_rule_with_its_base(tmp_path, monkeypatch, ba
     assert [row["name"] for row in results if row["gain"]] == ["trained rule"]
     assert "over the start" in printed and "note:" not in printed
     rule, meta_params, _ = load_rule(tmp_path / "run" / "rule.safetensors")
+    assert "z of the entropy" in printed and (tmp_path / "run" / "rule.png").read_bytes()[:4] == b"\x89PNG"
     assert rule.settings == RESIDUAL.replaced(base=base).residual and (meta_params["weights"] != 0).all()
 
 

@@ -1,5 +1,6 @@
 """Build the objects of a run from its config."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -237,15 +238,21 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     search = evolution.search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
     chosen = build_curriculum(config, levels, evolution.num_groups * config.evolution.levels_per_candidate)
     probe = ValueProbe(config.curriculum.value_steps) if "values" in chosen.needs else None
+    normalising = None
+    if config.evolution.fitness == "normalised":
+        normalising = _solved(config, levels.world, "--fitness normalised")
+    population = build_population(config, mesh, learner, probe)
+    if config.evolution.end_returns == "exact":
+        population = replace(population, exact=_solved(config, levels.world, "--end-returns exact"))
     return MetaTraining(
-        population=build_population(config, mesh, learner, probe),
+        population=population,
         search=search,
         curriculum=chosen.curriculum,
         measurement=build_measurement(config, mesh, levels.world, chosen.needs),
         generator=build_fresh(config, levels),
         hyper=build_hyperparameters(config, levels.world, epochs * minibatches),
         levels_per_candidate=config.evolution.levels_per_candidate,
-        exact=_exact_fitness(config, levels.world),
+        exact=normalising,
     )
 
 
@@ -254,11 +261,9 @@ def _lifetimes_vary(levels: LevelGenerator) -> bool:
     return bool(jnp.any(drawn.lifetime != drawn.lifetime[0]))
 
 
-def _exact_fitness(config: TrainConfig, world: World) -> TabularGrid | None:
-    """Return the grid whose exact returns normalise the fitness, None for returns as they are."""
-    if config.evolution.fitness == "return":
-        return None
+def _solved(config: TrainConfig, world: World, flag: str) -> TabularGrid:
+    """Return the grid that a world's exact solver solves; raise ValueError if it has none, which a flag needs."""
     grid = exact_grid(world)
     if grid is None:
-        raise ValueError(f"--fitness normalised needs an exact solver, and {config.world.levels} has none")
+        raise ValueError(f"{flag} needs an exact solver, and {config.world.levels} has none")
     return grid

@@ -124,6 +124,7 @@ _ADDED: dict[str, Any] = {
     "score_uncertainty": "mean",
     "shaping": "pairwise",
     "fitness": "return",
+    "end_returns": "sampled",
     "average": 0,
     **{name: list(x) if type(x) is tuple else x for name, x in vars(ResidualSettings()).items()},
 }
@@ -216,6 +217,7 @@ EXPERIMENTS: dict[str, TrainConfig] = {
         es_learning_rate_decay=0.995,
         shaping="relative",
         fitness="normalised",
+        end_returns="exact",
         average=30,
         generations=150,
     ),

@@ -77,6 +77,9 @@ class EvolutionSettings:
     """Factor of that learning rate per generation."""
     es_min_learning_rate: float = 1e-5
     """Lower bound of that learning rate."""
+    end_returns: Literal["sampled", "exact"] = "sampled"
+    """Agents' return at the end of their lives: sampled, the mean of as many episodes as there are workers, or exact,
+    its expectation, which needs a world with an exact solver."""
     average: int = 0
     """Generations over which the rule that is found averages the means of the search, exponentially; 0 for the last
     mean alone."""
@@ -116,7 +119,12 @@ class EvolutionSettings:
             raise ValueError(
                 f"EvolutionSettings.perturbation {self.perturbation} needs the strategy Open_ES, got {self.es}"
             )
-        for name, allowed in (("shaping", ("pairwise", "relative")), ("fitness", ("return", "normalised"))):
+        choices = {
+            "shaping": ("pairwise", "relative"),
+            "fitness": ("return", "normalised"),
+            "end_returns": ("sampled", "exact"),
+        }
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(
                     f"EvolutionSettings.{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"

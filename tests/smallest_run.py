@@ -47,6 +47,7 @@ class StubPopulation:
     mesh: Any
     chunk_size: int
     value_probe: Any = None
+    exact: Any = None
 
     def live(self, meta_params: Any, lives: Lives) -> LifeResults:
         """Return outcomes with returns in about -1..1, without a single step."""

@@ -10,6 +10,8 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from groove.discovery.chunks import default_chunk
+from levels.solver import policy_return
+from levels.worlds.tabular_grid import TabularGrid
 from lpg.cores.low_rank import row_axes, rows, whole
 from lpg.learner import Agent, Learner
 from lpg.update_rule import Hyperparameters
@@ -55,9 +57,10 @@ def lives_of_one_rule(keys: Key[Array, "N"], levels: PyTree, lengths: Int[Array,
 class LifeResults:
     """The outcomes of N lives."""
 
-    returns: Float[Array, "N"]  # [N] float32, mean return of E first episodes at end of life, NaN for a broken agent
+    # [N] float32, mean return of E first episodes at the end of life, or its expectation; NaN for a broken agent
+    returns: Float[Array, "N"]
     episode_returns: Float[Array, "N E"]  # [N, E] float32, returns of those episodes, NaN for a broken agent
-    curve: Float[Array, "N K"]  # [N, K] float32, mean returns after 1/K, 2/K … of the life; the last is `returns`
+    curve: Float[Array, "N K"]  # [N, K] float32, mean returns of episodes after 1/K, 2/K … of the life
     value_losses: ValueLosses | None  # [N] float32 each, NaN for a broken agent, None without a probe
     num_updates: Int[Array, "N"]  # [N] int32, updates that the agent made
     updates_run: Int[Array, ""]  # [] int32, updates computed for all lives, including those past an agent's end
@@ -77,6 +80,8 @@ class Population:
         value_probe: measures the value losses of agents at the end of their lives.
         num_points: number K of evenly spaced points of a life at which its agent is evaluated, the end included, ≥ 1.
         num_episodes: number E of episodes in an evaluation, ≥ 1; None for as many as the learner's workers.
+        exact: the grid of the learner's world, whose solver then gives each agent's expected return at the end of its
+            life in place of the mean of its episodes; None for that mean.
     """
 
     learner: Learner
@@ -85,6 +90,7 @@ class Population:
     value_probe: ValueProbe | None = None
     num_points: int = 1
     num_episodes: int | None = None
+    exact: TabularGrid | None = None
 
     def __post_init__(self) -> None:
         for name in ("chunk_size", "num_points", "num_episodes"):
@@ -135,7 +141,7 @@ class Population:
             return jnp.zeros_like(in_turn).at[order].set(in_turn)
 
         ends = jax.tree.map(in_order, ends)
-        return LifeResults(returns=ends["curve"][:, -1], updates_run=jnp.sum(updates_run), **ends)
+        return LifeResults(updates_run=jnp.sum(updates_run), **ends)
 
     def _default_chunk(self, meta_params: PyTree, lives: Lives) -> int:
         def first(tree: PyTree) -> PyTree:
@@ -178,7 +184,13 @@ class Population:
                 policy = self.learner.policy(agent)
                 value_losses = self.value_probe(probe_key, self.learner.world, level, policy, self.learner.num_workers)
                 value_losses = jax.tree.map(lambda x: jnp.where(sound(agent), x, jnp.nan), value_losses)
+            mean = jnp.mean(returns[-1])
+            if self.exact is not None:
+                logits = self.learner.policy(agent)(jnp.arange(self.exact.num_observations))
+                mean = policy_return(self.exact, level, jax.nn.softmax(logits))
+                mean = jnp.where(sound(agent), mean, jnp.nan)
             return {
+                "returns": mean,
                 "episode_returns": returns[-1],
                 "curve": jnp.mean(returns, axis=1),
                 "value_losses": value_losses,

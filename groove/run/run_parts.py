@@ -62,7 +62,7 @@ class RunParts:
         self.init = jax.jit(self.training.init)
         # Scored on the distribution itself, whatever the curriculum makes of it.
         self._levels = build_generator(config)
-        self.evaluation = Evaluation(dataclasses.replace(self.training.population, value_probe=None))
+        self.evaluation = Evaluation(dataclasses.replace(self.training.population, value_probe=None, exact=None))
         if start_from is not None:
             _refuse_other_shape(start_from, self.rule.architecture)
         meet(self.mesh)

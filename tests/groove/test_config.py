@@ -57,6 +57,7 @@ BUILT = {
     "perturbation": "lowrank:1",
     "shaping": "relative",
     "fitness": "normalised",
+    "end_returns": "exact",
     "average": 3,
     "levels_per_candidate": 2,
     "seed": 1,
@@ -89,6 +90,7 @@ BASES = {
     "features": _RESIDUAL,
     "outputs": _RESIDUAL,
     "fitness": {"levels": "small"},
+    "end_returns": {"levels": "small"},
     "antagonist": _PLR,
     "antagonist_seeds": _PLR | {"antagonist_max_seeds": 4},
     "antagonist_max_seeds": _PLR,
@@ -233,7 +235,16 @@ def test_from_json_reads_files_from_before_a_field_was_added():
 
 def test_from_json_misses_no_other_field():
     fields = SMALLEST.to_json()
-    added = {"perturbation", "precision", "sfl_fraction", "score_uncertainty", "shaping", "fitness", "average"}
+    added = {
+        "perturbation",
+        "precision",
+        "sfl_fraction",
+        "score_uncertainty",
+        "shaping",
+        "fitness",
+        "average",
+        "end_returns",
+    }
     for name in fields.keys() - added - set(vars(SMALLEST.residual)):
         with pytest.raises(ValueError, match=f"config: fields missing or unknown: {name}"):
             TrainConfig.from_json({other: value for other, value in fields.items() if other != name})

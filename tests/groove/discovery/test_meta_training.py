@@ -157,9 +157,11 @@ def test_rule_that_is_found_averages_the_means_of_the_search():
     assert plain.init(jax.random.key(0)).average is None
 
 
-def test_normalised_fitness_is_refused_without_an_exact_solver():
-    with pytest.raises(ValueError, match="--fitness normalised needs an exact solver, and chain_short has none"):
-        training_with(levels="chain_short", fitness="normalised")
+@pytest.mark.parametrize(("field", "value"), [("fitness", "normalised"), ("end_returns", "exact")])
+def test_exact_numbers_are_refused_without_an_exact_solver(field, value):
+    flag = field.replace("_", "-")
+    with pytest.raises(ValueError, match=f"--{flag} {value} needs an exact solver, and chain_short has none"):
+        training_with(levels="chain_short", **{field: value})
 
 
 def test_feature_that_never_varies_is_refused():

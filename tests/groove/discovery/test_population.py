@@ -13,6 +13,7 @@ from groove.discovery.evolution import low_rank_candidates
 from groove.discovery.population import EARLY_STREAM, Lives, Population
 from groove.job.devices import lives_mesh
 from levels.registry import generator
+from levels.solver import policy_return
 from lpg.cores.low_rank import LowRank, whole
 
 CONFIG = TrainConfig.of(hidden_size=2, embedding_size=2, prediction_size=2, workers=4, rollout_length=8)
@@ -67,16 +68,23 @@ def test_outcomes_are_those_of_lives_lived_alone():
         init_key, train_key, evaluation_key = jax.random.split(key, 3)
         agent = LEARNER.init(init_key, level, hyper, length)
         agent = LEARNER.train(train_key, weights, agent, level, length)
-        return jnp.mean(LEARNER.evaluate(evaluation_key, agent, level))
+        probs = jax.nn.softmax(agent.params["policy"])
+        return jnp.mean(LEARNER.evaluate(evaluation_key, agent, level)), policy_return(LEVELS.world, level, probs)
 
     def live(n):
         life = jax.tree.map(lambda x: x[n], lives())
         rule = jax.tree.map(lambda x: x[life.candidates], candidates())
-        return float(alone(rule, life.keys, life.levels, life.lengths, life.hyper))
+        return alone(rule, life.keys, life.levels, life.lengths, life.hyper)
 
     some = np.arange(0, NUM_LIVES, 5)
-    assert_same(np.array([live(n) for n in some]), eighths().returns[some])
+    sampled, expected = np.array([live(n) for n in some]).T
+    assert_same(sampled, eighths().returns[some])
     assert np.std(eighths().returns) > 0.1
+    exact = jax.jit(Population(LEARNER, lives_mesh(1), NUM_LIVES // 8, exact=LEVELS.world).live)(candidates(), lives())
+    assert_same(expected, exact.returns[some])
+    # The episodes are the same, and their mean is not its expectation.
+    assert_same(exact.episode_returns, eighths().episode_returns)
+    assert np.std(exact.returns - eighths().returns) > 0.01
 
 
 def test_outcomes_do_not_depend_on_devices_and_chunks():

@@ -1,5 +1,6 @@
 """Build the objects of a run from its config."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from lpg.rules.plugin_rule import PluginRule
 from lpg.rules.residual import Residual
 from lpg.saved_rules import LearnedRule
 from lpg.settings import Precision
-from lpg.update_rule import Hyperparameters, UpdateRule
+from lpg.update_rule import Hyperparameters, UpdateRule, passes_of
 from lpg.value_losses import ValueProbe
 from ued.scores import Need
 
@@ -101,23 +102,8 @@ def build_rule(config: TrainConfig) -> LearnedRule:
     return LPG(config.rule, config.run.precision or default)
 
 
-def passes(config: TrainConfig) -> tuple[int, int]:
-    """Return how often agents of the rule to discover learn from a rollout.
-
-    Args:
-        config: its rule and base are read.
-
-    Returns:
-        Epochs and minibatches of an update: those of its base for a residual rule, 1 and 1 for the others.
-    """
-    if config.rule.rule != "residual":
-        return 1, 1
-    base = BASELINES[config.residual.base]
-    return base.epochs, base.minibatches
-
-
 def build_learner(
-    config: TrainConfig, world: World, rule: UpdateRule, epochs: int = 1, minibatches: int = 1
+    config: TrainConfig, world: World, rule: UpdateRule, epochs: int | None = None, minibatches: int | None = None
 ) -> Learner:
     """Return the learner of a rule in a world; every rule gets the same network, workers and steps.
 
@@ -125,19 +111,20 @@ def build_learner(
         config: its workers and rollout_length are read.
         world: the world.
         rule: the rule.
-        epochs: passes over a rollout in one update.
-        minibatches: parts of a rollout; each gets a gradient step.
+        epochs: passes over a rollout in one update; by default those that the rule asks for.
+        minibatches: parts of a rollout; each gets a gradient step; by default likewise.
 
     Returns:
         The learner.
     """
+    own_epochs, own_minibatches = passes_of(rule)
     return Learner.for_world(
         world,
         rule,
         num_workers=config.agents.workers,
         rollout_length=config.agents.rollout_length,
-        epochs=epochs,
-        minibatches=minibatches,
+        epochs=epochs or own_epochs,
+        minibatches=minibatches or own_minibatches,
     )
 
 
@@ -226,13 +213,10 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     shapes = jax.eval_shape(rule.init, jax.random.key(0))
     if not jax.tree.leaves(shapes):
         raise ValueError(f"--rule {config.rule.rule} has no meta-parameters, so there is nothing to meta-train")
-    if "log_lifetime" in config.residual.features and config.rule.rule == "residual" and not _lifetimes_vary(levels):
-        raise ValueError(
-            f"--features log_lifetime never varies on {config.world.levels}: give a range with --lifetime, such as "
-            "--lifetime 60 1000"
-        )
-    epochs, minibatches = passes(config)
-    learner = build_learner(config, levels.world, rule, epochs, minibatches)
+    fresh = build_fresh(config, levels)
+    if isinstance(rule, Residual):
+        _check_residual(config, rule, fresh)
+    learner = build_learner(config, levels.world, rule)
     if isinstance(rule, PluginRule):
         check_rule(config.rule.rule, learner, levels)
     search = evolution.search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
@@ -249,21 +233,37 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
         search=search,
         curriculum=chosen.curriculum,
         measurement=build_measurement(config, mesh, levels.world, chosen.needs),
-        generator=build_fresh(config, levels),
-        hyper=build_hyperparameters(config, levels.world, epochs * minibatches),
+        generator=fresh,
+        hyper=build_hyperparameters(config, levels.world, math.prod(passes_of(rule))),
         levels_per_candidate=config.evolution.levels_per_candidate,
         exact=normalising,
     )
 
 
-def _lifetimes_vary(levels: LevelGenerator) -> bool:
-    drawn = jax.vmap(levels.sample)(jax.random.split(jax.random.key(0), 32))
-    return bool(jnp.any(drawn.lifetime != drawn.lifetime[0]))
+def _check_residual(config: TrainConfig, rule: Residual, fresh: LevelGenerator) -> None:
+    """Refuse features that never vary, and rollouts that cannot be split as the base splits them."""
+    _, minibatches = passes_of(rule)
+    if config.agents.workers * config.agents.rollout_length % minibatches:
+        raise ValueError(
+            f"--rule residual on {config.residual.base} splits a rollout into {minibatches} minibatches: --workers "
+            f"times --rollout-length must be a multiple of {minibatches}, got {config.agents.workers} and "
+            f"{config.agents.rollout_length}"
+        )
+    if "log_lifetime" in config.residual.features:
+        lifetimes = jax.vmap(fresh.sample)(jax.random.split(jax.random.key(0), 32)).lifetime
+        if jnp.all(lifetimes == lifetimes[0]):
+            raise ValueError(
+                "--features log_lifetime needs lifetimes that vary, such as --lifetime 60 1000; all those of "
+                f"{config.curriculum.level_folder or config.world.levels} are {int(lifetimes[0])}"
+            )
 
 
 def _solved(config: TrainConfig, world: World, flag: str) -> TabularGrid:
     """Return the grid that a world's exact solver solves; raise ValueError if it has none, which a flag needs."""
     grid = exact_grid(world)
     if grid is None:
-        raise ValueError(f"{flag} needs an exact solver, and {config.world.levels} has none")
+        raise ValueError(
+            f"{flag} needs an exact solver, and {config.world.levels} has none; there, give --fitness return "
+            "--end-returns sampled"
+        )
     return grid

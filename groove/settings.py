@@ -79,7 +79,7 @@ class EvolutionSettings:
     """Lower bound of that learning rate."""
     end_returns: Literal["sampled", "exact"] = "sampled"
     """Agents' return at the end of their lives: sampled, the mean of as many episodes as there are workers, or exact,
-    its expectation, which needs a world with an exact solver."""
+    its expectation, which needs a world with an exact solver. The episodes are played in both cases."""
     average: int = 0
     """Generations over which the rule that is found averages the means of the search, exponentially; 0 for the last
     mean alone."""
@@ -129,10 +129,13 @@ class EvolutionSettings:
                 raise ValueError(
                     f"EvolutionSettings.{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
-        if self.average < 0:
-            raise ValueError(f"EvolutionSettings.average must be >= 0, got {self.average}")
+        if self.average < 0 or self.average == 1:
+            raise ValueError(f"EvolutionSettings.average must be 0 or >= 2, got {self.average}")
         if self.shaping == "relative" and self.es != "Open_ES":
-            raise ValueError(f"EvolutionSettings.shaping relative needs the strategy Open_ES, got {self.es}")
+            raise ValueError(
+                "EvolutionSettings.shaping must be pairwise for strategies other than Open_ES, got relative and "
+                f"{self.es}"
+            )
         if self.levels_per_candidate < 1:
             raise ValueError(f"EvolutionSettings.levels_per_candidate must be >= 1, got {self.levels_per_candidate}")
 

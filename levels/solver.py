@@ -217,7 +217,7 @@ episode's return."""
 
 
 def score_span(grid: TabularGrid, level: Level) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Return between what returns a score lies: the expected return of random actions, and the gain of the best policy.
+    """Return offset and scale of the scores on a level: the return of random actions, and the best policy's gain.
 
     Args:
         grid: the world.

@@ -15,7 +15,7 @@ from lpg.normalisation import Normalisation
 from lpg.optimizer import Optimizer
 from lpg.rollout import Rollout, collect, reset_workers
 from lpg.settings import AgentSettings
-from lpg.update_rule import Hyperparameters, Metrics, Progress, UpdateRule
+from lpg.update_rule import Hyperparameters, Metrics, Progress, UpdateRule, passes_of
 
 
 @struct.dataclass
@@ -74,7 +74,8 @@ class Learner:
     def for_world(cls, world: World, rule: UpdateRule, **settings: int) -> "Learner":
         """Return the learner that suits the kind of observation: tables with SGD, networks with Adam.
 
-        Observations and rewards are normalised where observations are vectors and actions are continuous.
+        Observations and rewards are normalised where observations are vectors and actions are continuous. A residual
+        rule has the epochs and minibatches of its base, all other rules 1 and 1.
 
         Args:
             world: the environment.
@@ -89,7 +90,9 @@ class Learner:
         """
         kind = observation_kind(world)
         optimizer = Optimizer("sgd" if kind == "table" else "adam")
-        fields: dict[str, Any] = {"normalised": world.continuous_actions and kind == "vector", **settings}
+        epochs, minibatches = passes_of(rule)
+        normalised = world.continuous_actions and kind == "vector"
+        fields: dict[str, Any] = {"epochs": epochs, "minibatches": minibatches, "normalised": normalised, **settings}
         return cls(world, network_for(world, rule.prediction_size, rule.reads_value), rule, optimizer, **fields)
 
     def __post_init__(self) -> None:
@@ -200,6 +203,10 @@ class Learner:
             agent.progress,
         )
         params, optimizer_state, metrics = self.descend(agent, seen, targets, batches, step_scale)
+        if not isinstance(step_scale, float):
+            # Adam's moments must not learn from an update that is skipped, and 0 times NaN would be NaN.
+            learned, born = (params, optimizer_state), (agent.params, agent.optimizer_state)
+            params, optimizer_state = jax.tree.map(lambda new, old: jnp.where(step_scale > 0, new, old), learned, born)
         next_agent = Agent(
             params=params,
             optimizer_state=optimizer_state,

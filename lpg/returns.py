@@ -5,6 +5,28 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 
+def td_errors(
+    reward: Float[Array, "T B"],
+    value: Float[Array, "T B"],
+    next_value: Float[Array, "T B"],
+    terminated: Bool[Array, "T B"],
+    discount: float,
+) -> Float[Array, "T B"]:
+    """Compute δ_t = r_t + γ(1 − terminated_t)V(s_{t+1}) − V(s_t).
+
+    Args:
+        reward: [T, B] rewards.
+        value: [T, B], value V(s_t) before the step.
+        next_value: [T, B], value V(s_{t+1}) after the step, before any reset.
+        terminated: [T, B], whether the world ended the episode.
+        discount: γ in [0, 1].
+
+    Returns:
+        [T, B] one-step errors.
+    """
+    return reward + discount * jnp.where(terminated, 0.0, next_value) - value
+
+
 def generalised_advantage(
     reward: Float[Array, "T B"],
     value: Float[Array, "T B"],
@@ -31,7 +53,7 @@ def generalised_advantage(
     Returns:
         [T, B] advantages; adding `value` gives the λ-returns.
     """
-    delta = reward + discount * jnp.where(terminated, 0.0, next_value) - value
+    delta = td_errors(reward, value, next_value, terminated, discount)
     keep = discount * gae_lambda * (1.0 - (terminated | truncated))
 
     def backward(advantage: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:

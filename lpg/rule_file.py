@@ -43,13 +43,16 @@ def describe(architecture: dict[str, Any]) -> str:
         architecture: JSON object of a rule file.
 
     Returns:
-        Such as "lpg gru 32, Y = 8" or "residual of ppo, 5 x 2", or the file and name of a rule of a user's own.
+        Such as "lpg gru 32, Y = 8" or "residual of ppo, 5 features, 2 outputs", or the file and name of a rule of a
+        user's own.
     """
     if "plugin" in architecture:
         return str(architecture["plugin"])
     if "residual" in architecture:
         settings = architecture["residual"]
-        return f"residual of {settings['base']}, {len(settings['features'])} x {len(settings['outputs'])}"
+        return (
+            f"residual of {settings['base']}, {len(settings['features'])} features, {len(settings['outputs'])} outputs"
+        )
     name = "ta-lpg" if architecture.get("lifetime_inputs") else "lpg"
     cell, size, num_classes = (architecture.get(field) for field in ("cell", "hidden_size", "prediction_size"))
     return f"{name} {cell} {size}, Y = {num_classes}"

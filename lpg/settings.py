@@ -86,9 +86,10 @@ class ResidualSettings:
     base: str = "ppo"
     """Hand-written rule that it changes: a2c, ppo or dpo."""
     features: tuple[str, ...] = ("progress", "entropy", "advantage", "progress*entropy", "progress*advantage")
-    """What it reads of each step."""
+    """What it reads of each step, some of: progress, entropy, advantage, progress*entropy, progress*advantage,
+    entropy*advantage, log_prob, td_error, reward, value, done, log_lifetime."""
     outputs: tuple[str, ...] = ("advantage", "entropy")
-    """What it changes."""
+    """What it changes, some of: advantage, offset, entropy, value, step."""
 
     def __post_init__(self) -> None:
         if self.base not in RESIDUAL_BASES:

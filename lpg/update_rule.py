@@ -101,6 +101,19 @@ class Hyperparameters:
         return replace(self, **{name: getattr(self, name) * factor(p) for name, p in exponents.items()})
 
 
+def passes_of(rule: "UpdateRule") -> tuple[int, int]:
+    """Return how often a learner of a rule learns from a rollout unless it is set otherwise.
+
+    Args:
+        rule: the rule.
+
+    Returns:
+        Epochs and minibatches: the rule's `passes`, or 1 and 1 if it has none.
+    """
+    passes: tuple[int, int] = getattr(rule, "passes", (1, 1))
+    return passes
+
+
 class UpdateRule(Protocol):
     """A rule by which an agent learns from a rollout.
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -80,6 +81,7 @@ def _verdicts(flags: BakeoffFlags) -> "list[Verdict]":
     from groove.job.devices import lives_mesh
     from groove.rules import read_discovered_rule
     from groove.scoring.bakeoff import Bakeoff
+    from lpg.update_rule import passes_of
     from lpg.value_losses import ValueProbe
 
     with one_line(ValueError):
@@ -97,7 +99,7 @@ def _verdicts(flags: BakeoffFlags) -> "list[Verdict]":
         contest = Bakeoff(
             generator=generator,
             population=build_population(config, mesh, learner, ValueProbe(config.curriculum.value_steps)),
-            hyper=build_hyperparameters(config, generator.world),
+            hyper=build_hyperparameters(config, generator.world, math.prod(passes_of(rule))),
             measurement=build_measurement(config, mesh, generator.world, needs),
         )
         return contest.run(meta_params, flags.num_levels, flags.seed)

@@ -74,9 +74,9 @@ def relative_differences(population: Array, fitness: Float[Array, "P"], state: A
     """Compare fitness within antithetic pairs by size, in root mean squares of the differences (smaller is better).
 
     A pair that differs twice as much counts twice as much, where `pairwise_ranks` counts all alike. Sarkar et al. 2025
-    (arXiv:2511.16652) divide differences from a level's mean by the standard deviation over all levels; a pair's
-    level is its own, and its mean that of the pair. A candidate that failed makes its pair count for one root mean
-    square.
+    (arXiv:2511.16652) divide differences from a level's mean by the standard deviation over all levels; here each
+    pair has its own level, so the level's mean is that of the pair. A candidate that failed makes its pair count for
+    one root mean square.
 
     Args:
         population: not read.
@@ -271,8 +271,8 @@ class RuleSearch:
             The new state.
         """
         finite = jnp.isfinite(returns)
-        # Twice the worst, since the worst plus one would round back to the worst where returns are large. Where sizes
-        # count, a number of no meaning must not.
+        # Twice the worst, since the worst plus one would round back to the worst where returns are large. With relative
+        # shaping, a made-up fitness would set the scale.
         lost = 1.0 + 2.0 * jnp.max(jnp.where(finite, -returns, -jnp.inf), initial=0.0)
         fitness = jnp.where(finite, -returns, jnp.inf if self.settings.shaping == "relative" else lost)
         if self.settings.rank is not None:

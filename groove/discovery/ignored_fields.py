@@ -32,6 +32,16 @@ def refuse_ignored(config: TrainConfig, given: Iterable[str]) -> None:
     Raises:
         ValueError: a field has no effect; names its flag and the curriculum or rule.
     """
+    evolution = config.evolution
+    if "fitness" in given and (evolution.fitness, evolution.shaping, evolution.levels_per_candidate) == (
+        "normalised",
+        "pairwise",
+        1,
+    ):
+        raise ValueError(
+            "--fitness normalised has no effect on --shaping pairwise with --levels-per-candidate 1, which asks only "
+            "which of a pair is better on their one level"
+        )
     by_curriculum, rule = why_ignored(config), config.rule.rule
     unread: tuple[str, ...] = _NETWORK if rule == "residual" else tuple(vars(config.residual))
     for name in given:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from groove.discovery.evolution import RuleSearch
@@ -202,6 +203,8 @@ class MetaTraining:
         metrics = self._metrics(returns, outcomes, proposal, search)
         metrics["antagonist_updates"] = antagonist_updates
         metrics["levels_trained"] = jnp.sum(batch.trains)
+        if outcomes.frozen_updates is not None:
+            metrics["frozen_updates"] = jnp.sum(outcomes.frozen_updates)
         metrics |= self.curriculum.report(curriculum, batch, outcome)
         metrics |= batch_statistics(batch, outcome, self._num_measured > 0)
         generation, average = proposal.generation + 1, proposal.average
@@ -250,7 +253,11 @@ class MetaTraining:
         trains = batch.trains[level].reshape(returns.shape)
         scores = returns
         if self.exact is not None:
-            random, span = (x[level].reshape(returns.shape) for x in returns_on(score_span, self.exact, batch.levels))
+            levels, mesh = batch.levels, self.population.mesh
+            if self.num_levels % mesh.size == 0:
+                # Each device solves a share of the levels.
+                levels = jax.lax.with_sharding_constraint(levels, NamedSharding(mesh, PartitionSpec("lives")))
+            random, span = (x[level].reshape(returns.shape) for x in returns_on(score_span, self.exact, levels))
             scores = (returns - random) / span
         # A candidate that broke on any of its levels has failed, whether or not that level trains.
         fitness = jnp.sum(jnp.where(trains, scores, 0.0 * scores), axis=1)

@@ -64,6 +64,8 @@ class LifeResults:
     value_losses: ValueLosses | None  # [N] float32 each, NaN for a broken agent, None without a probe
     num_updates: Int[Array, "N"]  # [N] int32, updates that the agent made
     updates_run: Int[Array, ""]  # [] int32, updates computed for all lives, including those past an agent's end
+    # [N] float32, updates that were skipped because the rule's outputs were not finite; None if the rule counts none
+    frozen_updates: Float[Array, "N"] | None = None
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,7 @@ class Population:
                 "curve": jnp.mean(returns, axis=1),
                 "value_losses": value_losses,
                 "num_updates": agent.num_updates,
+                "frozen_updates": getattr(agent.rule_state, "frozen", None),
             }
 
         ends = jax.vmap(live, in_axes=(0, axes, 0, 0, 0))(lives.keys, weights, lives.levels, lives.lengths, lives.hyper)

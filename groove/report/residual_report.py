@@ -18,7 +18,7 @@ AXES = {
     "entropy": ("entropy H/log A", (0.0, 1.0)),
     "advantage": ("tanh of the normalised advantage", (-1.0, 1.0)),
 }
-"""What pictures vary, with the range of the label's unit; features hold 2x − 1 of the first two."""
+"""The feature on each horizontal axis, with its label and range; the first two features are 2x − 1."""
 
 COLORS = (BLUE, GREY, VERMILLION)
 
@@ -42,7 +42,7 @@ def weights_table(rule: Residual, weights: Float[np.ndarray, "F O"]) -> Table:
     return table
 
 
-def said(
+def outputs_at(
     rule: Residual, weights: Float[np.ndarray, "F O"], at: dict[str, Float[np.ndarray, "n"]]
 ) -> dict[str, Float[np.ndarray, "n"]]:
     """Return what a rule says of steps of which a few features are known.
@@ -83,7 +83,7 @@ def draw_residual(path: Path, rule: Residual, weights: Float[np.ndarray, "F O"])
             at = {"progress": 0.0, "entropy": 0.0, "advantage": 0.0} | {other: 2 * level - 1}
             values = {key: np.full_like(grid, value) for key, value in at.items()}
             values[name] = grid if name == "advantage" else 2 * grid - 1
-            drawn = said(rule, weights, values)
+            drawn = outputs_at(rule, weights, values)
             for row, output in enumerate(outputs):
                 panels[row, column].plot(grid, drawn[output], color=color, label=f"{AXES[other][0]} = {level:g}")
         panels[0, column].legend(fontsize=7)

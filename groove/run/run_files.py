@@ -121,7 +121,6 @@ class RunFiles:
         Raises:
             RunFolderError: the table or the picture cannot be written.
         """
-        self.folder.write_results([dataclasses.asdict(score) for score in scores])
         rule = build_rule(self._config)
         if isinstance(rule, Residual):
             from groove.report.residual_report import draw_residual
@@ -130,6 +129,8 @@ class RunFiles:
                 draw_residual(self.folder.picture_path, rule, mean["weights"])
             except OSError as error:
                 raise RunFolderError(f"{self.folder.picture_path}: cannot be written: {error}") from error
+        # Last, since a run with results counts as finished.
+        self.folder.write_results([dataclasses.asdict(score) for score in scores])
 
 
 class NoFiles:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from jaxtyping import Array, Key
+from jaxtyping import Array, Key, PyTree
 
 from groove.building import (
     build_generator,
@@ -22,13 +22,17 @@ from groove.discovery.meta_training import RunState
 from groove.job.agreement import meet
 from groove.job.devices import lives_mesh
 from groove.run.shared_rules import SharedRule, shared_rule
-from groove.scoring.closing_table import ClosingTable, HandWritten
+from groove.scoring.closing_table import ClosingTable, HandWritten, gain, returns_of
 from groove.scoring.heldout import HELDOUT_STREAM, VALIDATION_STREAM, Evaluation, LevelSet, draw_level_set
+from groove.scoring.intervals import Ends
 from lpg.baselines import BASELINES
 from lpg.rule_file import describe
 from lpg.rules.residual import Residual
 from lpg.saved_rules import load_rule
 from lpg.shipped_rules import rule_path
+
+VALIDATION_SEEDS = 2
+"""Agents of the rule and of its start on each validation level."""
 
 
 class RunParts:
@@ -94,7 +98,7 @@ class RunParts:
 
     @cached_property
     def validation(self) -> LevelSet:
-        """The validation levels, which all runs share: A2C is tuned on them, and rules are followed as they train.
+        """The validation levels, which all runs share, to tune hand-written rules and follow rules as they train.
 
         As many as the held-out ones, so that both share their programs.
         """
@@ -103,39 +107,66 @@ class RunParts:
     @cached_property
     def closing(self) -> ClosingTable:
         """The closing table, which scores its baselines once for all runs."""
-        base = self.rule.settings.base if isinstance(self.rule, Residual) else None
+        names = ("a2c", self.base or "a2c")
         return ClosingTable(
             learned=self.evaluation,
             hyper=self.training.hyper,
-            hand_written={name.upper(): self._hand_written(name, name != base) for name in ("a2c", base or "a2c")},
+            hand_written={name.upper(): self._hand_written(name) for name in names},
             heldout=self.heldout,
             validation=self.validation,
             num_configurations=self._config.run.tune_configurations,
         )
 
-    def _hand_written(self, name: str, shows_default: bool) -> HandWritten:
+    @property
+    def base(self) -> str | None:
+        """The hand-written rule that a residual rule changes; None for other rules."""
+        return self.rule.settings.base if isinstance(self.rule, Residual) else None
+
+    def _hand_written(self, name: str) -> HandWritten:
         world, own = self._levels.world, BASELINES[name]
+        default = build_hyperparameters(TrainConfig(), world, own.epochs * own.minibatches)
+        starts = name == self.base and self.start is None and default == self.training.hyper
         learner = build_learner(self._config, world, own.rule, own.epochs, own.minibatches)
         return HandWritten(
             evaluation=Evaluation(build_population(self._config, self.mesh, learner)),
-            default=build_hyperparameters(TrainConfig(), world, own.epochs * own.minibatches),
-            shows_default=shows_default,
+            default=default,
+            shows_default=not starts,
         )
+
+    def validation_gain(self, trained: PyTree, start: PyTree) -> Ends:
+        """Compare a rule with the one that the search started at on the validation levels.
+
+        Args:
+            trained: meta-parameters of the rule.
+            start: meta-parameters of the one at the start.
+
+        Returns:
+            Mean difference of their scores on the same levels, with its 95% interval.
+        """
+        validation, hyper = self.validation, self.training.hyper
+        ours, theirs = (
+            returns_of(self.evaluation, rule, validation, hyper, VALIDATION_SEEDS) for rule in (trained, start)
+        )
+        return gain(validation, ours, theirs)
 
     @property
     def start_name(self) -> str:
         """What the closing table calls the rule at the start of the search."""
         if self.start is not None:
             return "starting rule"
-        return f"{self.rule.settings.base.upper()} (start)" if isinstance(self.rule, Residual) else "untrained rule"
+        return "untrained rule" if self.base is None else f"{self.base.upper()} (start)"
 
     @property
     def gains_from(self) -> str | None:
         """The row that gains are measured from; None where the search started at a rule that does not learn."""
-        return self.start_name if self.start is not None or isinstance(self.rule, Residual) else None
+        return None if self.start is None and self.base is None else self.start_name
 
 
 def _refuse_other_shape(start_from: Path | str, wanted: dict[str, Any]) -> None:
     found = load_rule(start_from)[0].architecture
     if found != wanted:
-        raise ValueError(f"--from {start_from}: its rule is {describe(found)}, but the run's is {describe(wanted)}")
+        shown = [describe(found), describe(wanted)]
+        if shown[0] == shown[1]:
+            # Rules of one size that read or change other things.
+            shown = [", ".join(f"{name} {value}" for name, value in one["residual"].items()) for one in (found, wanted)]
+        raise ValueError(f"--from {start_from}: its rule is {shown[0]}, but the run's is {shown[1]}")

@@ -25,6 +25,7 @@ from groove.run.run_parts import RunParts
 from groove.run.stop_requests import stop_requests
 from groove.scoring.closing_table import render
 from groove.scoring.heldout import TRAINING_STREAM, LevelSet, counted, stream_key
+from groove.scoring.intervals import bracketed
 from groove.versions import recorded_versions
 from lpg.rules.residual import Residual
 
@@ -232,15 +233,14 @@ class Run:
         self._close(files, self._mean(state))
 
     def _note_loss(self, trained: PyTree) -> None:
-        """Say if the rule is no better than the one that the search started at, on levels that are not held out."""
-        start, validation = self.parts.gains_from, self.parts.validation
-        if start is None:
+        """Say if no gain over the rule that the search started at shows on levels that are not held out."""
+        if self.parts.gains_from is None:
             return
-        gain = self._score(trained, validation) - self._score(self.start_params, validation)
-        if gain <= 0:
+        gain = self.parts.validation_gain(trained, self.start_params)
+        if gain[1] is None or gain[1] <= 0:
             self.console.print(
-                f"note: on the validation levels the trained rule scores {-gain:.3f} less than the {start}: the search "
-                "has found nothing better",
+                f"note: on the validation levels the trained rule scores {bracketed(gain, '+')} relative to the "
+                f"{self.parts.gains_from}, so this run shows no gain",
                 soft_wrap=True,
                 highlight=False,
                 markup=False,

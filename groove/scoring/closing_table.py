@@ -83,6 +83,21 @@ def score(name: str, level_set: LevelSet, lived: LevelReturns) -> ClosingScore:
     return ClosingScore(name, float(np.mean(scores)), error, float(np.mean(lived.returns)), middle, lived.failed)
 
 
+def gain(level_set: LevelSet, ours: LevelReturns, theirs: LevelReturns) -> Ends:
+    """Compute the mean difference of the scores of two rules on the same levels with its 95% interval.
+
+    Args:
+        level_set: n levels.
+        ours: returns [M, S, n].
+        theirs: returns [M, S, n] or [1, S, n] of the rule to compare with.
+
+    Returns:
+        Estimate and ends.
+    """
+    difference = level_set.normalised(ours.returns) - level_set.normalised(theirs.returns)
+    return of_mean(difference, Units.separate(drawn=True, num_tasks=level_set.num_levels))
+
+
 def returns_of(
     evaluation: Evaluation, meta_params: PyTree, level_set: LevelSet, hyper: Hyperparameters, num_seeds: int
 ) -> LevelReturns:
@@ -215,21 +230,8 @@ class ClosingTable:
         rows = [score(name, self.heldout, values) for name, values in self.among_baselines(returns).items()]
         if start is None:
             return rows
-        gains = {name: self.gain(own, returns[start]) for name, own in returns.items() if name != start}
+        gains = {name: gain(self.heldout, own, returns[start]) for name, own in returns.items() if name != start}
         return [replace(row, gain=gains.get(row.name)) for row in rows]
-
-    def gain(self, ours: LevelReturns, start: LevelReturns) -> Ends:
-        """Compute the mean difference of the scores of two rules on the same levels with its 95% interval.
-
-        Args:
-            ours: returns [M, S, n] on the held-out levels.
-            start: returns [M, S, n] or [1, S, n] of the rule to compare with.
-
-        Returns:
-            Estimate and ends.
-        """
-        difference = self.heldout.normalised(ours.returns) - self.heldout.normalised(start.returns)
-        return of_mean(difference, Units.separate(drawn=True, num_tasks=self.heldout.num_levels))
 
 
 def render(scores: list[ClosingScore], title: str) -> "Table":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import PyTree
 
-from groove.scoring.closing_table import ClosingTable, LevelReturns, table_of_rules
+from groove.scoring.closing_table import ClosingTable, LevelReturns, gain, table_of_rules
 from groove.scoring.intervals import Ends, bracketed, of_aggregate, of_mean
 from groove.scoring.statistics import iqm
 from groove.scoring.units import Units
@@ -61,8 +61,10 @@ def group_scores(closing: ClosingTable, rules: dict[str, list[PyTree]], start: s
         mean, middle = float(np.mean(scores)), of_aggregate(scores, iqm, units)
         _, low, high = of_mean(scores, units)
         by_seed = np.mean(scores, axis=(1, 2)).tolist() if name in rules else []
-        gain = closing.gain(own, lived[start]) if start is not None and name in rules and name != start else None
-        row = GroupScore(name, mean, low, high, float(np.mean(own.returns)), middle, own.failed, by_seed, gain)
+        over_start = (
+            gain(closing.heldout, own, lived[start]) if start is not None and name in rules and name != start else None
+        )
+        row = GroupScore(name, mean, low, high, float(np.mean(own.returns)), middle, own.failed, by_seed, over_start)
         rows.append(row)
     return rows
 
@@ -88,6 +90,6 @@ def render(scores: list[GroupScore], title: str) -> "Table":
     rows = []
     for row in scores:
         cells = [bracketed(row.iqm), bracketed([row.mean, row.low, row.high]), f"{row.mean_return:.3f}"]
-        gain = ["" if row.gain is None else bracketed(row.gain, "+")] * has_gains
-        rows.append([row.name, *cells[: len(columns)], *gain, str(row.failed)])
+        over_start = ["" if row.gain is None else bracketed(row.gain, "+")] * has_gains
+        rows.append([row.name, *cells[: len(columns)], *over_start, str(row.failed)])
     return table_of_rules(title, ["rule", *columns, *["over the start [95%]"] * has_gains, "failed"], rows)

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from groove.building import build_hyperparameters, passes
+from groove.building import build_hyperparameters
 from groove.config import TrainConfig
 from groove.records.group_folder import GroupFolder
 from groove.rules import read_discovered_rule
@@ -27,7 +27,7 @@ from lpg.rules.plugin_rule import PluginRule
 from lpg.rules.residual import Residual
 from lpg.settings import RuleSettings
 from lpg.shipped_rules import RULE_NAME, rule_path
-from lpg.update_rule import UpdateRule
+from lpg.update_rule import UpdateRule, passes_of
 
 RANDOM = "random"
 TUNED = " (tuned)"
@@ -106,8 +106,7 @@ class Contestant:
         if not configuration.fields:
             return rule
         if isinstance(rule, Residual):
-            base: Any = rule.own_base
-            return dataclasses.replace(rule, base=dataclasses.replace(base, **configuration.fields))
+            return rule.with_base_fields(**configuration.fields)
         return dataclasses.replace(rule, **configuration.fields)
 
     def is_tuned_for(self, environments: list[Environment]) -> bool:
@@ -128,13 +127,13 @@ class Contestant:
             environment: environment that its agents would live in.
 
         Raises:
-            ValueError: the rule is learned, so it reads probabilities of discrete actions, and the actions are
+            ValueError: the rule is LPG or TA-LPG, which read probabilities of discrete actions, and the actions are
                 continuous.
         """
         if isinstance(self.rule, LPG) and environment.world.continuous_actions:
             raise ValueError(
                 f"{environment.suite}/{environment.name} has continuous actions, but {self.name} reads probabilities "
-                "of discrete ones; ppo, dpo, a2c and reinforce support both"
+                "of discrete ones; residual rules, ppo, dpo, a2c and reinforce support both"
             )
 
     def fingerprint(self, environment: Environment) -> str:
@@ -159,6 +158,8 @@ class Contestant:
             # The content of the user's file in place of its path, because the file may move.
             _, _, name = self.rule.settings.rule.rpartition(":")
             rule = f"{dataclasses.asdict(self.rule.settings) | {'rule': name}} {self.rule.sha256}"
+        if isinstance(self.rule, Residual):
+            rule = f"{rule} {self.rule.own_base}"
         words: list[Any] = [rule, self.epochs, self.minibatches]
         if self.config is not None:
             # What `hyper` reads of it.
@@ -243,4 +244,4 @@ def learned(path: Path | str) -> Contestant:
     folder, name = file.resolve().parent, file.stem
     if file.name == RULE_NAME:
         name = f"{folder.parent.name}/{folder.name}" if GroupFolder.is_group(folder.parent) else folder.name
-    return Contestant(name, rule, meta_params, *passes(config), config=config)
+    return Contestant(name, rule, meta_params, *passes_of(rule), config=config)

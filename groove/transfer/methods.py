@@ -8,6 +8,7 @@ from groove.records.group_folder import GroupFolder
 from groove.rules import read_discovered_rule
 from groove.transfer.contestants import HAND_WRITTEN, Contestant
 from lpg.rule_file import read_rule_header
+from lpg.update_rule import passes_of
 
 
 def learned_group(path: Path | str) -> list[Contestant]:
@@ -37,7 +38,8 @@ def learned_group(path: Path | str) -> list[Contestant]:
             )
         rule, meta_params, config = read_discovered_rule(run.rule_path)
         folder.refuse_stranger(run.rule_path, config, shared.replaced(seed=seed))
-        members.append(Contestant(f"{name}/{run.path.name}", rule, meta_params, config=config, group=name))
+        shown = f"{name}/{run.path.name}"
+        members.append(Contestant(shown, rule, meta_params, *passes_of(rule), config=config, group=name))
     return members
 
 

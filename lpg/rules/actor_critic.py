@@ -111,8 +111,21 @@ class A2C:
         progress: Progress,
     ) -> tuple[PyTree, ActorCriticTargets, float]:
         del meta_params, progress
-        raw = self.estimates(outputs, next_outputs, rollout)
-        return state, ActorCriticTargets(standardised(raw.advantage), raw.value) if self.normalise else raw, 1.0
+        return state, self.targets_from(self.estimates(outputs, next_outputs, rollout), outputs, rollout), 1.0
+
+    def targets_from(self, raw: ActorCriticTargets, outputs: Outputs, rollout: Rollout) -> ActorCriticTargets:
+        """Return the targets, given unnormalised advantages.
+
+        Args:
+            raw: the result of `estimates`.
+            outputs: the agent's outputs for observations [T, B].
+            rollout: the rollout [T, B].
+
+        Returns:
+            The targets [T, B].
+        """
+        del outputs, rollout
+        return ActorCriticTargets(standardised(raw.advantage), raw.value) if self.normalise else raw
 
     def estimates(self, outputs: Outputs, next_outputs: Outputs, rollout: Rollout) -> ActorCriticTargets:
         """Compute unnormalised advantages and λ-returns.

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float
 
 from lpg.networks import Outputs
 from lpg.policy import action_log_prob
 from lpg.rollout import Rollout
 from lpg.rules.actor_critic import A2C, ActorCriticTargets, standardised
-from lpg.update_rule import Progress
 
 
 @struct.dataclass
@@ -35,23 +34,9 @@ class DriftRule(A2C, ABC):
             2022, "The 37 implementation details of proximal policy optimization").
     """
 
-    def targets(
-        self,
-        meta_params: PyTree,
-        state: PyTree,
-        outputs: Outputs,
-        next_outputs: Outputs,
-        rollout: Rollout,
-        progress: Progress,
-    ) -> tuple[PyTree, RatioTargets, float]:
-        del meta_params, progress
-        estimates = self.estimates(outputs, next_outputs, rollout)
-        targets = RatioTargets(
-            advantage=estimates.advantage,
-            value=estimates.value,
-            log_prob=action_log_prob(outputs.logits, rollout.action),
-        )
-        return state, targets, 1.0
+    def targets_from(self, raw: ActorCriticTargets, outputs: Outputs, rollout: Rollout) -> RatioTargets:
+        log_prob = action_log_prob(outputs.logits, rollout.action)
+        return RatioTargets(advantage=raw.advantage, value=raw.value, log_prob=log_prob)
 
     def policy_loss(self, log_prob: Float[Array, "T B"], targets: RatioTargets) -> Float[Array, ""]:
         advantage = targets.weighted(standardised(targets.advantage) if self.normalise else targets.advantage)

@@ -4,12 +4,14 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from lpg.baselines import BASELINES
 from lpg.networks import Outputs
 from lpg.policy import action_entropy
+from lpg.returns import td_errors
 from lpg.rollout import Rollout
 from lpg.rules.actor_critic import A2C, ActorCriticTargets, LossWeights, standardised
 from lpg.rules.residual_features import LifeScale, Seen, stacked
@@ -31,12 +33,12 @@ class Residual:
     z = x·W for features x [F] of a step and meta-parameters W [F, O] of the outputs: the factor exp(z) on the
     normalised advantage, the offset z added to it, the factors exp(3·z) on the entropy cost and exp(z) on the value's
     cost, and the factor exp(mean z) on the agent's update. Where W = 0 the rule is its base exactly. Features have no
-    unit, so rewards of another scale give the same policy update. Weights are computed once per rollout and kept
-    through epochs and minibatches.
+    unit: if rewards and values are multiplied by one factor, the weights of the loss do not change. Weights are
+    computed once per rollout and kept through epochs and minibatches.
 
     There is no constant among the features: it would be another entropy cost or learning rate, which agents tune.
 
-    Steps whose outputs are not finite change nothing, and the agent's update is skipped.
+    If an output is not finite at any step of a rollout, the agent's update is skipped.
 
     Attributes:
         settings: base, features and outputs.
@@ -59,6 +61,12 @@ class Residual:
     @property
     def reads_value(self) -> bool:
         return self.own_base.reads_value
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """Epochs and minibatches of the base."""
+        own = BASELINES[self.settings.base]
+        return own.epochs, own.minibatches
 
     @property
     def costs(self) -> tuple[str, ...]:
@@ -109,11 +117,15 @@ class Residual:
     ) -> tuple[LifeScale, ActorCriticTargets, Float[Array, ""]]:
         raw = self.own_base.estimates(outputs, next_outputs, rollout)
         seen = self.seen(state, raw, outputs, next_outputs, rollout, progress)
-        found = stacked(self.settings.features, seen) @ meta_params["weights"]
+        # So few numbers cost nothing at full precision.
+        features, precision = stacked(self.settings.features, seen), jax.lax.Precision.HIGHEST
+        found = jnp.matmul(features, meta_params["weights"], precision=precision)
         finite = jnp.all(jnp.isfinite(found))
         # Non-finite weights would make the gradients non-finite as well, even under a step of 0.
-        weights = dict.fromkeys(MOST, jnp.zeros_like(rollout.reward)) | self.bounded(jnp.where(finite, found, 0.0))
-        targets: Any = self.own_base.targets((), (), outputs, next_outputs, rollout, progress)[1]
+        found = jnp.where(finite, found, 0.0)
+        weights = dict.fromkeys(MOST, jnp.zeros_like(rollout.reward)) | self.bounded(found)
+        step = self.bounded(jnp.mean(found, axis=(0, 1))).get("step", jnp.float32(0.0))
+        targets: Any = self.own_base.targets_from(raw, outputs, rollout)
         targets = targets.replace(
             weights=LossWeights(
                 advantage=jnp.exp(weights["advantage"]),
@@ -123,7 +135,19 @@ class Residual:
             )
         )
         life = replace(seen.life, frozen=seen.life.frozen + ~finite)
-        return life, targets, jnp.where(finite, jnp.exp(jnp.mean(weights["step"])), 0.0)
+        return life, targets, jnp.where(finite, jnp.exp(step), 0.0)
+
+    def with_base_fields(self, **fields: Any) -> "Residual":
+        """Return the rule on a base with other settings.
+
+        Args:
+            fields: values of fields of the base, such as discount or clip.
+
+        Returns:
+            The rule.
+        """
+        base: Any = self.own_base
+        return replace(self, base=replace(base, **fields))
 
     def seen(
         self,
@@ -147,13 +171,13 @@ class Residual:
         Returns:
             The rollout as features read it.
         """
-        next_value = jnp.where(rollout.terminated, 0.0, next_outputs.value)
+        values = (outputs.value, next_outputs.value)
         return Seen(
             outputs=outputs,
             rollout=rollout,
             progress=progress,
             advantage=standardised(raw.advantage),
-            td_error=rollout.reward + self.discount * next_value - outputs.value,
+            td_error=td_errors(rollout.reward, *values, rollout.terminated, self.discount),
             life=state.after(raw.advantage, action_entropy(outputs.logits, rollout.action)),
         )
 

@@ -120,7 +120,9 @@ def test_relative_shaping_follows_the_larger_difference():
 
 
 def test_relative_shaping_needs_pairs():
-    with pytest.raises(ValueError, match="EvolutionSettings.shaping relative needs the strategy Open_ES, got SNES"):
+    with pytest.raises(
+        ValueError, match="EvolutionSettings.shaping must be pairwise for .* Open_ES, got relative and SNES"
+    ):
         EvolutionSettings(es="SNES", shaping="relative")
     with pytest.raises(ValueError, match="EvolutionSettings.fitness must be one of return, normalised, got 'rank'"):
         EvolutionSettings(fitness="rank")

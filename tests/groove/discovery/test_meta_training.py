@@ -21,7 +21,7 @@ class RecordingPopulation:
     """Keeps the lives it is given and returns what the test prescribes."""
 
     def __init__(self, learner, returns):
-        self.learner, self.returns = learner, jnp.asarray(returns, jnp.float32)
+        self.learner, self.returns, self.mesh = learner, jnp.asarray(returns, jnp.float32), lives_mesh(1)
 
     def live(self, candidates, lives):
         self.candidates, self.lives = candidates, lives
@@ -166,9 +166,17 @@ def test_exact_numbers_are_refused_without_an_exact_solver(field, value):
 
 def test_feature_that_never_varies_is_refused():
     fields = {"rule": "residual", "features": ("log_lifetime",)}
-    with pytest.raises(ValueError, match="--features log_lifetime never varies on small: give a range with --lifetime"):
+    with pytest.raises(
+        ValueError, match="--features log_lifetime needs lifetimes that vary, such as .*; all those of small are 5"
+    ):
         training_with(levels="small", lifetime=(5, 5), **fields)
     training_with(levels="small", lifetime=(5, 9), **fields)
+
+
+def test_rollouts_that_the_base_cannot_split_are_refused():
+    with pytest.raises(ValueError, match="on ppo splits a rollout into 4 minibatches: --workers .* got 3 and 5"):
+        training_with(levels="small", rule="residual", workers=3, rollout_length=5)
+    training_with(levels="small", rule="residual", base="a2c", workers=3, rollout_length=5)
 
 
 def test_residual_agents_learn_from_a_rollout_as_often_as_their_base():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from groove.report.residual_report import draw_residual, said, weights_table
+from groove.report.residual_report import draw_residual, outputs_at, weights_table
 from lpg.rules.residual import Residual
 from lpg.settings import ResidualSettings
 
@@ -30,7 +30,7 @@ def test_table_has_a_row_for_each_feature():
 
 
 def test_outputs_are_those_of_the_known_features_by_hand():
-    found = said(RULE, WEIGHTS, {"progress": np.array([-1.0, 1.0]), "advantage": np.array([0.5, -0.25])})
+    found = outputs_at(RULE, WEIGHTS, {"progress": np.array([-1.0, 1.0]), "advantage": np.array([0.5, -0.25])})
     np.testing.assert_allclose(found["advantage"], np.exp([-0.5 - 1.0, 0.5 - 0.5]), rtol=1e-6)
     np.testing.assert_allclose(found["offset"], [-0.25, 0.25], rtol=1e-6)
     np.testing.assert_allclose(found["entropy"], np.exp([3.0, -3.0]), rtol=1e-6)

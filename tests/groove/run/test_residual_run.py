@@ -3,12 +3,14 @@
 import json
 from io import StringIO
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from groove.records.run_folder import RunFolder
 from groove.run.train import Run
-from lpg.saved_rules import load_rule
+from lpg.rules.residual import Residual
+from lpg.saved_rules import load_rule, save_rule
 from tests.smallest_run import SMALLEST, StubPopulation, stub_populations
 
 RESIDUAL = SMALLEST.replaced(rule="residual", shaping="relative", average=2, sigma=0.3, es_learning_rate=0.1)
@@ -53,4 +55,33 @@ def test_closing_table_compares_the_rule_with_its_base(tmp_path, monkeypatch, ba
 def test_run_that_stays_below_its_start_says_so(tmp_path, monkeypatch):
     stub_populations(monkeypatch, WorseOnItsOwn)
     _, printed = finished(tmp_path, RESIDUAL)
-    assert "less than the PPO (start): the search has found nothing better" in printed
+    assert "note: on the validation levels the trained rule scores -" in printed
+    assert "relative to the PPO (start), so this run shows no gain" in printed
+
+
+def test_run_from_another_residual_rule_shows_the_base_with_its_defaults(tmp_path, monkeypatch):
+    stub_populations(monkeypatch)
+    settings = RESIDUAL.residual
+    weights = {"weights": np.full((len(settings.features), len(settings.outputs)), 0.1, np.float32)}
+    save_rule(tmp_path / "start.safetensors", Residual(settings), weights)
+    text = StringIO()
+    with RunFolder.create(tmp_path / "run") as folder:
+        Run(RESIDUAL, Console(file=text, width=120), tmp_path / "start.safetensors").start(folder)
+    rows = json.loads((tmp_path / "run" / "results.json").read_text())
+    names = ["starting rule", "trained rule", "A2C (default)", "A2C (tuned)", "PPO (default)", "PPO (tuned)"]
+    assert [row["name"] for row in rows] == names and rows[1]["gain"][0] > 0
+    other = RESIDUAL.replaced(features=("progress", "entropy", "advantage", "done", "reward"))
+    with pytest.raises(ValueError, match=r"its rule is base ppo, features .*, but the run's is .*'done', 'reward'"):
+        Run(other, Console(quiet=True), tmp_path / "start.safetensors")
+
+
+def test_resumed_run_is_one_that_was_never_stopped(tmp_path, monkeypatch):
+    stub_populations(monkeypatch)
+    folders = [tmp_path / name / "rule.safetensors" for name in ("whole", "parts")]
+    with RunFolder.create(tmp_path / "whole") as folder:
+        Run(RESIDUAL, Console(quiet=True)).start(folder)
+    with RunFolder.create(tmp_path / "parts") as folder:
+        Run(RESIDUAL.replaced(generations=4), Console(quiet=True)).start(folder)
+        Run(RESIDUAL, Console(quiet=True)).resume(folder)
+    whole, parts = (load_rule(path)[1]["weights"] for path in folders)
+    np.testing.assert_array_equal(whole, parts)

@@ -2,11 +2,15 @@
 
 import json
 
+import jax
 import pytest
 
 from groove.records.group_folder import GroupFolder
 from groove.transfer.contestants import Contestant, hand_written, learned
 from groove.transfer.methods import learned_group, members_by_group, named_apart
+from lpg.rules.residual import Residual
+from lpg.saved_rules import save_rule
+from lpg.settings import ResidualSettings
 from tests.groove.transfer import tiny
 
 
@@ -28,6 +32,21 @@ def test_rules_of_a_group_are_contestants_of_one_method(group):
     alone = learned(group / "seed-2")
     assert (alone.name, alone.group) == ("mine/seed-2", None)
     assert members_by_group([alone, *members]) == {"mine": ["mine/seed-4", "mine/seed-2"]}
+
+
+def test_residual_rules_of_a_group_learn_as_their_base_does(tmp_path):
+    rule, config = Residual(ResidualSettings("ppo")), tiny.CONFIG.replaced(rule="residual")
+    with GroupFolder.create(tmp_path / "own") as folder:
+        folder.write_config({"seeds": [0, 1], "config": config.to_json()})
+    for seed in (0, 1):
+        path = folder.run(seed).rule_path
+        path.parent.mkdir()
+        provenance = {"config": config.replaced(seed=seed).to_json(), "generations": config.run.generations}
+        save_rule(path, rule, rule.init(jax.random.key(0)), provenance)
+    ppo = hand_written("ppo")
+    for member in learned_group(tmp_path / "own"):
+        assert (member.epochs, member.minibatches) == (ppo.epochs, ppo.minibatches) == (4, 4)
+        assert member.configuration(tiny.grid()) == ppo.configuration(tiny.grid())
 
 
 def test_group_that_is_not_finished_is_refused(group):

@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gymnax.environments.bsuite.catch import Catch
 
 from levels.world import GymnaxWorld
 from lpg.baselines import BASELINES
 from lpg.learner import Learner
 from lpg.networks import Outputs
 from lpg.rules import residual_features
+from lpg.rules.ppo import PPO
 from lpg.rules.residual import MOST, Residual
 from lpg.settings import RESIDUAL_BASES, RESIDUAL_FEATURES, RESIDUAL_OUTPUTS, ResidualSettings
 from tests.lpg import tiny
@@ -86,7 +88,7 @@ def test_zero_weights_are_the_base_after_fifty_updates(base):
 
 
 @pytest.mark.parametrize("scale", [0.1, 10.0])
-def test_rewards_of_another_scale_give_the_same_policy_update(scale):
+def test_rewards_and_values_of_another_scale_give_the_same_weights(scale):
     weights = random_weights(ALL)
     (_, plain, step), (_, scaled, scaled_step) = targets(ALL, weights), targets(ALL, weights, scale)
     for name in ("advantage", "offset", "entropy", "value"):
@@ -190,3 +192,35 @@ def test_continuous_actions_are_learned_from():
 def test_settings_refuse_what_does_not_exist(fields, message):
     with pytest.raises(ValueError, match=message):
         ResidualSettings(**fields)
+
+
+def catch_learner(rule):
+    env = Catch(rows=4, columns=3)
+    learner = Learner.for_world(GymnaxWorld(env), rule, num_workers=4, rollout_length=6)
+    key = jax.random.key(2)
+    return learner, learner.init(key, env.default_params, lifetime=10), env.default_params, key
+
+
+def test_networks_learn_by_zero_weights_as_by_the_base():
+    rule = Residual(ALL)
+    learner, agent, level, key = catch_learner(rule)
+    base = Learner.for_world(learner.world, PPO(), num_workers=4, rollout_length=6, epochs=4, minibatches=4)
+    assert (learner.epochs, learner.minibatches) == rule.passes == (4, 4)
+    found = jax.jit(learner.update)(key, rule.init(key), agent, level)[0].params
+    expected = jax.jit(base.update)(key, (), agent.replace(rule_state=()), level)[0].params
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), found, expected)
+
+
+def test_step_factor_survives_adam_and_frozen_updates_leave_its_moments():
+    rule = Residual(ResidualSettings("a2c", ("progress", "value"), ("step",)))
+    learner, agent, level, key = catch_learner(rule)
+    update = jax.jit(learner.update)
+    plain, scaled, frozen = (
+        update(key, {"weights": jnp.asarray([[x], [0.0]], jnp.float32)}, agent, level)[0] for x in (0.0, 1.0, np.nan)
+    )
+    # At birth the age counts −1.
+    moved = [jax.tree.map(jnp.subtract, after.params, agent.params) for after in (plain, scaled)]
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(y, np.exp(-1) * x, atol=1e-6), *moved)
+    before, after = (jax.tree.leaves((one.params, one.optimizer_state)) for one in (agent, frozen))
+    for x, y in zip(before, after, strict=True):
+        np.testing.assert_array_equal(x, y)

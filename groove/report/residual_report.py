@@ -89,7 +89,7 @@ def draw_residual(path: Path, rule: Residual, weights: Float[np.ndarray, "F O"])
         panels[0, column].legend(fontsize=7)
         panels[-1, column].set_xlabel(label)
     for row, output in enumerate(outputs):
-        panels[row, 0].set_ylabel(RESIDUAL_OUTPUTS[output])
+        panels[row, 0].set_ylabel(RESIDUAL_OUTPUTS[output], fontsize=9)
         if output != "offset":
             panels[row, 0].set_yscale("log")
     figure.savefig(path)

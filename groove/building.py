@@ -213,6 +213,7 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     shapes = jax.eval_shape(rule.init, jax.random.key(0))
     if not jax.tree.leaves(shapes):
         raise ValueError(f"--rule {config.rule.rule} has no meta-parameters, so there is nothing to meta-train")
+    chosen = build_curriculum(config, levels, evolution.num_groups * config.evolution.levels_per_candidate)
     fresh = build_fresh(config, levels)
     if isinstance(rule, Residual):
         _check_residual(config, rule, fresh)
@@ -220,7 +221,6 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     if isinstance(rule, PluginRule):
         check_rule(config.rule.rule, learner, levels)
     search = evolution.search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
-    chosen = build_curriculum(config, levels, evolution.num_groups * config.evolution.levels_per_candidate)
     probe = ValueProbe(config.curriculum.value_steps) if "values" in chosen.needs else None
     normalising = None
     if config.evolution.fitness == "normalised":

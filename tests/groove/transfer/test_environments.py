@@ -77,12 +77,12 @@ def test_fingerprint_covers_everything_but_the_dynamics():
 
 
 def test_networks_follow_torso_and_world():
-    assert tiny.catch().network(8) == Dense(3, 8, observation_rank=2)
-    assert tiny.slide().network(1) == Dense(2, 1, observation_rank=2)
-    assert isinstance(tiny.grid().network(8), Table)
-    assert replace(tiny.catch(), torso="dense").network(8) == Dense(3, 8, (64, 64), observation_rank=2)
-    minatar = replace(tiny.catch(), torso="minatar").network(8)
-    assert minatar == Dense(3, 8, (128,), (16,), 3, channels_last=True, padded=False)
+    assert tiny.catch().network(8, False) == Dense(3, 8, observation_rank=2)
+    assert tiny.slide().network(0, True) == Dense(2, observation_rank=2, has_value=True)
+    assert isinstance(tiny.grid().network(8, False), Table)
+    assert replace(tiny.catch(), torso="dense").network(8, False) == Dense(3, 8, (64, 64), observation_rank=2)
+    minatar = replace(tiny.catch(), torso="minatar").network(8, True)
+    assert minatar == Dense(3, 8, (128,), (16,), 3, channels_last=True, padded=False, has_value=True)
 
 
 def test_a_level_without_arrays_is_one_level():

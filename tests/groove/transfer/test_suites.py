@@ -209,14 +209,16 @@ def test_chains_and_mazes_have_exact_anchors():
 
 
 def test_networks_are_those_of_the_specification():
-    assert built("minatar")[0].network(1) == Dense(
-        built("minatar")[0].world.num_actions, 1, (128,), (16,), 3, channels_last=True, padded=False
+    assert built("minatar")[0].network(0, True) == Dense(
+        built("minatar")[0].world.num_actions, 0, (128,), (16,), 3, channels_last=True, padded=False, has_value=True
     )
-    assert built("minatar-dense")[0].network(8) == Dense(built("minatar")[0].world.num_actions, 8, (64, 64), (), 3)
-    assert built("classic")[0].network(8) == Dense(2, 8, (64, 64))
-    assert isinstance(built("mazes")[0].network(8), Table)
+    assert built("minatar-dense")[0].network(8, False) == Dense(
+        built("minatar")[0].world.num_actions, 8, (64, 64), (), 3
+    )
+    assert built("classic")[0].network(8, False) == Dense(2, 8, (64, 64))
+    assert isinstance(built("mazes")[0].network(8, False), Table)
     # DeepSea's observation is an image with two axes and no planes.
-    assert built("bsuite")[1].network(1) == Dense(2, 1, (64, 64), observation_rank=2)
+    assert built("bsuite")[1].network(0, True) == Dense(2, 0, (64, 64), observation_rank=2, has_value=True)
 
 
 def test_validation_levels_are_drawn_from_a_separate_stream():

@@ -244,23 +244,28 @@ def render(scores: list[ClosingScore], title: str) -> "Table":
     Returns:
         A rich table.
     """
-    return table_of_rules(title, *_cells(scores))
+    gains = {row.name: row.gain for row in scores}
+    return table_of_rules(title, *_cells([replace(row, gain=None) for row in scores]), gains)
 
 
-def table_of_rules(title: str, titles: list[str], rows: list[list[str]]) -> "Table":
+def table_of_rules(title: str, titles: list[str], rows: list[list[str]], gains: dict[str, Ends | None]) -> "Table":
     """Format a table with one row for each rule.
+
+    Gains stand below it, since with them as a column it would be wider than 80 characters.
 
     Args:
         title: title above the table.
         titles: titles of the columns, "rule" first.
         rows: cells of each row.
+        gains: by rule, its gain over the start; None for rules without one.
 
     Returns:
         A rich table.
     """
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    below = [f"{name} over the start: {bracketed(gain, '+')}" for name, gain in gains.items() if gain is not None]
+    table = Table(title=title, title_justify="left", caption="\n".join(below) or None, caption_justify="left")
     for column in titles:
         table.add_column(column, justify="left" if column == "rule" else "right")
     for cells in rows:

@@ -86,10 +86,8 @@ def render(scores: list[GroupScore], title: str) -> "Table":
     # Without an exact solver nothing is normalised, so the return is the only number.
     is_raw = all(row.mean == row.mean_return for row in scores)
     columns = ["IQM of returns [95%]", "return [95%]"] if is_raw else ["IQM [95%]", "score [95%]", "return"]
-    has_gains = any(row.gain is not None for row in scores)
     rows = []
     for row in scores:
         cells = [bracketed(row.iqm), bracketed([row.mean, row.low, row.high]), f"{row.mean_return:.3f}"]
-        over_start = ["" if row.gain is None else bracketed(row.gain, "+")] * has_gains
-        rows.append([row.name, *cells[: len(columns)], *over_start, str(row.failed)])
-    return table_of_rules(title, ["rule", *columns, *["over the start [95%]"] * has_gains, "failed"], rows)
+        rows.append([row.name, *cells[: len(columns)], str(row.failed)])
+    return table_of_rules(title, ["rule", *columns, "failed"], rows, {row.name: row.gain for row in scores})

@@ -163,6 +163,9 @@ def test_closing_table_measures_gains_from_the_start_on_the_same_levels():
     assert [name for name, row in rows.items() if row.gain is not None] == ["trained"]
     assert "| over the start [95%] |" in markdown(list(rows.values()))
     assert "| +0.250 [+0.250, +0.250] |" in markdown(list(rows.values()))
+    text = StringIO()
+    Console(width=80, file=text).print(render(list(rows.values()), "4 levels"))
+    assert "trained over the start: +0.250 [+0.250, +0.250]" in text.getvalue()
 
 
 def test_a2c_learns_small_levels():

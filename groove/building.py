@@ -117,14 +117,13 @@ def build_learner(
     Returns:
         The learner.
     """
-    own_epochs, own_minibatches = passes_of(rule)
+    passes = {"epochs": epochs, "minibatches": minibatches}
     return Learner.for_world(
         world,
         rule,
         num_workers=config.agents.workers,
         rollout_length=config.agents.rollout_length,
-        epochs=epochs or own_epochs,
-        minibatches=minibatches or own_minibatches,
+        **{name: count for name, count in passes.items() if count is not None},
     )
 
 

@@ -8,6 +8,9 @@ from typing import Literal, get_args
 from lpg.settings import Precision
 
 AntagonistKind = Literal["a2c", "ppo", "random", "expert"]
+EndReturns = Literal["sampled", "exact"]
+Shaping = Literal["pairwise", "relative"]
+Fitness = Literal["return", "normalised"]
 
 
 # value_steps is chosen here: no level of `all` has a longer horizon.
@@ -77,7 +80,7 @@ class EvolutionSettings:
     """Factor of that learning rate per generation."""
     es_min_learning_rate: float = 1e-5
     """Lower bound of that learning rate."""
-    end_returns: Literal["sampled", "exact"] = "sampled"
+    end_returns: EndReturns = "sampled"
     """Agents' return at the end of their lives: sampled, the mean of as many episodes as there are workers, or exact,
     its expectation, which needs a world with an exact solver. The episodes are played in both cases."""
     average: int = 0
@@ -86,10 +89,10 @@ class EvolutionSettings:
     perturbation: str = "full"
     """Noise on the rule's matrices: full, or lowrank:r, which lets candidates share the products with the mean
     (Open_ES alone)."""
-    shaping: Literal["pairwise", "relative"] = "pairwise"
+    shaping: Shaping = "pairwise"
     """How returns guide the search: pairwise asks which of a pair is better, relative (Open_ES alone) also by how
     much."""
-    fitness: Literal["return", "normalised"] = "return"
+    fitness: Fitness = "return"
     """What is compared: the agents' return, or normalised, that return between random play (0) and the optimum (1),
     which needs a world with an exact solver."""
     levels_per_candidate: int = 1
@@ -119,12 +122,8 @@ class EvolutionSettings:
             raise ValueError(
                 f"EvolutionSettings.perturbation {self.perturbation} needs the strategy Open_ES, got {self.es}"
             )
-        choices = {
-            "shaping": ("pairwise", "relative"),
-            "fitness": ("return", "normalised"),
-            "end_returns": ("sampled", "exact"),
-        }
-        for name, allowed in choices.items():
+        for name, kind in (("shaping", Shaping), ("fitness", Fitness), ("end_returns", EndReturns)):
+            allowed = get_args(kind)
             if getattr(self, name) not in allowed:
                 raise ValueError(
                     f"EvolutionSettings.{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"

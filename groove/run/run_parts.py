@@ -107,7 +107,7 @@ class RunParts:
     @cached_property
     def closing(self) -> ClosingTable:
         """The closing table, which scores its baselines once for all runs."""
-        names = ("a2c", self.base or "a2c")
+        names = dict.fromkeys(("a2c", self.base or "a2c"))
         return ClosingTable(
             learned=self.evaluation,
             hyper=self.training.hyper,

@@ -232,7 +232,7 @@ class Run:
                     raise RunInterrupted(generation, files.folder.path)
         self._close(files, self._mean(state))
 
-    def _note_loss(self, trained: PyTree) -> None:
+    def _note_no_gain(self, trained: PyTree) -> None:
         """Say if no gain over the rule that the search started at shows on levels that are not held out."""
         if self.parts.gains_from is None:
             return
@@ -304,5 +304,5 @@ class Run:
             from groove.report.residual_report import weights_table
 
             self.console.print(weights_table(self.parts.rule, trained["weights"]))
-        self._note_loss(trained)
+        self._note_no_gain(trained)
         self.console.print(f"rule: {files.folder.rule_path}", soft_wrap=True, highlight=False, markup=False)

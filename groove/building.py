@@ -212,6 +212,8 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     shapes = jax.eval_shape(rule.init, jax.random.key(0))
     if not jax.tree.leaves(shapes):
         raise ValueError(f"--rule {config.rule.rule} has no meta-parameters, so there is nothing to meta-train")
+    # First: how many levels a generation has depends on the strategy.
+    search = evolution.search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
     chosen = build_curriculum(config, levels, evolution.num_groups * config.evolution.levels_per_candidate)
     fresh = build_fresh(config, levels)
     if isinstance(rule, Residual):
@@ -219,7 +221,6 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     learner = build_learner(config, levels.world, rule)
     if isinstance(rule, PluginRule):
         check_rule(config.rule.rule, learner, levels)
-    search = evolution.search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
     probe = ValueProbe(config.curriculum.value_steps) if "values" in chosen.needs else None
     normalising = None
     if config.evolution.fitness == "normalised":

@@ -126,6 +126,7 @@ _ADDED: dict[str, Any] = {
     "fitness": "return",
     "end_returns": "sampled",
     "average": 0,
+    "scale_free": False,
     **{name: list(x) if type(x) is tuple else x for name, x in vars(ResidualSettings()).items()},
 }
 """Fields that older files lack, with what there was before them."""

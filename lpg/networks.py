@@ -13,6 +13,9 @@ from levels.world import World, observation_kind
 from lpg.orthogonal import orthogonal
 from lpg.policy import num_logits
 
+APART = "prediction"
+"""Layer of a prediction beside a value, which reads the torso without changing it."""
+
 RELU_GAIN = 2**0.5
 """Gain of layers before a ReLU, which halves the mean square of its inputs."""
 
@@ -96,8 +99,8 @@ def patches(image: Float[Array, "... H W C"], padded: bool) -> Float[Array, "...
     return jnp.concatenate([image[..., i : i + height, j : j + width, :] for i in range(3) for j in range(3)], axis=-1)
 
 
-def _layer(width: int, gain: float) -> nn.Dense:
-    return nn.Dense(width, kernel_init=lambda key, shape, _: orthogonal(key, shape, gain))
+def _layer(width: int, gain: float, name: str | None = None) -> nn.Dense:
+    return nn.Dense(width, kernel_init=lambda key, shape, _: orthogonal(key, shape, gain), name=name)
 
 
 class _Torso(nn.Module):
@@ -121,13 +124,18 @@ class _Torso(nn.Module):
         if self.sizes.has_value:
             others["value"] = _layer(1, 1.0)(hidden)[..., 0]
         if self.sizes.prediction_size:
-            others["prediction"] = _layer(self.sizes.prediction_size, 1.0)(hidden)
+            apart = self.sizes.has_value
+            head = _layer(self.sizes.prediction_size, 1.0, APART if apart else None)
+            others["prediction"] = head(jax.lax.stop_gradient(hidden) if apart else hidden)
         return Outputs(logits=logits, **others)
 
 
 @dataclass(frozen=True)
 class Dense:
     """A head for each output on a torso of dense layers, preceded by 3×3 convolutions if `channels` is given.
+
+    A prediction beside a value leaves the torso as it is and is clipped by itself, so that a rule that predicts trains
+    policy and value as it would without.
 
     Weights start as orthogonal matrices times √2 in the torso, .01 in the policy's head and 1 in the others,
     biases at 0 (Huang et al. 2022, "The 37 implementation details of proximal policy optimization").
@@ -168,7 +176,8 @@ class Dense:
         return outputs
 
     def labels(self, params: PyTree) -> PyTree:
-        return jax.tree.map(lambda _: "policy", params)
+        labels = {name: "prediction" if name == APART else "policy" for name in params}
+        return {name: dict.fromkeys(layer, labels[name]) for name, layer in params.items()}
 
 
 def network_for(world: World, prediction_size: int = 0, has_value: bool = False) -> Network:

@@ -123,3 +123,17 @@ def entropy(logits: Float[Array, "... K"]) -> Float[Array, "..."]:
     """
     log_probs = jax.nn.log_softmax(logits)
     return -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)
+
+
+def divergence(prediction: Float[Array, "... Y"], log_target: Float[Array, "... Y"]) -> Float[Array, ""]:
+    """Return the mean of KL(y ‖ ŷ).
+
+    Args:
+        prediction: [..., Y] logits of y.
+        log_target: [..., Y] log ŷ.
+
+    Returns:
+        Scalar ≥ 0.
+    """
+    log_y = jax.nn.log_softmax(prediction)
+    return jnp.mean(jnp.sum(jnp.exp(log_y) * (log_y - log_target), axis=-1))

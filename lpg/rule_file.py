@@ -50,10 +50,11 @@ def describe(architecture: dict[str, Any]) -> str:
         return str(architecture["plugin"])
     if "residual" in architecture:
         settings = architecture["residual"]
-        return (
-            f"residual of {settings['base']}, {len(settings['features'])} features, {len(settings['outputs'])} outputs"
-        )
+        own = "" if settings["size"] == "linear" else f" {settings['size']} {settings['units']}"
+        counts = f"{len(settings['features'])} features, {len(settings['outputs'])} outputs"
+        return f"residual{own} of {settings['base']}, {counts}"
     name = "ta-lpg" if architecture.get("lifetime_inputs") else "lpg"
+    name = f"scale-free {name}" if architecture.get("scale_free") else name
     cell, size, num_classes = (architecture.get(field) for field in ("cell", "hidden_size", "prediction_size"))
     return f"{name} {cell} {size}, Y = {num_classes}"
 

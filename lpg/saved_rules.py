@@ -15,6 +15,8 @@ from lpg.rules.residual import Residual
 from lpg.settings import ResidualSettings, RuleSettings
 from lpg.shipped_rules import rule_path
 
+KINDS: dict[type, str] = {str: "a string", int: "an integer", list: "a list of strings"}
+
 LearnedRule = LPG | Residual | PluginRule
 """A rule that can be meta-trained and kept in a rule file."""
 
@@ -69,6 +71,9 @@ def _built(architecture: dict[str, Any]) -> LearnedRule:
     fields = dict(architecture)
     if "residual" in fields:
         return Residual(_residual_settings(fields))
+    scale_free = fields.pop("scale_free", False)
+    if type(scale_free) is not bool:
+        raise ValueError(f"scale_free must be true or false, got {scale_free!r}")
     mark = "plugin" if "plugin" in fields else "lifetime_inputs"
     known = [*(name for name in LPG().architecture if name != "lifetime_inputs"), mark]
     if set(fields) != set(known):
@@ -80,17 +85,21 @@ def _built(architecture: dict[str, Any]) -> LearnedRule:
         if type(fields[name]) is not str:
             raise ValueError(f"{name} must be a string, got {fields[name]!r}")
     if mark == "plugin":
-        return PluginRule(RuleSettings(rule=fields.pop(mark), **fields))
+        return PluginRule(RuleSettings(rule=fields.pop(mark), scale_free=scale_free, **fields))
     if type(fields[mark]) is not bool:
         raise ValueError(f"{mark} must be true or false, got {fields[mark]!r}")
-    return LPG(RuleSettings(rule="ta-lpg" if fields.pop(mark) else "lpg", **fields))
+    return LPG(RuleSettings(rule="ta-lpg" if fields.pop(mark) else "lpg", scale_free=scale_free, **fields))
 
 
 def _residual_settings(fields: dict[str, Any]) -> ResidualSettings:
     given, known = fields["residual"], asdict(ResidualSettings())
     if len(fields) > 1 or not isinstance(given, dict) or set(given) != set(known):
         raise ValueError(f"residual must be the one field and have the fields {', '.join(known)}")
-    lists = (given["features"], given["outputs"])
-    if type(given["base"]) is not str or any(type(x) is not list or {type(y) for y in x} - {str} for x in lists):
-        raise ValueError("residual: base must be a string, features and outputs lists of strings")
-    return ResidualSettings(given["base"], *map(tuple, lists))
+    for name, default in known.items():
+        kind = list if type(default) is tuple else type(default)
+        if type(given[name]) is not kind or kind is list and {type(x) for x in given[name]} - {str}:
+            raise ValueError(f"residual: {name} must be {KINDS[kind]}, got {given[name]!r}")
+        if kind is int and given[name] > 2**16:
+            raise ValueError(f"residual: {name} must be at most {2**16}, got {given[name]}")
+    settings: dict[str, Any] = {name: tuple(x) if type(x) is list else x for name, x in given.items()}
+    return ResidualSettings(**settings)

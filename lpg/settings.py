@@ -45,8 +45,11 @@ RESIDUAL_OUTPUTS = {
     "entropy": "factor on the entropy cost",
     "value": "factor on the value's cost",
     "step": "factor on the agent's update",
+    "drift": "eight numbers of its own, added to the drift of PPO or DPO",
 }
 """What a residual rule can change: name -> what it is."""
+
+ResidualSize = Literal["linear", "mlp", "recurrent"]
 
 
 # Defaults of RuleSettings and AgentSettings: those of GROOVE's public code (arXiv:2310.02782).
@@ -65,6 +68,9 @@ class RuleSettings:
     """Width of the hidden layer that embeds predictions."""
     prediction_size: int = 8
     """Number of classes of the agent's prediction."""
+    scale_free: bool = False
+    """Whether the rule reads symlog(r/sigma) in place of a reward r, where sigma is the root mean square of the life's
+    rewards so far; the unit of rewards then does not matter."""
 
     def __post_init__(self) -> None:
         for name, least in (("prediction_size", 2), ("hidden_size", 1), ("embedding_size", 1)):
@@ -89,7 +95,14 @@ class ResidualSettings:
     """What it reads of each step, some of: progress, entropy, advantage, progress*entropy, progress*advantage,
     entropy*advantage, log_prob, td_error, reward, value, done, log_lifetime."""
     outputs: tuple[str, ...] = ("advantage", "entropy")
-    """What it changes, some of: advantage, offset, entropy, value, step."""
+    """What it changes, some of: advantage, offset, entropy, value, step, drift (of PPO and DPO)."""
+    size: ResidualSize = "linear"
+    """Function from features to outputs: linear; mlp, with a hidden layer; recurrent, a GRU that runs backward and also
+    reads a prediction of the agent's that it gives meaning."""
+    units: int = 8
+    """Units of the hidden layer of --size mlp, or of the GRU of recurrent."""
+    classes: int = 4
+    """Classes of the prediction of --size recurrent."""
 
     def __post_init__(self) -> None:
         if self.base not in RESIDUAL_BASES:
@@ -106,6 +119,22 @@ class ResidualSettings:
                     )
             if not given or len(set(given)) < len(given):
                 raise ValueError(f"ResidualSettings.{name} must be different and at least one, got {', '.join(given)}")
+        if "drift" in self.outputs and self.base == "a2c":
+            raise ValueError(
+                "ResidualSettings.outputs must not have drift with base a2c, which learns from a rollout once"
+            )
+        if self.size not in get_args(ResidualSize):
+            raise ValueError(
+                f"ResidualSettings.size must be one of {', '.join(get_args(ResidualSize))}, got {self.size!r}"
+            )
+        for name, least in (("units", 1), ("classes", 2)):
+            if getattr(self, name) < least:
+                raise ValueError(f"ResidualSettings.{name} must be >= {least}, got {getattr(self, name)}")
+
+    @property
+    def step_outputs(self) -> tuple[str, ...]:
+        """The outputs that there is one of for every step, all but the drift."""
+        return tuple(name for name in self.outputs if name != "drift")
 
 
 @dataclass(frozen=True)

@@ -57,12 +57,12 @@ def rules(arguments: list[str]) -> int:
 
 
 def _explain(files: dict[str, Path], console: Console) -> None:
-    """Print the weights of residual rules."""
+    """Print the numbers of residual rules that can be read."""
     from lpg.rule_file import read_rule_header
 
     for name, path in files.items():
         if "residual" in read_rule_header(path).architecture:
-            from groove.report.residual_report import weights_table
+            from groove.report.residual_report import numbers_of
             from lpg.rules.residual import Residual
             from lpg.saved_rules import load_rule
 
@@ -70,7 +70,7 @@ def _explain(files: dict[str, Path], console: Console) -> None:
                 rule, meta_params, _ = load_rule(path)
             assert isinstance(rule, Residual)
             console.print(f"{name}:", highlight=False, markup=False)
-            console.print(weights_table(rule, meta_params["weights"]))
+            console.print(*numbers_of(rule, meta_params))
 
 
 def _of_group(name: str) -> list[str]:

@@ -18,8 +18,12 @@ READ: dict[str, tuple[str, ...]] = {
 }
 """Replay settings that each curriculum reads."""
 
-_NETWORK = ("cell", "hidden_size", "embedding_size", "prediction_size", "kl_cost", "precision")
-"""Settings of rules that are networks and predict."""
+_OF_LPG = ("cell", "hidden_size", "embedding_size", "prediction_size", "scale_free", "precision")
+"""Settings of rules that are LPG's network."""
+
+
+_UNREAD_BY_SIZE = {"linear": ("units", "classes", "kl_cost"), "mlp": ("classes", "kl_cost"), "recurrent": ()}
+"""Settings that residual rules do not read, by size."""
 
 
 def refuse_ignored(config: TrainConfig, given: Iterable[str]) -> None:
@@ -43,12 +47,16 @@ def refuse_ignored(config: TrainConfig, given: Iterable[str]) -> None:
             "which of a pair is better on their one level"
         )
     by_curriculum, rule = why_ignored(config), config.rule.rule
-    unread: tuple[str, ...] = _NETWORK if rule == "residual" else tuple(vars(config.residual))
+    unread = dict.fromkeys(vars(config.residual), rule)
+    if rule == "residual":
+        size = config.residual.size
+        unread = dict.fromkeys(_OF_LPG, rule)
+        unread |= dict.fromkeys(_UNREAD_BY_SIZE[size], f"residual with --size {size}")
     for name in given:
         if name in by_curriculum:
             raise ValueError(f"{flag_of(name)} has no effect on --curriculum {by_curriculum[name]}")
         if name in unread and rule in LEARNED_RULES:
-            raise ValueError(f"{flag_of(name)} has no effect on --rule {rule}")
+            raise ValueError(f"{flag_of(name)} has no effect on --rule {unread[name]}")
 
 
 def why_ignored(config: TrainConfig) -> dict[str, str]:

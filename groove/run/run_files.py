@@ -126,7 +126,7 @@ class RunFiles:
             from groove.report.residual_report import draw_residual
 
             try:
-                draw_residual(self.folder.picture_path, rule, mean["weights"])
+                draw_residual(self.folder.picture_path, rule, mean)
             except OSError as error:
                 raise RunFolderError(f"{self.folder.picture_path}: cannot be written: {error}") from error
         # Last, since a run with results counts as finished.

@@ -301,8 +301,8 @@ class Run:
         title = f"{self.parts.heldout.num_levels} held-out levels of {self.config.world.levels}"
         self.console.print(render(scores, title))
         if isinstance(self.parts.rule, Residual):
-            from groove.report.residual_report import weights_table
+            from groove.report.residual_report import numbers_of
 
-            self.console.print(weights_table(self.parts.rule, trained["weights"]))
+            self.console.print(*numbers_of(self.parts.rule, trained))
         self._note_no_gain(trained)
         self.console.print(f"rule: {files.folder.rule_path}", soft_wrap=True, highlight=False, markup=False)

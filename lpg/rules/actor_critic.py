@@ -16,12 +16,16 @@ from lpg.update_rule import Hyperparameters, Metrics, Progress
 
 @struct.dataclass
 class LossWeights:
-    """Weights of the terms of an actor-critic's loss, step by step, by which a learned rule changes it."""
+    """What a learned rule changes of an actor-critic's loss, step by step."""
 
     advantage: Float[Array, "T B"]  # [T, B] float32 > 0, factor on the normalised advantage
     offset: Float[Array, "T B"]  # [T, B] float32, added to it afterwards
     value: Float[Array, "T B"]  # [T, B] float32 > 0, factor on the squared error of the value
     entropy: Float[Array, "T B"]  # [T, B] float32 > 0, factor on the entropy cost
+    # [T, B, 8] float32, weights of the terms of `lpg.rules.drift`, the same in all steps; None for the base's drift
+    drift: Float[Array, "T B K"] | None = None
+    # [T, B, Y] float32, log ŷ, target of the agent's prediction; None for a rule without one
+    log_prediction: Float[Array, "T B Y"] | None = None
 
 
 @struct.dataclass

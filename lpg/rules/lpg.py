@@ -11,8 +11,9 @@ from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from lpg.cores.recurrent import BackwardRecurrence
 from lpg.networks import Outputs
-from lpg.policy import action_log_prob, entropy
+from lpg.policy import action_log_prob, divergence, entropy
 from lpg.rollout import Rollout
+from lpg.scale import Scale
 from lpg.settings import Precision, RuleSettings
 from lpg.update_rule import Hyperparameters, Metrics, Progress
 
@@ -72,6 +73,9 @@ class LPG:
     With rule "ta-lpg" it also reads n/N, the fraction of the lifetime used, and log10 N, where N is
     the lifetime in updates (TA-LPG, Jackson et al. 2024, arXiv:2402.05828).
 
+    If it is scale-free it reads symlog(r_t/σ) in place of r_t, where σ is the root mean square of the rewards of the
+    agent's life so far: rewards times a factor then leave the targets as they are.
+
     Differs: the discount γ is not an input, because no lifetime here draws its own discount.
 
     Attributes:
@@ -106,8 +110,9 @@ class LPG:
             JSON object of constructor arguments.
         """
         fields = asdict(self.settings)
-        reads_lifetime = fields.pop("rule") == "ta-lpg"
-        return {**fields, "lifetime_inputs": reads_lifetime}
+        reads_lifetime, scale_free = fields.pop("rule") == "ta-lpg", fields.pop("scale_free")
+        # Named only where it is true: rule files that were written before the option existed stay as they are.
+        return {**fields, "lifetime_inputs": reads_lifetime} | ({"scale_free": True} if scale_free else {})
 
     @property
     def _network(self) -> _RuleNetwork:
@@ -127,7 +132,7 @@ class LPG:
         return self._network.init(key, steps, steps > 0, steps, classes, classes, progress)["params"]
 
     def init_state(self) -> PyTree:
-        return ()
+        return Scale.at_birth() if self.settings.scale_free else ()
 
     def targets(
         self,
@@ -138,9 +143,13 @@ class LPG:
         rollout: Rollout,
         progress: Progress,
     ) -> tuple[PyTree, LearnedTargets, float]:
+        reward = rollout.reward
+        if self.settings.scale_free:
+            state = state.after(reward)
+            reward = state.relative(reward)
         targets: Any = self._network.apply(
             {"params": meta_params},
-            rollout.reward,
+            reward,
             rollout.done,
             jnp.exp(action_log_prob(outputs.logits, rollout.action)),
             jax.nn.softmax(outputs.prediction),
@@ -154,11 +163,10 @@ class LPG:
     ) -> tuple[Float[Array, ""], Metrics]:
         log_prob = action_log_prob(outputs.logits, rollout.action)
         policy_loss = -jnp.mean(log_prob * targets.policy_weight)
-        log_y = jax.nn.log_softmax(outputs.prediction)
-        divergence = jnp.mean(jnp.sum(jnp.exp(log_y) * (log_y - targets.log_prediction), axis=-1))
+        kl = divergence(outputs.prediction, targets.log_prediction)
         metrics = {
             "policy_loss": policy_loss,
-            "prediction_loss": divergence,
+            "prediction_loss": kl,
             "entropy": jnp.mean(entropy(outputs.logits)),
         }
-        return policy_loss + hyper.kl_cost * divergence, metrics
+        return policy_loss + hyper.kl_cost * kl, metrics

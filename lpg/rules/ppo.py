@@ -12,6 +12,7 @@ from lpg.networks import Outputs
 from lpg.policy import action_log_prob
 from lpg.rollout import Rollout
 from lpg.rules.actor_critic import A2C, ActorCriticTargets, standardised
+from lpg.rules.drift import changed_drift
 
 
 @struct.dataclass
@@ -42,7 +43,10 @@ class DriftRule(A2C, ABC):
         advantage = targets.weighted(standardised(targets.advantage) if self.normalise else targets.advantage)
         # Log-ratios are bounded because exp would soon overflow, which makes gradients NaN; beyond ±20 they get none.
         log_ratio = jnp.clip(log_prob - targets.log_prob, -20.0, 20.0)
-        return -jnp.mean(jnp.exp(log_ratio) * advantage - self.drift(log_ratio, advantage))
+        drift = self.drift(log_ratio, advantage)
+        if targets.weights is not None and targets.weights.drift is not None:
+            drift = changed_drift(targets.weights.drift, log_ratio, advantage, drift)
+        return -jnp.mean(jnp.exp(log_ratio) * advantage - drift)
 
     @abstractmethod
     def drift(self, log_ratio: Float[Array, "T B"], advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:

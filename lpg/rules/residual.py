@@ -10,11 +10,13 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from lpg.baselines import BASELINES
 from lpg.networks import Outputs
-from lpg.policy import action_entropy
+from lpg.policy import action_entropy, divergence
 from lpg.returns import td_errors
 from lpg.rollout import Rollout
 from lpg.rules.actor_critic import A2C, ActorCriticTargets, LossWeights, standardised
-from lpg.rules.residual_features import LifeScale, Seen, stacked
+from lpg.rules.drift import NUM_TERMS
+from lpg.rules.residual_features import Memory, Seen, stacked
+from lpg.rules.residual_functions import Found, Steps, function_of, no_steps
 from lpg.settings import ResidualSettings
 from lpg.update_rule import Hyperparameters, Metrics, Progress
 
@@ -28,13 +30,17 @@ magnitude."""
 
 @dataclass(frozen=True)
 class Residual:
-    """A2C, PPO or DPO with a linear function of each step that changes the weights of its loss.
+    """A2C, PPO or DPO with a learned function of each step that changes the weights of its loss.
 
-    z = x·W for features x [F] of a step and meta-parameters W [F, O] of the outputs: the factor exp(z) on the
+    z = f(x) for features x [F] of a step, by default z = x·W, where the outputs z are the factor exp(z) on the
     normalised advantage, the offset z added to it, the factors exp(3·z) on the entropy cost and exp(z) on the value's
     cost, and the factor exp(mean z) on the agent's update. Where W = 0 the rule is its base exactly. Features have no
     unit: if rewards and values are multiplied by one factor, the weights of the loss do not change. Weights are
-    computed once per rollout and kept through epochs and minibatches.
+    computed once per rollout and kept through epochs and minibatches. The drift of PPO or DPO may get eight learned
+    terms (`lpg.rules.drift`).
+
+    The recurrent function also reads a prediction y of the agent's and returns its target ŷ, as LPG's; the loss gains
+    α_y·KL(y ‖ ŷ), which moves no parameter that the policy or the value depends on.
 
     There is no constant among the features: it would be another entropy cost or learning rate, which agents tune.
 
@@ -56,7 +62,11 @@ class Residual:
 
     @property
     def prediction_size(self) -> int:
-        return self.own_base.prediction_size
+        return self.settings.classes if self._predicts else 0
+
+    @property
+    def _predicts(self) -> bool:
+        return self.settings.size == "recurrent"
 
     @property
     def reads_value(self) -> bool:
@@ -70,7 +80,7 @@ class Residual:
 
     @property
     def costs(self) -> tuple[str, ...]:
-        return self.own_base.costs
+        return (*self.own_base.costs, "kl_cost") if self._predicts else self.own_base.costs
 
     @property
     def discount(self) -> float:
@@ -95,36 +105,38 @@ class Residual:
         """Return meta-parameters that make the rule its base.
 
         Args:
-            key: not read.
+            key: consumed.
 
         Returns:
-            {"weights": [F, O] float32 zeros}.
+            Dict of float32 arrays: "weights", the last layer, [F, O] where the function is linear, 0; "drift", [8], 0,
+            if that is an output; and the layers before the last.
         """
-        del key
-        return {"weights": jnp.zeros((len(self.settings.features), len(self.settings.outputs)))}
+        params = function_of(self.settings).init(key, no_steps(self.settings))["params"]
+        return params | ({"drift": jnp.zeros(NUM_TERMS)} if "drift" in self.settings.outputs else {})
 
-    def init_state(self) -> LifeScale:
-        return LifeScale.at_birth()
+    def init_state(self) -> Memory:
+        return Memory.at_birth()
 
     def targets(
         self,
         meta_params: PyTree,
-        state: LifeScale,
+        state: Memory,
         outputs: Outputs,
         next_outputs: Outputs,
         rollout: Rollout,
         progress: Progress,
-    ) -> tuple[LifeScale, ActorCriticTargets, Float[Array, ""]]:
+    ) -> tuple[Memory, ActorCriticTargets, Float[Array, ""]]:
         raw = self.own_base.estimates(outputs, next_outputs, rollout)
         seen = self.seen(state, raw, outputs, next_outputs, rollout, progress)
-        # So few numbers cost nothing at full precision.
-        features, precision = stacked(self.settings.features, seen), jax.lax.Precision.HIGHEST
-        found = jnp.matmul(features, meta_params["weights"], precision=precision)
-        finite = jnp.all(jnp.isfinite(found))
+        predictions = [jax.nn.softmax(x.prediction) for x in (outputs, next_outputs) if self._predicts]
+        steps = Steps(stacked(self.settings.features, seen), rollout.done, *predictions)
+        learned = {"outputs": self.outputs(meta_params, steps), "drift": meta_params.get("drift")}
+        finite = jnp.all(jnp.asarray([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(learned)]))
         # Non-finite weights would make the gradients non-finite as well, even under a step of 0.
-        found = jnp.where(finite, found, 0.0)
-        weights = dict.fromkeys(MOST, jnp.zeros_like(rollout.reward)) | self.bounded(found)
-        step = self.bounded(jnp.mean(found, axis=(0, 1))).get("step", jnp.float32(0.0))
+        learned = jax.tree.map(lambda x: jnp.where(finite, x, 0.0), learned)
+        found, drift = learned["outputs"], learned["drift"]
+        weights = dict.fromkeys(MOST, jnp.zeros_like(rollout.reward)) | self.bounded(found.outputs)
+        step = self.bounded(jnp.mean(found.outputs, axis=(0, 1))).get("step", jnp.float32(0.0))
         targets: Any = self.own_base.targets_from(raw, outputs, rollout)
         targets = targets.replace(
             weights=LossWeights(
@@ -132,10 +144,25 @@ class Residual:
                 offset=weights["offset"],
                 value=jnp.exp(weights["value"]),
                 entropy=jnp.exp(weights["entropy"]),
+                drift=None if drift is None else jnp.broadcast_to(drift, (*rollout.reward.shape, NUM_TERMS)),
+                log_prediction=found.log_prediction,
             )
         )
-        life = replace(seen.life, frozen=seen.life.frozen + ~finite)
-        return life, targets, jnp.where(finite, jnp.exp(step), 0.0)
+        memory = replace(seen.memory, frozen=seen.memory.frozen + ~finite)
+        return memory, targets, jnp.where(finite, jnp.exp(step), 0.0)
+
+    def outputs(self, meta_params: PyTree, steps: Steps) -> Found:
+        """Return what the learned function says, before it is bounded.
+
+        Args:
+            meta_params: the rule's meta-parameters.
+            steps: what it reads of a rollout.
+
+        Returns:
+            Outputs z [T, B, O], and the prediction's target.
+        """
+        found: Any = function_of(self.settings).apply({"params": meta_params}, steps)
+        return found
 
     def with_base_fields(self, **fields: Any) -> "Residual":
         """Return the rule on a base with other settings.
@@ -151,7 +178,7 @@ class Residual:
 
     def seen(
         self,
-        state: LifeScale,
+        state: Memory,
         raw: ActorCriticTargets,
         outputs: Outputs,
         next_outputs: Outputs,
@@ -178,7 +205,7 @@ class Residual:
             progress=progress,
             advantage=standardised(raw.advantage),
             td_error=td_errors(rollout.reward, *values, rollout.terminated, self.discount),
-            life=state.after(raw.advantage, action_entropy(outputs.logits, rollout.action)),
+            memory=state.after(raw.advantage, action_entropy(outputs.logits, rollout.action)),
         )
 
     def bounded(self, found: Float[Array, "... O"]) -> dict[str, Float[Array, "..."]]:
@@ -192,10 +219,13 @@ class Residual:
         """
         return {
             name: jnp.clip(GAIN.get(name, 1.0) * found[..., i], -MOST[name], MOST[name])
-            for i, name in enumerate(self.settings.outputs)
+            for i, name in enumerate(self.settings.step_outputs)
         }
 
     def loss(
         self, outputs: Outputs, rollout: Rollout, targets: ActorCriticTargets, hyper: Hyperparameters
     ) -> tuple[Float[Array, ""], Metrics]:
-        return self.own_base.loss(outputs, rollout, targets, hyper)
+        loss, metrics = self.own_base.loss(outputs, rollout, targets, hyper)
+        if targets.weights is None or targets.weights.log_prediction is None:
+            return loss, metrics
+        return loss + hyper.kl_cost * divergence(outputs.prediction, targets.weights.log_prediction), metrics

@@ -9,44 +9,35 @@ from jaxtyping import Array, Float
 from lpg.networks import Outputs
 from lpg.policy import action_entropy, action_log_prob
 from lpg.rollout import Rollout
+from lpg.scale import Scale, symlog
 from lpg.update_rule import Progress
-
-LEAST_SCALE = 1e-8
 
 
 @struct.dataclass
-class LifeScale:
-    """What a residual rule remembers of an agent's life: the sizes of its advantages, and where its entropy began."""
+class Memory:
+    """What a residual rule remembers of an agent's life."""
 
-    squares: Float[Array, ""]  # [] float32, mean square of all raw advantages so far
-    count: Float[Array, ""]  # [] float32, updates so far
+    scale: Scale  # of its raw advantages
     birth_entropy: Float[Array, ""]  # [] float32, mean entropy of the policy at the first update, in nats
     frozen: Float[Array, ""]  # [] float32, updates skipped because the rule's outputs were not finite
 
     @classmethod
-    def at_birth(cls) -> "LifeScale":
-        """Return the state of an agent that has not yet learned."""
-        return cls(*[jnp.float32(0.0)] * 4)
+    def at_birth(cls) -> "Memory":
+        """Return the memory of an agent that has not yet learned."""
+        return cls(Scale.at_birth(), jnp.float32(0.0), jnp.float32(0.0))
 
-    def after(self, advantage: Float[Array, "T B"], entropy: Float[Array, "T B"]) -> "LifeScale":
-        """Return the state with one more rollout.
+    def after(self, advantage: Float[Array, "T B"], entropy: Float[Array, "T B"]) -> "Memory":
+        """Return the memory with one more rollout.
 
         Args:
             advantage: [T, B] raw advantages.
             entropy: [T, B] entropies of the policy in nats.
 
         Returns:
-            The state; what is not finite is left out.
+            The memory.
         """
-        square, count = jnp.mean(advantage**2), self.count + 1.0
-        squares = self.squares + (jnp.where(jnp.isfinite(square), square, self.squares) - self.squares) / count
-        birth = jnp.where(self.count == 0, jnp.mean(entropy), self.birth_entropy)
-        return LifeScale(squares=squares, count=count, birth_entropy=birth, frozen=self.frozen)
-
-    @property
-    def sigma(self) -> Float[Array, ""]:
-        """[] float32, σ, the root mean square of the life's raw advantages, at least 1e-8."""
-        return jnp.maximum(jnp.sqrt(self.squares), LEAST_SCALE)
+        birth = jnp.where(self.scale.count == 0, jnp.mean(entropy), self.birth_entropy)
+        return Memory(scale=self.scale.after(advantage), birth_entropy=birth, frozen=self.frozen)
 
 
 @struct.dataclass
@@ -58,7 +49,7 @@ class Seen:
     progress: Progress
     advantage: Float[Array, "T B"]  # [T, B] advantages with mean 0 and standard deviation 1
     td_error: Float[Array, "T B"]  # [T, B] one-step errors δ of the value
-    life: LifeScale  # this rollout included
+    memory: Memory  # this rollout included
 
     @property
     def centred_progress(self) -> Float[Array, ""]:
@@ -70,7 +61,7 @@ class Seen:
         """[T, B], 2H/log A − 1 for A integer actions; for vectors of d floats tanh((H − H₀)/d), H₀ that at birth."""
         entropy = action_entropy(self.outputs.logits, self.rollout.action)
         if self._num_components:
-            return jnp.tanh((entropy - self.life.birth_entropy) / self._num_components)
+            return jnp.tanh((entropy - self.memory.birth_entropy) / self._num_components)
         return 2.0 * entropy / self._most_entropy - 1.0
 
     @property
@@ -83,7 +74,7 @@ class Seen:
         """[T, B], log π(a|s)/log A, symlogged and plus 1; for vectors of d floats tanh((log π(a|s) + H₀)/d)."""
         log_prob = action_log_prob(self.outputs.logits, self.rollout.action)
         if self._num_components:
-            return jnp.tanh((log_prob + self.life.birth_entropy) / self._num_components)
+            return jnp.tanh((log_prob + self.memory.birth_entropy) / self._num_components)
         return symlog(log_prob / self._most_entropy + 1.0)
 
     @property
@@ -97,18 +88,6 @@ class Seen:
         return jnp.log(max(self.outputs.logits.shape[-1], 2))
 
 
-def symlog(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Return sign(x)·log(1 + |x|) (Hafner et al. 2023, arXiv:2301.04104).
-
-    Args:
-        x: [...] numbers.
-
-    Returns:
-        [...] numbers of the same signs.
-    """
-    return jnp.sign(x) * jnp.log1p(jnp.abs(x))
-
-
 FEATURES: dict[str, Callable[[Seen], Array]] = {
     "progress": lambda seen: seen.centred_progress,
     "entropy": lambda seen: seen.relative_entropy,
@@ -117,9 +96,9 @@ FEATURES: dict[str, Callable[[Seen], Array]] = {
     "progress*advantage": lambda seen: seen.centred_progress * seen.bounded_advantage,
     "entropy*advantage": lambda seen: seen.relative_entropy * seen.bounded_advantage,
     "log_prob": lambda seen: seen.relative_log_prob,
-    "td_error": lambda seen: symlog(seen.td_error / seen.life.sigma),
-    "reward": lambda seen: symlog(seen.rollout.reward / seen.life.sigma),
-    "value": lambda seen: symlog((seen.outputs.value - jnp.mean(seen.outputs.value)) / seen.life.sigma),
+    "td_error": lambda seen: seen.memory.scale.relative(seen.td_error),
+    "reward": lambda seen: seen.memory.scale.relative(seen.rollout.reward),
+    "value": lambda seen: seen.memory.scale.relative(seen.outputs.value - jnp.mean(seen.outputs.value)),
     "done": lambda seen: seen.rollout.done.astype(jnp.float32),
     "log_lifetime": lambda seen: seen.progress.log_lifetime - 2.4,
 }

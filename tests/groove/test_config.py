@@ -43,6 +43,10 @@ BUILT = {
     "base": "a2c",
     "features": ("entropy", "advantage"),
     "outputs": ("step",),
+    "size": "recurrent",
+    "units": 3,
+    "classes": 3,
+    "scale_free": True,
     "workers": 3,
     "rollout_length": 3,
     "agent_learning_rate": 1.5,
@@ -89,6 +93,9 @@ BASES = {
     "base": _RESIDUAL,
     "features": _RESIDUAL,
     "outputs": _RESIDUAL,
+    "size": _RESIDUAL,
+    "units": _RESIDUAL | {"size": "mlp"},
+    "classes": _RESIDUAL | {"size": "recurrent"},
     "fitness": {"levels": "small"},
     "end_returns": {"levels": "small"},
     "antagonist": _PLR,
@@ -244,6 +251,7 @@ def test_from_json_misses_no_other_field():
         "fitness",
         "average",
         "end_returns",
+        "scale_free",
     }
     for name in fields.keys() - added - set(vars(SMALLEST.residual)):
         with pytest.raises(ValueError, match=f"config: fields missing or unknown: {name}"):

@@ -63,7 +63,7 @@ def lstm_step(params, x, hidden, memory):
 
 
 def lpg_targets(params, rule, logits, prediction, next_prediction, rollout, progress):
-    """π̂ [T, B] and ŷ [T, B, Y] of the learned rule."""
+    """π̂ [T, B] and ŷ [T, B, Y] of the learned rule at the first update of a life."""
 
     def embed(probs):
         hidden = np.maximum(dense(params["embedding_hidden"], probs), 0)
@@ -71,7 +71,11 @@ def lpg_targets(params, rule, logits, prediction, next_prediction, rollout, prog
 
     done = rollout.terminated | rollout.truncated
     taken = np.take_along_axis(softmax(logits), rollout.action[..., None], -1)[..., 0]
-    inputs = [rollout.reward, done.astype(float), taken, embed(softmax(prediction))]
+    reward = rollout.reward
+    if rule.settings.scale_free:
+        reward = reward / np.sqrt(np.mean(reward.astype(float) ** 2))
+        reward = np.sign(reward) * np.log1p(np.abs(reward))
+    inputs = [reward, done.astype(float), taken, embed(softmax(prediction))]
     inputs.append(np.where(done, 0, embed(softmax(next_prediction))))
     if rule.settings.rule == "ta-lpg":
         inputs += [np.full(done.shape, progress.fraction), np.full(done.shape, progress.log_lifetime)]

@@ -138,3 +138,21 @@ def test_network_for_a_world(num_observations, shape, continuous, expected):
         num_observations=num_observations, observation_shape=shape, num_actions=5, continuous_actions=continuous
     )
     assert network_for(world, 8) == expected
+
+
+def test_prediction_beside_a_value_leaves_the_torso_alone():
+    network = Dense(num_logits=3, prediction_size=2, widths=(4,), has_value=True)
+    seen = jnp.ones((2, 5))
+    params = network.init(jax.random.key(0), seen)
+    assert network.labels(params)["prediction"] == {"kernel": "prediction", "bias": "prediction"}
+    assert set(jax.tree.leaves({name: x for name, x in network.labels(params).items() if name != "prediction"})) == {
+        "policy"
+    }
+    gradient = jax.grad(lambda params: jnp.sum(network.apply(params, seen).prediction ** 2))(params)
+    assert np.abs(gradient.pop("prediction")["kernel"]).max() > 0
+    assert not any(leaf.any() for leaf in jax.tree.leaves(gradient))
+    alone = Dense(num_logits=3, prediction_size=2, widths=(4,))
+    gradient = jax.grad(lambda params: jnp.sum(alone.apply(params, seen).prediction ** 2))(
+        alone.init(jax.random.key(0), seen)
+    )
+    assert np.abs(gradient["Dense_0"]["kernel"]).max() > 0

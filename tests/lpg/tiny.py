@@ -26,15 +26,17 @@ RULES = {
     "lpg": LPG(RuleSettings(**SMALL)),
     "ta_lpg": LPG(RuleSettings("ta-lpg", **SMALL)),
     "lstm": LPG(RuleSettings(cell="lstm", **SMALL)),
+    "scale_free": LPG(RuleSettings("ta-lpg", scale_free=True, **SMALL)),
     "a2c": A2C(),
     "reinforce": REINFORCE(),
     "ppo": PPO(),
     "dpo": DPO(),
     "residual": Residual(ResidualSettings("ppo", tuple(RESIDUAL_FEATURES), tuple(RESIDUAL_OUTPUTS))),
+    "recurrent": Residual(ResidualSettings("dpo", size="recurrent", units=3, classes=3)),
 }
 """Every rule; a new one is added here and then runs through the contract tests."""
 
-LEARNED = ("lpg", "ta_lpg", "lstm")
+LEARNED = ("lpg", "ta_lpg", "lstm", "scale_free")
 
 
 def level(max_steps=5):

@@ -300,7 +300,7 @@ def test_flags_that_the_curriculum_ignores_are_refused(fields, flag, curriculum)
 
 @pytest.mark.parametrize(
     ("rule", "flag"),
-    [("lpg", "--base"), ("ta-lpg", "--features"), ("residual", "--cell"), ("residual", "--kl-cost")],
+    [("lpg", "--base"), ("ta-lpg", "--features"), ("residual", "--cell"), ("residual", "--scale-free")],
 )
 def test_flags_that_the_rule_ignores_are_refused(rule, flag):
     name = flag.removeprefix("--").replace("-", "_")
@@ -308,6 +308,14 @@ def test_flags_that_the_rule_ignores_are_refused(rule, flag):
         refuse_ignored(GRID.replaced(rule=rule), ["levels", name])
     assert str(refusal.value) == f"{flag} has no effect on --rule {rule}"
     refuse_ignored(GRID.replaced(rule="mine.py:OWN"), [name])
+
+
+@pytest.mark.parametrize(("size", "flag"), [("linear", "--units"), ("linear", "--kl-cost"), ("mlp", "--classes")])
+def test_flags_that_a_size_of_residual_rules_ignores_are_refused(size, flag):
+    name = flag.removeprefix("--").replace("-", "_")
+    with pytest.raises(ValueError, match=f"^{flag} has no effect on --rule residual with --size {size}$"):
+        refuse_ignored(GRID.replaced(rule="residual", size=size), ["levels", name])
+    refuse_ignored(GRID.replaced(rule="residual", size="recurrent"), [name])
 
 
 def test_flags_that_some_curriculum_reads_are_not_refused_there():

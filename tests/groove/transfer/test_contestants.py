@@ -117,8 +117,11 @@ def test_a_residual_rule_learns_as_its_base_does_and_is_tuned_in_its_fields(tmp_
     ("change", "complaint"),
     [
         ({"base": "dqn"}, "ResidualSettings.base must be one of a2c, ppo, dpo, got 'dqn'"),
-        ({"base": ["ppo"]}, "residual: base must be a string, features and outputs lists of strings"),
-        ({"features": "progress"}, "residual: base must be a string, features and outputs lists of strings"),
+        ({"base": ["ppo"]}, r"residual: base must be a string, got \['ppo'\]"),
+        ({"features": "progress"}, "residual: features must be a list of strings, got 'progress'"),
+        ({"outputs": [3]}, r"residual: outputs must be a list of strings, got \[3\]"),
+        ({"units": 2.0}, "residual: units must be an integer, got 2.0"),
+        ({"units": 10**9}, "residual: units must be at most 65536, got 1000000000"),
         ({"width": 3}, "residual must be the one field and have the fields base, features, outputs"),
     ],
 )

@@ -46,7 +46,7 @@ def targets(name, rollout=ROLLOUT, outputs=None, next_outputs=None, progress=Non
     seen, seen_next = views()
     _, found, _ = program(name)(
         weights(name),
-        (),
+        tiny.RULES[name].init_state(),
         seen if outputs is None else outputs,
         seen_next if next_outputs is None else next_outputs,
         rollout,
@@ -123,7 +123,7 @@ def test_targets_read_only_the_probability_of_the_action_taken():
     assert not differs(targets("lpg"), shifted).any()
 
 
-@pytest.mark.parametrize("name", tiny.LEARNED)
+@pytest.mark.parametrize("name", ["lpg", "ta_lpg", "lstm"])
 def test_targets_ignore_what_comes_after_an_episodes_end(name):
     # Steps of worker 0 after its end at step 1, and the prediction of the observation it ended in.
     reward = ROLLOUT.reward.at[2:, 0].add(1.0)
@@ -148,6 +148,27 @@ def test_targets_read_the_lifetime_only_with_lifetime_inputs(changed):
     progress = tiny.progress(**changed)
     assert differs(targets("ta_lpg"), targets("ta_lpg", progress=progress)).any(0).all()
     assert not differs(targets("lpg"), targets("lpg", progress=progress)).any()
+
+
+@pytest.mark.parametrize("scale", [0.1, 10.0, 1e4])
+def test_targets_of_a_scale_free_rule_do_not_depend_on_the_unit_of_rewards(scale):
+    rescaled = ROLLOUT.replace(reward=scale * ROLLOUT.reward)
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, atol=1e-4),
+        targets("scale_free", rollout=rescaled),
+        targets("scale_free"),
+    )
+    assert differs(targets("ta_lpg", rollout=rescaled), targets("ta_lpg")).any()
+
+
+def test_scale_free_rule_relates_rewards_to_all_those_of_the_life():
+    rule, big = tiny.RULES["scale_free"], ROLLOUT.replace(reward=100 * ROLLOUT.reward)
+    learned = rule.targets(weights("scale_free"), rule.init_state(), *views(), big, tiny.progress())[0]
+    assert learned.count == 1 and learned.sigma == pytest.approx(100 * np.sqrt(np.mean(ROLLOUT.reward**2)), rel=1e-5)
+    after, found, _ = rule.targets(weights("scale_free"), learned, *views(), ROLLOUT, tiny.progress())
+    assert differs(found, targets("scale_free")).any()
+    mean = np.mean(np.concatenate([big.reward, ROLLOUT.reward]) ** 2)
+    assert after.sigma == pytest.approx(np.sqrt(mean), rel=1e-5)
 
 
 def test_targets_stay_in_scale_over_lifetimes_from_ten_to_a_million():

@@ -126,6 +126,7 @@ _ADDED: dict[str, Any] = {
     "fitness": "return",
     "end_returns": "sampled",
     "average": 0,
+    "keep": "last",
     "scale_free": False,
     **{name: list(x) if type(x) is tuple else x for name, x in vars(ResidualSettings()).items()},
 }
@@ -220,6 +221,7 @@ EXPERIMENTS: dict[str, TrainConfig] = {
         fitness="normalised",
         end_returns="exact",
         average=30,
+        keep="best",
         generations=150,
     ),
     # GROOVE (arXiv:2310.02782): levels replayed by algorithmic regret, with evolution in place of the meta-gradient.

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from lpg.settings import Precision
 
 AntagonistKind = Literal["a2c", "ppo", "random", "expert"]
+Kept = Literal["last", "best"]
 EndReturns = Literal["sampled", "exact"]
 Shaping = Literal["pairwise", "relative"]
 Fitness = Literal["return", "normalised"]
@@ -161,6 +162,9 @@ class RunSettings:
     """Generations between two checkpoints."""
     keep_checkpoints: int = 3
     """Checkpoints kept, newest first."""
+    keep: Kept = "last"
+    """Rule that the run ends with: last, that of the last generation, or best, that with the highest of the scores on
+    the validation levels that were due every --validation-every generations."""
     tune_configurations: int = 16
     """Configurations in the random search that tunes A2C for the closing table, on 3 seeds each."""
     devices: int | None = None
@@ -180,6 +184,8 @@ class RunSettings:
                 raise ValueError(f"RunSettings.{name} must be >= 1, got {value}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"RunSettings.seed must be in 0..{2**32 - 1}, got {self.seed}")
+        if self.keep not in get_args(Kept):
+            raise ValueError(f"RunSettings.keep must be one of {', '.join(get_args(Kept))}, got {self.keep!r}")
         if self.precision is not None and self.precision not in get_args(Precision):
             raise ValueError(
                 f"RunSettings.precision must be None or one of {', '.join(get_args(Precision))}, got {self.precision!r}"

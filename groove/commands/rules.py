@@ -80,8 +80,9 @@ def _of_group(name: str) -> list[str]:
 
 
 def _is_result(path: Path) -> bool:
-    """Whether a tensor file under runs/ is a rule that a run found: no checkpoint, and not the rule it started from."""
-    return path.parent.name != "checkpoints" and path != RunFolder(path.parent).start_path
+    """Whether a tensor file under runs/ is a rule that a run found: no checkpoint, start or best so far."""
+    folder = RunFolder(path.parent)
+    return path.parent.name != "checkpoints" and path not in (folder.start_path, folder.best_path)
 
 
 def _table(files: dict[str, Path], refuse: bool) -> Table:

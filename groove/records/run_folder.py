@@ -21,6 +21,7 @@ class RunFolder(LockedFolder):
         checkpoints_path: folder of the resumable states.
         history_path: folder of the snapshots of the buffer of its curriculum.
         rule_path: the rule to share.
+        best_path: the rule with the highest score on the validation levels so far, if the run keeps that one.
         picture_path: what a residual rule does (PNG).
         events_path: folder of TensorBoard events.
         curriculum_path: folder of pictures of the curriculum (`groove curriculum`).
@@ -33,6 +34,7 @@ class RunFolder(LockedFolder):
         self.checkpoints_path = self.path / "checkpoints"
         self.history_path = self.path / "history"
         self.rule_path = self.path / RULE_NAME
+        self.best_path = self.path / "best.safetensors"
         self.picture_path = self.path / "rule.png"
         self.events_path = self.path / "events"
         self.curriculum_path = self.path / "curriculum"

@@ -20,6 +20,7 @@ from groove.records.run_folder import RunFolder
 from groove.records.run_logs import RunLogs
 from groove.run.shared_rules import SharedRule
 from groove.scoring.closing_table import ClosingScore
+from lpg.rule_file import read_rule_header
 from lpg.rules.residual import Residual
 from lpg.saved_rules import save_rule
 
@@ -111,16 +112,44 @@ class RunFiles:
         if generation % self._config.run.checkpoint_every == 0 or generation == self._config.run.generations:
             BufferHistory(self.folder.history_path).save(generation, state.curriculum)
 
-    def close(self, scores: list[ClosingScore], mean: PyTree) -> None:
-        """Write the closing table, and the picture of a residual rule.
+    def save_best(self, generation: int, mean: PyTree, score: float, steps: dict[str, int]) -> None:
+        """Write a rule if no rule of an earlier generation has scored as high on the validation levels.
+
+        A run that goes on from a checkpoint before that rule's generation scores the same rules once more.
+
+        Args:
+            generation: generations run.
+            mean: meta-parameters at the centre of the run's search.
+            score: the rule's score.
+            steps: environment steps taken so far, by kind.
+
+        Raises:
+            RuleFileError: the file could not be read or written.
+        """
+        path = self.folder.best_path
+        if not path.exists() or score > read_rule_header(path).provenance["validation_score"]:
+            provenance = self._record | {"generations": generation} | steps | {"validation_score": score}
+            save_rule(path, build_rule(self._config), mean, provenance)
+
+    @property
+    def best(self) -> Path | None:
+        """The rule with the highest score so far, if the run keeps that one."""
+        path = self.folder.best_path
+        return path if self._config.run.keep == "best" and path.exists() else None
+
+    def close(self, scores: list[ClosingScore], mean: PyTree, kept: SharedRule | None) -> None:
+        """Write the rule that is kept, the closing table, and the picture of a residual rule.
 
         Args:
             scores: rows of the table.
             mean: meta-parameters of the rule that was found.
+            kept: that rule, if it is not that of the last generation.
 
         Raises:
-            RunFolderError: the table or the picture cannot be written.
+            RuleFileError, RunFolderError: the rule, the table or the picture cannot be written.
         """
+        if kept is not None:
+            kept.save(self.folder.rule_path)
         rule = build_rule(self._config)
         if isinstance(rule, Residual):
             from groove.report.residual_report import draw_residual
@@ -163,6 +192,13 @@ class NoFiles:
         """Save nothing."""
         del state, mean, steps, untrained
 
-    def close(self, scores: list[ClosingScore], mean: PyTree) -> None:
+    def save_best(self, generation: int, mean: PyTree, score: float, steps: dict[str, int]) -> None:
         """Write nothing."""
-        del scores, mean
+        del generation, mean, score, steps
+
+    best: Path | None = None
+    """The writing process reads it."""
+
+    def close(self, scores: list[ClosingScore], mean: PyTree, kept: SharedRule | None) -> None:
+        """Write nothing."""
+        del scores, mean, kept

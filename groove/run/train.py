@@ -218,8 +218,13 @@ class Run:
                 steps = {name: steps[name] + taken[name] for name in taken}
                 row |= steps
                 last = generation + 1 == self.config.run.generations
-                if last or (generation + 1) % self.config.run.validation_every == 0:
-                    row["validation_score"] = self._score(self._mean(state), validation)
+                due = (generation + 1) % self.config.run.validation_every == 0
+                if last or due:
+                    mean = self._mean(state)
+                    row["validation_score"] = self._score(mean, validation)
+                    # Not that of a last generation in between, so that a run can be continued past it.
+                    if due and self.config.run.keep == "best":
+                        files.save_best(generation + 1, mean, row["validation_score"], steps)
                 log(row, seconds, sum(taken.values()))
                 untrained = 0 if row["levels_trained"] else untrained + 1
                 stopping = anywhere(self.parts.mesh, bool(stop))
@@ -294,10 +299,19 @@ class Run:
         return {"env_steps": agents * per_update, "antagonist_env_steps": antagonists * per_update}
 
     def _close(self, files: RunFiles | NoFiles, trained: PyTree) -> None:
+        kept = self.parts.shared_rule(files.best) if self.config.run.keep == "best" else None
+        if kept is not None:
+            trained, made = kept.meta_params, kept.provenance
+            self.console.print(
+                f"kept: the rule of generation {made['generations']}, with the highest score on the validation levels, "
+                f"{made['validation_score']:.3f}",
+                soft_wrap=True,
+                highlight=False,
+            )
         self.console.print("scoring the rule and its baselines on the held-out levels …")
         rules = {self.start_name: self.start_params, "trained rule": trained}
         scores = self.parts.closing.scores(rules, self.parts.gains_from)
-        files.close(scores, trained)
+        files.close(scores, trained, kept)
         title = f"{self.parts.heldout.num_levels} held-out levels of {self.config.world.levels}"
         self.console.print(render(scores, title))
         if isinstance(self.parts.rule, Residual):

@@ -110,6 +110,7 @@ LOOPED = {
     "heldout_levels": 3,
     "checkpoint_every": 3,
     "keep_checkpoints": 2,
+    "keep": "best",
     "tune_configurations": 5,
 }
 """Another value for each field that decides what a run does and when."""
@@ -252,6 +253,7 @@ def test_from_json_misses_no_other_field():
         "average",
         "end_returns",
         "scale_free",
+        "keep",
     }
     for name in fields.keys() - added - set(vars(SMALLEST.residual)):
         with pytest.raises(ValueError, match=f"config: fields missing or unknown: {name}"):

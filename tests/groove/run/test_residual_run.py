@@ -59,6 +59,24 @@ def test_run_that_stays_below_its_start_says_so(tmp_path, monkeypatch):
     assert "relative to the PPO (start), so this run shows no gain" in printed
 
 
+def test_kept_rule_is_the_best_on_validation_levels(tmp_path, monkeypatch):
+    stub_populations(monkeypatch, WorseOnItsOwn)
+    config = RESIDUAL.replaced(keep="best", validation_every=2, average=0)
+    _, printed = finished(tmp_path, config)
+    folder = RunFolder(tmp_path / "run")
+    scores = {row["generation"]: row["validation_score"] for row in rows(folder) if "validation_score" in row}
+    best = max(scores, key=scores.__getitem__)
+    assert best == min(scores) and len(scores) > 1
+    kept, last = (load_rule(path) for path in (folder.rule_path, folder.best_path))
+    np.testing.assert_array_equal(kept[1]["weights"], last[1]["weights"])
+    assert kept[2]["generations"] == best + 1 and kept[2]["validation_score"] == pytest.approx(scores[best])
+    assert f"kept: the rule of generation {best + 1}, with the highest score" in printed
+
+
+def rows(folder):
+    return [json.loads(line) for line in folder.metrics_path.read_text().splitlines()]
+
+
 def test_run_from_another_residual_rule_shows_the_base_with_its_defaults(tmp_path, monkeypatch):
     stub_populations(monkeypatch)
     settings = RESIDUAL.residual
@@ -75,13 +93,17 @@ def test_run_from_another_residual_rule_shows_the_base_with_its_defaults(tmp_pat
         Run(other, Console(quiet=True), tmp_path / "start.safetensors")
 
 
-def test_resumed_run_is_one_that_was_never_stopped(tmp_path, monkeypatch):
-    stub_populations(monkeypatch)
+@pytest.mark.parametrize(
+    ("population", "changes"), [(StubPopulation, {}), (WorseOnItsOwn, {"keep": "best", "validation_every": 2})]
+)
+def test_resumed_run_is_one_that_was_never_stopped(tmp_path, monkeypatch, population, changes):
+    stub_populations(monkeypatch, population)
+    config = RESIDUAL.replaced(**changes)
     folders = [tmp_path / name / "rule.safetensors" for name in ("whole", "parts")]
     with RunFolder.create(tmp_path / "whole") as folder:
-        Run(RESIDUAL, Console(quiet=True)).start(folder)
+        Run(config, Console(quiet=True)).start(folder)
     with RunFolder.create(tmp_path / "parts") as folder:
-        Run(RESIDUAL.replaced(generations=4), Console(quiet=True)).start(folder)
-        Run(RESIDUAL, Console(quiet=True)).resume(folder)
+        Run(config.replaced(generations=3), Console(quiet=True)).start(folder)
+        Run(config, Console(quiet=True)).resume(folder)
     whole, parts = (load_rule(path)[1]["weights"] for path in folders)
     np.testing.assert_array_equal(whole, parts)

@@ -2,8 +2,8 @@
 
 Scores are sums of normal parts, each of which dominates in turn: one for each meta-seed (rule file), one for each unit
 (a drawn level, or a seed of a fixed task), and one for each run. Fixed tasks and distributions of levels may have means
-of their own, symmetric about 0. The truth is 0, or ½ for P(rule better), whose other side is a single rule file on the
-same units. Takes about eleven minutes on one core.
+of their own, symmetric about 0. The truth is 0, or ½ for P(rule better). The other side of P(rule better) and of the
+difference is a single rule file on the same units. Takes about fifteen minutes on one core.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from benchmarks.tables import Rows
-from groove.scoring.intervals import Ends, of_aggregate, of_improvement, of_mean
+from groove.scoring.intervals import Ends, of_aggregate, of_difference, of_improvement, of_mean
 from groove.scoring.statistics import iqm
 from groove.scoring.units import Units
 
@@ -27,7 +27,7 @@ SPREADS = {
 }
 """Standard deviations of the parts of meta-seeds, units and runs, by which of them dominates."""
 
-FIGURES = ("mean", "IQM", "P(rule better)")
+FIGURES = ("mean", "IQM", "P(rule better)", "difference of IQMs")
 WIDTH = "width of mean, 99%"
 NORMAL_95 = 1.96
 """Half the width of a 95% interval of a normal distribution, in standard deviations."""
@@ -125,8 +125,13 @@ def covered(design: Design, dominates: str, num_simulations: int) -> dict[str, f
         common = design.task_means + of_unit * draws.normal(size=shared)
         ours = of_rule * draws.normal(size=(design.meta_seeds, 1, 1)) + common + of_run * draws.normal(size=shape)
         theirs = common + of_run * draws.normal(size=(1, *shape[1:]))
-        found = (of_mean(ours, units), of_aggregate(ours, iqm, units), of_improvement(ours, theirs, units))
-        for name, ends, truth in zip(FIGURES, found, (0.0, 0.0, 0.5), strict=True):
+        found = (
+            of_mean(ours, units),
+            of_aggregate(ours, iqm, units),
+            of_improvement(ours, theirs, units),
+            of_difference(ours, theirs, iqm, units),
+        )
+        for name, ends, truth in zip(FIGURES, found, (0.0, 0.0, 0.5, 0.0), strict=True):
             hits[name].append(_covers(ends, truth))
         means.append(found[0])
     shares = {name: None if None in own else float(np.mean(np.array(own, bool))) for name, own in hits.items()}

@@ -42,6 +42,28 @@ def of_aggregate(scores: Float[np.ndarray, "M S n"], aggregate: Aggregate, units
     return _ends([scores], lambda x: aggregate(x.reshape(len(x), -1)), units)
 
 
+def of_difference(
+    ours: Float[np.ndarray, "M S n"], theirs: Float[np.ndarray, "Mt S n"], aggregate: Aggregate, units: Units
+) -> Ends:
+    """Compute the difference of an aggregate of two rules on the same tasks, with its 95% interval from a bootstrap.
+
+    Args:
+        ours: [M, S, n] finite scores, as for `of_aggregate`.
+        theirs: scores to compare with, with an M of their own.
+        aggregate: function of rows of scores.
+        units: units of the tasks, which both share.
+
+    Returns:
+        Estimate and ends.
+    """
+
+    def less(x: Float[np.ndarray, "R M S n"], y: Float[np.ndarray, "R M2 S n"]) -> Float[np.ndarray, "R"]:
+        aggregates = [aggregate(side.reshape(len(side), -1)) for side in (x, y)]
+        return aggregates[0] - aggregates[1]
+
+    return _ends([ours, theirs], less, units)
+
+
 def of_improvement(ours: Float[np.ndarray, "M S n"], theirs: Float[np.ndarray, "M S n"], units: Units) -> Ends:
     """Estimate the probability that a run of ours beats one of theirs on the same task, with its 95% interval.
 

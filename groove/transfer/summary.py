@@ -10,6 +10,7 @@ from groove.scoring.intervals import Ends, bracketed, number, of_aggregate, of_i
 from groove.scoring.statistics import area_under_curve, cvar_curve, iqm, shortfall
 from groove.scoring.variance_components import mean_with_error
 from groove.transfer.contestants import TUNED
+from groove.transfer.differences import differences
 from groove.transfer.scores import SuiteScores
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def summarise(
     Returns:
         JSON content. For every rule: the IQM, mean, optimality gap and area under the curve with 95% intervals,
         the number of failed agents, which count as random actions everywhere, seconds and steps. For every learned
-        rule: the probability that it is better than each other rule, tuned against tuned. Returns by environment.
+        rule: the probability that it is better than each other rule, tuned against tuned, and how much better it is.
+        Returns by environment.
     """
     rules = {rule: _of_rule(scores, rule) | _cost((groups or {}).get(rule, [rule]), timing) for rule in scores.returns}
     return {
@@ -49,6 +51,7 @@ def summarise(
         "normalised_by": EXACT if scores.exact else "random actions (0) and PPO (1) where the best is not known",
         "rules": rules,
         "probability_of_improvement": _improvements(scores, learned),
+        "differences": differences(scores, learned),
         "lifetimes": _lifetimes(scores),
         "cvar_over": LEVELS if _has_levels_with_seeds(scores) else RUNS,
         "cvar": _cvar(scores),
@@ -177,7 +180,7 @@ def mean_returns(scores: SuiteScores) -> dict[tuple[str, float], dict[str, list[
 
 
 def tables(summary: dict[str, Any]) -> "list[Table]":
-    """Build two tables for each suite: one of rules, one of returns by environment.
+    """Build tables for each suite: of rules, of returns by environment, and of what each learned rule gains.
 
     Args:
         summary: summaries of all suites by name.
@@ -207,6 +210,16 @@ def tables(summary: dict[str, Any]) -> "list[Table]":
         for name, by_rule in found["returns"].items():
             returns.add_row(name, *(_plus_minus(*cell[:2]) for cell in by_rule.values()))
         shown.append(returns)
+        for ours, by_rule in found["differences"].items():
+            gains = Table(title=f"{suite}: {ours} minus others on the same tasks", title_justify="left")
+            for column in ("others", "part", "mean [95%]", "IQM [95%]", "worst tenth"):
+                gains.add_column(column, justify="left" if column in ("others", "part") else "right")
+            for theirs, parts in by_rule.items():
+                for part, ends in parts.items():
+                    gains.add_row(
+                        theirs, part, *(bracketed(ends[name], "+") for name in ("mean", "iqm", "worst_tenth"))
+                    )
+            shown.append(gains)
     return shown
 
 

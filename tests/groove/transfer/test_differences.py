@@ -1,4 +1,4 @@
-"""What a learned rule gains on the same tasks: by hand on hand-made scores, in parts of a suite, tuned against tuned."""
+"""What a learned rule gains on the same tasks: by hand, in parts of a suite, tuned against tuned."""
 
 from dataclasses import replace
 from io import StringIO

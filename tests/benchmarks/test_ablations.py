@@ -1,0 +1,56 @@
+"""Ablations: commands that `groove train` accepts, and rows by hand."""
+
+import numpy as np
+import pytest
+
+from benchmarks import ablations
+from benchmarks.ablations import DEFAULT, FULL, arms, config_of, discover, main, path_of, summarise, table
+from groove.discovery.ignored_fields import refuse_ignored
+from groove.scoring.intervals import of_mean
+from groove.scoring.units import Units
+
+
+def test_arms_leave_out_each_feature_and_output_in_turn():
+    whole = config_of("ppo", {}).residual
+    assert len(arms()) == 1 + len(whole.features) + len(whole.outputs)
+    for arm, fields in list(arms().items())[1:]:
+        config = config_of("ppo", fields)
+        refuse_ignored(config, ["base", *fields])
+        ((name, kept),) = fields.items()
+        (left_out,) = set(getattr(whole, name)) - set(kept)
+        assert arm == f"without the {name.removesuffix('s')} {left_out}" and config.residual.base == "ppo"
+    assert len({path_of(ablations.Path("x"), arm) for arm in arms()}) == len(arms())
+
+
+def test_runs_are_begun_resumed_and_skipped(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("benchmarks.ablations.subprocess.run", lambda command, check: asked.append(command[3:]))
+    fields = {"outputs": ("entropy",)}
+    discover(tmp_path, "a2c", fields, [0, 1])
+    (tmp_path / "group.json").write_text("{}")
+    discover(tmp_path, "a2c", fields, [0, 1])
+    (tmp_path / "results.json").write_text("[]")
+    discover(tmp_path, "a2c", fields, [0, 1])
+    begin = ["train", "residual", "--base", "a2c", "--run", str(tmp_path), "--tune-configurations", "1"]
+    assert asked == [[*begin, "--seeds", "0", "1", "--outputs", "entropy"], ["resume", str(tmp_path)]]
+
+
+def test_rows_by_hand():
+    draws = np.random.default_rng(0)
+    scores = {DEFAULT: draws.normal(0.5, 0.1, (1, 2, 20))}
+    scores |= {arm: draws.normal(0.6 - 0.01 * n, 0.1, (5, 2, 20)) for n, arm in enumerate(arms())}
+    rows = {row["arm"]: row for row in summarise(scores)}
+    arm = list(arms())[3]
+    units = Units.separate(drawn=True, num_tasks=20)
+    assert list(rows[arm]["less_full"].values()) == of_mean(scores[arm] - scores[FULL], units)
+    assert list(rows[arm]["less_base"].values()) == of_mean(scores[arm] - scores[DEFAULT], units)
+    worst = np.sort(scores[arm].mean(axis=1), axis=1)[:, :2].mean()
+    assert rows[arm]["worst_tenth"] == pytest.approx(worst, abs=1e-6)
+    lines = table(list(rows.values()))
+    assert len(lines) == len(rows) + 1 and lines[1][3] == "" and lines[2][4] == ""
+
+
+def test_one_meta_seed_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["--meta-seeds", "1"])
+    assert "--meta-seeds must be >= 2, got 1" in capsys.readouterr().err

@@ -205,7 +205,7 @@ class Residual:
             progress=progress,
             advantage=standardised(raw.advantage),
             td_error=td_errors(rollout.reward, *values, rollout.terminated, self.discount),
-            memory=state.after(raw.advantage, action_entropy(outputs.logits, rollout.action)),
+            memory=state.after(raw.advantage, action_entropy(outputs.logits, rollout.action), rollout.reward),
         )
 
     def bounded(self, found: Float[Array, "... O"]) -> dict[str, Float[Array, "..."]]:

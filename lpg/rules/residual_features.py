@@ -19,25 +19,30 @@ class Memory:
 
     scale: Scale  # of its raw advantages
     birth_entropy: Float[Array, ""]  # [] float32, mean entropy of the policy at the first update, in nats
+    quiet: Float[Array, ""]  # [] float32, rollouts so far in which no worker saw a reward
     frozen: Float[Array, ""]  # [] float32, updates skipped because the rule's outputs were not finite
 
     @classmethod
     def at_birth(cls) -> "Memory":
         """Return the memory of an agent that has not yet learned."""
-        return cls(Scale.at_birth(), jnp.float32(0.0), jnp.float32(0.0))
+        return cls(Scale.at_birth(), *[jnp.float32(0.0)] * 3)
 
-    def after(self, advantage: Float[Array, "T B"], entropy: Float[Array, "T B"]) -> "Memory":
+    def after(
+        self, advantage: Float[Array, "T B"], entropy: Float[Array, "T B"], reward: Float[Array, "T B"]
+    ) -> "Memory":
         """Return the memory with one more rollout.
 
         Args:
             advantage: [T, B] raw advantages.
             entropy: [T, B] entropies of the policy in nats.
+            reward: [T, B] rewards.
 
         Returns:
             The memory.
         """
         birth = jnp.where(self.scale.count == 0, jnp.mean(entropy), self.birth_entropy)
-        return Memory(scale=self.scale.after(advantage), birth_entropy=birth, frozen=self.frozen)
+        quiet = self.quiet + jnp.all(reward == 0)
+        return Memory(scale=self.scale.after(advantage), birth_entropy=birth, quiet=quiet, frozen=self.frozen)
 
 
 @struct.dataclass
@@ -100,6 +105,7 @@ FEATURES: dict[str, Callable[[Seen], Array]] = {
     "reward": lambda seen: seen.memory.scale.relative(seen.rollout.reward),
     "value": lambda seen: seen.memory.scale.relative(seen.outputs.value - jnp.mean(seen.outputs.value)),
     "done": lambda seen: seen.rollout.done.astype(jnp.float32),
+    "quiet": lambda seen: 2.0 * seen.memory.quiet / seen.memory.scale.count - 1.0,
     "log_lifetime": lambda seen: seen.progress.log_lifetime - 2.4,
 }
 """Name -> what it is of a rollout, [] or [T, B]; `lpg.settings.RESIDUAL_FEATURES` says it in words."""

@@ -185,12 +185,14 @@ def test_outputs_that_are_not_finite_freeze_the_update(broken):
 
 def test_scale_is_the_root_mean_square_of_all_advantages_so_far():
     memory = Residual(ALL).init_state()
+    reward = jnp.asarray([[0.0, 1.0]])
     first, second = jnp.asarray([[3.0, -1.0]]), jnp.asarray([[2.0, 2.0]])
-    after = memory.after(first, jnp.full((1, 2), 0.7)).after(second, jnp.zeros((1, 2)))
+    after = memory.after(first, jnp.full((1, 2), 0.7), reward).after(second, jnp.zeros((1, 2)), 0 * reward)
     assert after.scale.sigma == pytest.approx(np.sqrt((9 + 1 + 4 + 4) / 4))
     assert after.birth_entropy == pytest.approx(0.7) and memory.scale.sigma == pytest.approx(1e-8)
-    broken = after.after(jnp.full((1, 2), jnp.nan), jnp.zeros((1, 2)))
+    broken = after.after(jnp.full((1, 2), jnp.nan), jnp.zeros((1, 2)), reward)
     assert broken.scale.sigma == after.scale.sigma
+    assert (after.quiet, broken.quiet, broken.scale.count) == (1, 1, 3)
 
 
 @pytest.mark.parametrize("settings", [ALL, MLP, RECURRENT], ids=lambda settings: settings.size)

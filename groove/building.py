@@ -249,6 +249,11 @@ def _check_residual(config: TrainConfig, rule: Residual, fresh: LevelGenerator) 
             f"times --rollout-length must be a multiple of {minibatches}, got {config.agents.workers} and "
             f"{config.agents.rollout_length}"
         )
+    if rule.reads_novelty and fresh.world.num_observations is None:
+        raise ValueError(
+            "--features novelty counts visits of observations that are integers, and those of "
+            f"{config.world.levels} are not"
+        )
     if "log_lifetime" in config.residual.features:
         lifetimes = jax.vmap(fresh.sample)(jax.random.split(jax.random.key(0), 32)).lifetime
         if jnp.all(lifetimes == lifetimes[0]):

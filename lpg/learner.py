@@ -1,6 +1,6 @@
 """The learner, which creates, trains and evaluates agents of any rule."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from lpg.normalisation import Normalisation
 from lpg.optimizer import Optimizer
 from lpg.rollout import Rollout, collect, reset_workers
 from lpg.settings import AgentSettings
-from lpg.update_rule import Hyperparameters, Metrics, Progress, UpdateRule, passes_of
+from lpg.update_rule import Hyperparameters, Metrics, Progress, UpdateRule, passes_of, reads_novelty
 
 
 @struct.dataclass
@@ -30,6 +30,7 @@ class Agent:
     hyper: Hyperparameters
     rule_state: PyTree = ()  # what the rule remembers of its life
     normalisation: Normalisation | None = None  # statistics of its observations and rewards, if the learner keeps them
+    visits: Int[Array, "S"] | None = None  # [S] int32, how often it has come to each observation, if its rule reads it
 
     @property
     def progress(self) -> Progress:
@@ -110,8 +111,15 @@ class Learner:
             raise ValueError(
                 f"Learner.network must have the prediction size and value that its rule reads, {reads}, got {has}"
             )
+        if self._counts and self.world.num_observations is None:
+            raise ValueError("Learner.rule reads novelty, which needs observations that are integers")
         if self.normalised and self.world.num_observations is not None:
             raise ValueError("Learner.normalised must be False where observations are integers, got True")
+
+    @property
+    def _counts(self) -> bool:
+        """Whether the agent counts its visits."""
+        return reads_novelty(self.rule)
 
     @property
     def num_samples(self) -> int:
@@ -157,6 +165,7 @@ class Learner:
             hyper=(hyper or Hyperparameters()).completed(self.world, self.epochs * self.minibatches),
             rule_state=self.rule.init_state(),
             normalisation=Normalisation.at_birth(observation) if self.normalised else None,
+            visits=jnp.zeros(self.world.num_observations, jnp.int32) if self._counts else None,
         )
 
     def update(
@@ -194,6 +203,10 @@ class Learner:
         normalisation, seen = agent.normalisation, rollout
         if normalisation is not None:
             normalisation, seen = normalisation.after(rollout, getattr(self.rule, "discount", 0.99))
+        visits = agent.visits
+        if visits is not None:
+            visits = visits.at[rollout.next_observation].add(1)
+            seen = replace(seen, novelty=1 / jnp.sqrt(visits[rollout.next_observation].astype(jnp.float32)))
         rule_state, targets, step_scale = self.rule.targets(
             meta_params,
             agent.rule_state,
@@ -216,6 +229,7 @@ class Learner:
             hyper=agent.hyper,
             rule_state=rule_state,
             normalisation=normalisation,
+            visits=visits,
         )
         return next_agent, rollout, metrics
 

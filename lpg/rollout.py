@@ -21,6 +21,9 @@ class Rollout:
     terminated: Bool[Array, "T B"]  # [T, B] bool, whether the world ended the episode
     truncated: Bool[Array, "T B"]  # [T, B] bool, whether the time limit ended it
     next_observation: Array  # [T, B, …], seen after the step, before any reset
+    # [T, B] float32, 1/√(visits of the next observation in the agent's life so far, this rollout included); None unless
+    # the agent's rule reads it
+    novelty: Float[Array, "T B"] | None = None
 
     @property
     def done(self) -> Bool[Array, "T B"]:

@@ -36,6 +36,7 @@ RESIDUAL_FEATURES = {
     "value": "symlog of the value minus its mean, likewise",
     "done": "1 where an episode ends",
     "quiet": "2q - 1, q the share of the life's rollouts without a reward",
+    "novelty": "symlog(u/rms(u)) - 1/2, u = 1/sqrt(visits of the next observation), where observations are integers",
     "log_lifetime": "log10 N - 2.4, where lifetimes vary",
 }
 """What a residual rule can read: name -> what it is."""
@@ -94,7 +95,8 @@ class ResidualSettings:
     """Hand-written rule that it changes: a2c, ppo or dpo."""
     features: tuple[str, ...] = ("progress", "entropy", "advantage", "progress*entropy", "progress*advantage")
     """What it reads of each step, some of: progress, entropy, advantage, progress*entropy, progress*advantage,
-    entropy*advantage, log_prob, td_error, reward, value, done, quiet, log_lifetime."""
+    entropy*advantage, log_prob, td_error, reward, value, done, quiet, novelty,
+    log_lifetime."""
     outputs: tuple[str, ...] = ("advantage", "entropy")
     """What it changes, some of: advantage, offset, entropy, value, step, drift (of PPO and DPO)."""
     size: ResidualSize = "linear"

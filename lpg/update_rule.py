@@ -114,6 +114,19 @@ def passes_of(rule: "UpdateRule") -> tuple[int, int]:
     return passes
 
 
+def reads_novelty(rule: "UpdateRule") -> bool:
+    """Return whether a rule reads how often an agent has been where it comes to, which agents then count.
+
+    Args:
+        rule: the rule.
+
+    Returns:
+        The rule's `reads_novelty`, or False if it does not say.
+    """
+    reads: bool = getattr(rule, "reads_novelty", False)
+    return reads
+
+
 class UpdateRule(Protocol):
     """A rule by which an agent learns from a rollout.
 

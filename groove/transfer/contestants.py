@@ -27,7 +27,7 @@ from lpg.rules.plugin_rule import PluginRule
 from lpg.rules.residual import Residual
 from lpg.settings import RuleSettings
 from lpg.shipped_rules import RULE_NAME, rule_path
-from lpg.update_rule import UpdateRule, passes_of
+from lpg.update_rule import UpdateRule, passes_of, reads_novelty
 
 RANDOM = "random"
 TUNED = " (tuned)"
@@ -128,8 +128,13 @@ class Contestant:
 
         Raises:
             ValueError: the rule is LPG or TA-LPG, which read probabilities of discrete actions, and the actions are
-                continuous.
+                continuous; or it counts visits, and observations are not integers.
         """
+        if self.rule is not None and reads_novelty(self.rule) and environment.world.num_observations is None:
+            raise ValueError(
+                f"{environment.suite}/{environment.name} has observations that are not integers, but {self.name} "
+                "counts visits of integers"
+            )
         if isinstance(self.rule, LPG) and environment.world.continuous_actions:
             raise ValueError(
                 f"{environment.suite}/{environment.name} has continuous actions, but {self.name} reads probabilities "

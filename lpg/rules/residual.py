@@ -73,6 +73,11 @@ class Residual:
         return self.own_base.reads_value
 
     @property
+    def reads_novelty(self) -> bool:
+        """Whether a feature needs counts of visits, and so observations that are integers."""
+        return "novelty" in self.settings.features
+
+    @property
     def passes(self) -> tuple[int, int]:
         """Epochs and minibatches of the base."""
         own = BASELINES[self.settings.base]
@@ -205,7 +210,7 @@ class Residual:
             progress=progress,
             advantage=standardised(raw.advantage),
             td_error=td_errors(rollout.reward, *values, rollout.terminated, self.discount),
-            memory=state.after(raw.advantage, action_entropy(outputs.logits, rollout.action), rollout.reward),
+            memory=state.after(raw.advantage, action_entropy(outputs.logits, rollout.action), rollout),
         )
 
     def bounded(self, found: Float[Array, "... O"]) -> dict[str, Float[Array, "..."]]:

@@ -18,6 +18,7 @@ class Memory:
     """What a residual rule remembers of an agent's life."""
 
     scale: Scale  # of its raw advantages
+    novelty: Scale  # of the novelty of where it came to
     birth_entropy: Float[Array, ""]  # [] float32, mean entropy of the policy at the first update, in nats
     quiet: Float[Array, ""]  # [] float32, rollouts so far in which no worker saw a reward
     frozen: Float[Array, ""]  # [] float32, updates skipped because the rule's outputs were not finite
@@ -25,24 +26,27 @@ class Memory:
     @classmethod
     def at_birth(cls) -> "Memory":
         """Return the memory of an agent that has not yet learned."""
-        return cls(Scale.at_birth(), *[jnp.float32(0.0)] * 3)
+        return cls(Scale.at_birth(), Scale.at_birth(), *[jnp.float32(0.0)] * 3)
 
-    def after(
-        self, advantage: Float[Array, "T B"], entropy: Float[Array, "T B"], reward: Float[Array, "T B"]
-    ) -> "Memory":
+    def after(self, advantage: Float[Array, "T B"], entropy: Float[Array, "T B"], rollout: Rollout) -> "Memory":
         """Return the memory with one more rollout.
 
         Args:
             advantage: [T, B] raw advantages.
             entropy: [T, B] entropies of the policy in nats.
-            reward: [T, B] rewards.
+            rollout: the rollout [T, B].
 
         Returns:
             The memory.
         """
         birth = jnp.where(self.scale.count == 0, jnp.mean(entropy), self.birth_entropy)
-        quiet = self.quiet + jnp.all(reward == 0)
-        return Memory(scale=self.scale.after(advantage), birth_entropy=birth, quiet=quiet, frozen=self.frozen)
+        return Memory(
+            scale=self.scale.after(advantage),
+            novelty=self.novelty if rollout.novelty is None else self.novelty.after(rollout.novelty),
+            birth_entropy=birth,
+            quiet=self.quiet + jnp.all(rollout.reward == 0),
+            frozen=self.frozen,
+        )
 
 
 @struct.dataclass
@@ -68,6 +72,12 @@ class Seen:
         if self._num_components:
             return jnp.tanh((entropy - self.memory.birth_entropy) / self._num_components)
         return 2.0 * entropy / self._most_entropy - 1.0
+
+    @property
+    def relative_novelty(self) -> Float[Array, "T B"]:
+        """[T, B], symlog(u/σ), u the novelty of where each step leads and σ its root mean square over the life."""
+        assert self.rollout.novelty is not None
+        return self.memory.novelty.relative(self.rollout.novelty)
 
     @property
     def bounded_advantage(self) -> Float[Array, "T B"]:
@@ -106,6 +116,7 @@ FEATURES: dict[str, Callable[[Seen], Array]] = {
     "value": lambda seen: seen.memory.scale.relative(seen.outputs.value - jnp.mean(seen.outputs.value)),
     "done": lambda seen: seen.rollout.done.astype(jnp.float32),
     "quiet": lambda seen: 2.0 * seen.memory.quiet / seen.memory.scale.count - 1.0,
+    "novelty": lambda seen: seen.relative_novelty - 0.5,
     "log_lifetime": lambda seen: seen.progress.log_lifetime - 2.4,
 }
 """Name -> what it is of a rollout, [] or [T, B]; `lpg.settings.RESIDUAL_FEATURES` says it in words."""

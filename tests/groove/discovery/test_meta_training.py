@@ -173,6 +173,13 @@ def test_feature_that_never_varies_is_refused():
     training_with(levels="small", lifetime=(5, 9), **fields)
 
 
+def test_novelty_is_refused_where_observations_are_no_integers():
+    fields = {"rule": "residual", "features": ("novelty", "advantage")}
+    with pytest.raises(ValueError, match="--features novelty counts visits .* integers, and those of random_small are"):
+        training_with(levels="random_small", **fields)
+    assert training_with(levels="small", **fields).population.learner.rule.reads_novelty
+
+
 def test_rollouts_that_the_base_cannot_split_are_refused():
     with pytest.raises(ValueError, match="on ppo splits a rollout into 4 minibatches: --workers .* got 3 and 5"):
         training_with(levels="small", rule="residual", workers=3, rollout_length=5)

@@ -98,6 +98,16 @@ def test_learned_rules_refuse_continuous_actions_and_hand_written_ones_do_not(tm
         hand_written(name).refuse(tiny.slide())
 
 
+def test_a_rule_that_counts_visits_refuses_observations_that_are_not_integers(tmp_path):
+    rule = Residual(ResidualSettings("ppo", ("progress", "novelty")))
+    config = tiny.CONFIG.replaced(rule="residual", **vars(rule.settings))
+    save_rule(tmp_path / "mine.safetensors", rule, rule.init(jax.random.key(0)), {"config": config.to_json()})
+    who = learned(tmp_path / "mine.safetensors")
+    who.refuse(tiny.grid())
+    with pytest.raises(ValueError, match="own/catch has observations that are not integers, and .* counts visits"):
+        who.refuse(tiny.catch())
+
+
 def test_a_residual_rule_learns_as_its_base_does_and_is_tuned_in_its_fields(tmp_path):
     rule = Residual(ResidualSettings("ppo", ("progress", "td_error"), ("advantage", "step")))
     weights = {"weights": np.array([[0.5, -1.0], [0.25, 2.0]], np.float32)}

@@ -42,7 +42,8 @@ def views(scale=1.0):
 
 def rollout(scale=1.0):
     made = tiny.rollout(NUM_STEPS, NUM_WORKERS, done=np.eye(NUM_STEPS, NUM_WORKERS))
-    return made.replace(reward=scale * made.reward)
+    novelty = jax.random.uniform(jax.random.key(1), (NUM_STEPS, NUM_WORKERS), minval=0.1)
+    return made.replace(reward=scale * made.reward, novelty=novelty)
 
 
 @functools.cache
@@ -174,7 +175,8 @@ def test_outputs_are_bounded():
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
 def test_outputs_that_are_not_finite_freeze_the_update(broken):
-    agent = tiny.agent("a2c").replace(rule_state=Residual(ALL).init_state())
+    visits = jnp.zeros(tiny.WORLD.num_observations, jnp.int32)
+    agent = tiny.agent("a2c").replace(rule_state=Residual(ALL).init_state(), visits=visits)
     learner = tiny.learner_of(Residual(of_base("a2c")))
     weights = jnp.zeros((len(ALL.features), len(PER_STEP))).at[0, 0].set(broken)
     after, _, _ = jax.jit(learner.update)(jax.random.key(1), {"weights": weights}, agent, tiny.level())
@@ -185,12 +187,13 @@ def test_outputs_that_are_not_finite_freeze_the_update(broken):
 
 def test_scale_is_the_root_mean_square_of_all_advantages_so_far():
     memory = Residual(ALL).init_state()
-    reward = jnp.asarray([[0.0, 1.0]])
+    rewarded = tiny.rollout(1, 2).replace(reward=jnp.asarray([[0.0, 1.0]]))
+    quiet = rewarded.replace(reward=jnp.zeros((1, 2)))
     first, second = jnp.asarray([[3.0, -1.0]]), jnp.asarray([[2.0, 2.0]])
-    after = memory.after(first, jnp.full((1, 2), 0.7), reward).after(second, jnp.zeros((1, 2)), 0 * reward)
+    after = memory.after(first, jnp.full((1, 2), 0.7), rewarded).after(second, jnp.zeros((1, 2)), quiet)
     assert after.scale.sigma == pytest.approx(np.sqrt((9 + 1 + 4 + 4) / 4))
     assert after.birth_entropy == pytest.approx(0.7) and memory.scale.sigma == pytest.approx(1e-8)
-    broken = after.after(jnp.full((1, 2), jnp.nan), jnp.zeros((1, 2)), reward)
+    broken = after.after(jnp.full((1, 2), jnp.nan), jnp.zeros((1, 2)), rewarded)
     assert broken.scale.sigma == after.scale.sigma
     assert (after.quiet, broken.quiet, broken.scale.count) == (1, 1, 3)
 
@@ -199,6 +202,10 @@ def test_scale_is_the_root_mean_square_of_all_advantages_so_far():
 def test_continuous_actions_are_learned_from(settings):
     env, params = gymnax.make("Pendulum-v1")
     world = GymnaxWorld(env)
+    features = tuple(name for name in settings.features if name != "novelty")
+    with pytest.raises(ValueError, match="rule reads novelty, which needs observations that are integers"):
+        Learner.for_world(world, Residual(settings))
+    settings = replace(settings, features=features)
     rule = Residual(settings)
     learner = Learner.for_world(world, rule, num_workers=4, rollout_length=5, epochs=2, minibatches=2)
     key = jax.random.key(0)
@@ -242,7 +249,7 @@ def catch_learner(rule):
 
 @pytest.mark.parametrize("settings", [ALL, RECURRENT], ids=lambda settings: settings.size)
 def test_networks_learn_by_zero_weights_as_by_the_base(settings):
-    rule = Residual(settings)
+    rule = Residual(replace(settings, features=("progress", "reward")))
     learner, agent, level, key = catch_learner(rule)
     base = Learner.for_world(learner.world, PPO(), num_workers=4, rollout_length=6, epochs=4, minibatches=4)
     assert (learner.epochs, learner.minibatches) == rule.passes == (4, 4)
@@ -315,3 +322,26 @@ def test_loss_of_a_recurrent_rule_adds_the_divergence_of_the_prediction():
     without = rule.own_base.loss(outputs, rollout(), found, hyper)[0]
     np.testing.assert_allclose(rule.loss(outputs, rollout(), found, hyper)[0], without + 0.7 * divergence, rtol=1e-5)
     assert rule.costs == ("value_cost", "entropy_cost", "kl_cost")
+
+
+def test_novelty_counts_the_visits_of_the_life():
+    learner = tiny.learner_of(Residual(ResidualSettings("a2c", ("novelty",), ("offset",))))
+    agent = learner.init(jax.random.key(0), tiny.level(), tiny.hyper(), 10)
+    update, counts = jax.jit(learner.update), np.zeros(tiny.WORLD.num_observations, int)
+    meta_params = {"weights": jnp.zeros((1, 1))}
+    for number in range(3):
+        agent, collected, _ = update(jax.random.key(number), meta_params, agent, tiny.level())
+        np.add.at(counts, np.asarray(collected.next_observation), 1)
+        np.testing.assert_array_equal(agent.visits, counts)
+    # The rollout that is handed out is the world's alone.
+    assert collected.novelty is None and agent.rule_state.novelty.count == 3
+    novelty = 1 / np.sqrt(counts[np.asarray(collected.next_observation)])
+    assert 0 < agent.rule_state.novelty.sigma < 1 and novelty.max() <= 1
+
+
+def test_feature_of_novelty_by_hand():
+    settings = ResidualSettings("a2c", ("novelty",), ("offset",))
+    _, found, _ = targets(settings, [[1.0]])
+    novelty = np.asarray(rollout().novelty, np.float64)
+    expected = np.log1p(novelty / np.sqrt(np.mean(novelty**2))) - 0.5
+    np.testing.assert_allclose(found.weights.offset, expected, atol=1e-5)

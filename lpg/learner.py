@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from levels.world import World, observation_kind
 from lpg.episodes import Policy, episode_returns
-from lpg.networks import Network, network_for
+from lpg.networks import Network, Table, network_for
 from lpg.normalisation import Normalisation
 from lpg.optimizer import Optimizer
 from lpg.rollout import Rollout, collect, reset_workers
@@ -269,6 +269,13 @@ class Learner:
         if batches is None and self.epochs == 1:
             (params, optimizer_state), metrics = step(born, whole)
             return params, optimizer_state, metrics
+        table = self.network if isinstance(self.network, Table) and self.optimizer.kind == "sgd" else None
+        if table is not None:
+            # Several steps change no rows but those of the rollout, so all others need not be read in each of them.
+            observation = rollout.observation.reshape(-1)
+            rows, places = table.rows(agent.params, observation)
+            whole = (replace(rollout, observation=places.reshape(rollout.observation.shape)), targets)
+            born = (rows, agent.optimizer_state)
         if batches is None:
             learned, metrics = jax.lax.scan(lambda learned, _: step(learned, whole), born, length=self.epochs)
         else:
@@ -276,7 +283,10 @@ class Learner:
             learned, metrics = jax.lax.scan(
                 lambda learned, batch: step(learned, jax.tree.map(lambda x: x[batch], samples)), born, batches
             )
-        return *learned, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
+        params, optimizer_state = learned
+        if table is not None:
+            params = table.with_rows(agent.params, observation, params, places)
+        return params, optimizer_state, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
 
     def train(
         self,

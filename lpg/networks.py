@@ -86,6 +86,34 @@ class Table:
     def labels(self, params: PyTree) -> PyTree:
         return {name: name for name in params}
 
+    def rows(self, params: PyTree, observation: Int[Array, "N"]) -> tuple[PyTree, Int[Array, "N"]]:
+        """Return the rows of the tables that some observations read, as smaller tables.
+
+        Args:
+            params: the tables.
+            observation: [N] observations, some of them equal.
+
+        Returns:
+            Tables of N rows; and [N] int32, the row that takes the place of each observation, one for all equal ones.
+        """
+        numbers = jnp.arange(observation.shape[0], dtype=jnp.int32)
+        places = jnp.zeros(self.num_observations, jnp.int32).at[observation].set(numbers)[observation]
+        return jax.tree.map(lambda table: table[observation], params), places
+
+    def with_rows(self, params: PyTree, observation: Int[Array, "N"], rows: PyTree, places: Int[Array, "N"]) -> PyTree:
+        """Return tables with the rows of some observations replaced.
+
+        Args:
+            params: the tables.
+            observation: [N] observations.
+            rows: tables of N rows.
+            places: [N] int32, the row of each observation.
+
+        Returns:
+            The tables.
+        """
+        return jax.tree.map(lambda table, own: table.at[observation].set(own[places]), params, rows)
+
 
 def patches(image: Float[Array, "... H W C"], padded: bool) -> Float[Array, "... h w K"]:
     """Return the 3×3 neighbourhood of every cell; a dense layer on these is a convolution.

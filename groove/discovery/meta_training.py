@@ -1,12 +1,13 @@
 """One generation of discovery: candidates train agents, and the search follows the better candidates."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from groove.discovery.evolution import RuleSearch
@@ -253,11 +254,12 @@ class MetaTraining:
         trains = batch.trains[level].reshape(returns.shape)
         scores = returns
         if self.exact is not None:
-            levels, mesh = batch.levels, self.population.mesh
+            solve, mesh = partial(returns_on, score_span, self.exact), self.population.mesh
             if self.num_levels % mesh.size == 0:
                 # Each device solves a share of the levels.
-                levels = jax.lax.with_sharding_constraint(levels, NamedSharding(mesh, PartitionSpec("lives")))
-            random, span = (x[level].reshape(returns.shape) for x in returns_on(score_span, self.exact, levels))
+                spec = PartitionSpec("lives")
+                solve = jax.shard_map(solve, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+            random, span = (x[level].reshape(returns.shape) for x in solve(batch.levels))
             scores = (returns - random) / span
         # A candidate that broke on any of its levels has failed, whether or not that level trains.
         fitness = jnp.sum(jnp.where(trains, scores, 0.0 * scores), axis=1)

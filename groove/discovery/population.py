@@ -116,7 +116,11 @@ class Population:
         num_chunks = -(-dealt_to_each // (self.chunk_size or self._default_chunk(meta_params, lives)))
         # Chunks of equal size, because one that is half empty would cost as much as a full one.
         chunk = -(-dealt_to_each // num_chunks)
-        order = jnp.argsort(-lives.lengths, stable=True)
+        by = [-lives.lengths]
+        if self.exact is not None:
+            # The solver takes as many steps as the longest time limit of a chunk.
+            by.insert(0, lives.levels.max_steps_in_episode)
+        order = jnp.lexsort(by)
         # Places beyond the last life repeat it; they are cut off again below.
         places = jnp.arange(num_chunks * chunk * num_devices).reshape(num_chunks * chunk, num_devices).T.reshape(-1)
         dealt = order[jnp.minimum(places, num_lives - 1)]

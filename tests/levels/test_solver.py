@@ -8,6 +8,7 @@ import pytest
 
 from levels.generators.distributions import DISTRIBUTIONS, LevelDistribution
 from levels.level import Level, stack_levels
+from levels.registry import generator
 from levels.solver import (
     optimal_policy,
     optimal_return,
@@ -246,3 +247,13 @@ def test_optimal_return_is_finite_and_never_below_staying(name, num_levels):
     levels = jax.jit(jax.vmap(distribution.sample))(jax.random.split(jax.random.key(0), num_levels))
     returns = np.asarray(jax.jit(jax.vmap(functools.partial(optimal_return, distribution.world)))(levels))
     assert np.all(np.isfinite(returns)) and np.all(returns >= 0)
+
+
+def test_returns_on_many_levels_are_those_of_each_in_their_order():
+    source = generator("small")
+    levels = jax.vmap(source.sample)(jax.random.split(jax.random.key(0), 11))
+    levels = levels.replace(max_steps_in_episode=jnp.asarray([9, 2, 30, 4, 1, 17, 8, 3, 25, 6, 12]))
+    found = returns_on(random_moments, source.world, levels)
+    one = jax.jit(functools.partial(random_moments, source.world))
+    expected = [one(jax.tree.map(lambda x, n=n: x[n], levels)) for n in range(11)]
+    np.testing.assert_allclose(np.stack(found, axis=1), np.asarray(expected), rtol=1e-5)

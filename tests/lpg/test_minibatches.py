@@ -1,6 +1,7 @@
 """Epochs and minibatches of the learner: every sample is used once per epoch, and 1 × 1 is the plain update."""
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -211,3 +212,35 @@ def test_every_rule_takes_minibatches(name):
 def test_learner_refuses_minibatches_of_unequal_size():
     with pytest.raises(ValueError, match=r"Learner.minibatches must divide num_workers \* rollout_length = 24, got 5"):
         tiny.learner_of(PPO(), minibatches=5)
+
+
+class AnyNetwork:
+    """A network that the learner does not know to be a table."""
+
+    def __init__(self, network):
+        self._network = network
+
+    def __getattr__(self, name):
+        return getattr(self._network, name)
+
+
+def test_tables_learn_in_several_steps_as_if_all_rows_were_read_in_each():
+    key, agent, level = jax.random.key(4), tiny.agent("ppo"), tiny.level()
+    found = update()(key, (), agent, level)[0].params
+    whole = replace(learner(), network=AnyNetwork(learner().network))
+    expected = jax.jit(whole.update)(key, (), agent, level)[0].params
+    assert any(np.abs(expected[name] - agent.params[name]).max() > 1e-3 for name in expected)
+    assert_close_trees(found, expected)
+
+
+def test_rows_of_a_table_stand_for_all_equal_observations():
+    table = Table(num_observations=5, num_logits=2)
+    params = {"policy": jnp.arange(10.0).reshape(5, 2)}
+    observation = jnp.asarray([3, 0, 3, 4])
+    rows, places = table.rows(params, observation)
+    np.testing.assert_array_equal(rows["policy"][places], params["policy"][observation])
+    assert places[0] == places[2] and len(set(places.tolist())) == 3
+    # Each row is doubled once, wherever its observation is seen.
+    doubled = {"policy": rows["policy"].at[jnp.unique(places)].multiply(2.0)}
+    found = table.with_rows(params, observation, doubled, places)["policy"]
+    np.testing.assert_array_equal(found, params["policy"] * jnp.asarray([2.0, 1, 1, 2, 2])[:, None])

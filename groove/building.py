@@ -225,7 +225,7 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     normalising = None
     if config.evolution.fitness == "normalised":
         normalising = _solved(config, levels.world, "--fitness normalised")
-    population = build_population(config, mesh, learner, probe)
+    population = replace(build_population(config, mesh, learner, probe), num_episodes=config.evolution.end_episodes)
     if config.evolution.end_returns == "exact":
         population = replace(population, exact=_solved(config, levels.world, "--end-returns exact"))
     return MetaTraining(

@@ -82,8 +82,10 @@ class EvolutionSettings:
     es_min_learning_rate: float = 1e-5
     """Lower bound of that learning rate."""
     end_returns: EndReturns = "sampled"
-    """Agents' return at the end of their lives: sampled, the mean of as many episodes as there are workers, or exact,
-    its expectation, which needs a world with an exact solver. The episodes are played in both cases."""
+    """Agents' return at the end of their lives: sampled, the mean of --end-episodes episodes, or exact, its
+    expectation, which needs a world with an exact solver. The episodes are played in both cases."""
+    end_episodes: int | None = None
+    """Episodes at the end of a life, which scores of levels go by as well; by default as many as there are workers."""
     average: int = 0
     """Generations over which the rule that is found averages the means of the search, exponentially; 0 for the last
     mean alone."""
@@ -129,6 +131,8 @@ class EvolutionSettings:
                 raise ValueError(
                     f"EvolutionSettings.{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
+        if self.end_episodes is not None and self.end_episodes < 1:
+            raise ValueError(f"EvolutionSettings.end_episodes must be >= 1, got {self.end_episodes}")
         if self.average < 0 or self.average == 1:
             raise ValueError(f"EvolutionSettings.average must be 0 or >= 2, got {self.average}")
         if self.shaping == "relative" and self.es != "Open_ES":

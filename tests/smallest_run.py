@@ -48,6 +48,7 @@ class StubPopulation:
     chunk_size: int
     value_probe: Any = None
     exact: Any = None
+    num_episodes: int | None = None
 
     def live(self, meta_params: Any, lives: Lives) -> LifeResults:
         """Return outcomes with returns in about -1..1, without a single step."""

@@ -1,6 +1,5 @@
 """What runs that differ in their seed alone share."""
 
-import dataclasses
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,7 @@ class RunParts:
         self.init = jax.jit(self.training.init)
         # Scored on the distribution itself, whatever the curriculum makes of it.
         self._levels = build_generator(config)
-        self.evaluation = Evaluation(dataclasses.replace(self.training.population, value_probe=None, exact=None))
+        self.evaluation = Evaluation(build_population(config, self.mesh, self.training.population.learner))
         if start_from is not None:
             _refuse_other_shape(start_from, self.rule.architecture)
         meet(self.mesh)

@@ -63,6 +63,7 @@ BUILT = {
     "fitness": "normalised",
     "end_returns": "exact",
     "average": 3,
+    "end_episodes": 3,
     "levels_per_candidate": 2,
     "seed": 1,
     "devices": 1,
@@ -252,6 +253,7 @@ def test_from_json_misses_no_other_field():
         "fitness",
         "average",
         "end_returns",
+        "end_episodes",
         "scale_free",
         "keep",
     }

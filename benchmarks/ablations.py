@@ -1,4 +1,4 @@
-"""What the parts of a residual rule are worth, and what is had without any discovery: `python -m benchmarks.ablations`.
+"""What the parts of a residual rule are worth, and what needs no discovery: `python -m benchmarks.ablations`.
 
 Each arm is the experiment `residual` with one feature or output fewer, discovered with several meta-seeds. Beside them
 stand the base with its defaults, with the best of a few hand-made schedules of its entropy cost, and with the settings
@@ -23,8 +23,9 @@ from benchmarks.tables import Rows
 from groove.config import EXPERIMENTS, TrainConfig, flag_of
 from groove.job.devices import configure
 from groove.scoring.intervals import ENDS, bracketed, number, of_aggregate, of_mean
-from groove.scoring.statistics import cvar, iqm
+from groove.scoring.statistics import iqm
 from groove.scoring.units import Units
+from groove.transfer.worst_tasks import on_worst_tasks
 
 if TYPE_CHECKING:
     from groove.run.run_parts import RunParts
@@ -68,6 +69,11 @@ def discover(path: Path, base: str, fields: dict[str, tuple[str, ...]], seeds: S
         fields: config fields of the arm.
         seeds: meta-seeds.
     """
+    if (path / "group.json").is_file():
+        made = json.loads((path / "group.json").read_text())
+        asked = {name: list(values) for name, values in fields.items()} | {"base": base}
+        if made["seeds"] != list(seeds) or any(made["config"].get(name) != value for name, value in asked.items()):
+            raise SystemExit(f"{path}: not runs of this comparison; choose another --runs")
     if (path / "results.json").is_file():
         return
     if (path / "group.json").is_file():
@@ -153,7 +159,7 @@ def summarise(scores: dict[str, Float[np.ndarray, "M S n"]]) -> list[dict[str, A
     """Return a row per arm: mean, IQM, worst tenth, and the mean minus that of the base and of the full rule."""
     units = Units.separate(drawn=True, num_tasks=scores[FULL].shape[2])
 
-    def less(arm: str, other: str) -> dict[str, float | None]:
+    def minus(arm: str, other: str) -> dict[str, float | None]:
         return dict(zip(ENDS, of_mean(scores[arm] - scores[other], units), strict=True))
 
     return [
@@ -163,9 +169,9 @@ def summarise(scores: dict[str, Float[np.ndarray, "M S n"]]) -> list[dict[str, A
             "levels": own.shape[2],
             "mean": number(np.mean(own)),
             "iqm": dict(zip(ENDS, of_aggregate(own, iqm, units), strict=True)),
-            "worst_tenth": number(np.mean([cvar(x) for x in np.mean(own, axis=1)])),
-            "less_base": less(arm, DEFAULT),
-            "less_full": less(arm, FULL),
+            "worst_tenth": number(float(on_worst_tasks(own, np.array([0.1]), over_levels=True)[0])),
+            "minus_base": minus(arm, DEFAULT),
+            "minus_full": minus(arm, FULL),
         }
         for arm, own in scores.items()
     ]
@@ -175,11 +181,11 @@ def table(rows: list[dict[str, Any]]) -> Rows:
     """Return the rows as a table for the docs."""
     lines: Rows = [("arm", "mean", "worst tenth", "mean minus the base's [95%]", "minus that of all [95%]")]
     for row in rows:
-        less = [
+        gains = [
             "" if row["arm"] == other else bracketed(list(row[name].values()), "+")
-            for name, other in (("less_base", DEFAULT), ("less_full", FULL))
+            for name, other in (("minus_base", DEFAULT), ("minus_full", FULL))
         ]
-        lines.append((row["arm"], f"{row['mean']:.3f}", f"{row['worst_tenth']:.3f}", *less))
+        lines.append((row["arm"], f"{row['mean']:.3f}", f"{row['worst_tenth']:.3f}", *gains))
     return lines
 
 

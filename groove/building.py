@@ -212,7 +212,7 @@ def build_training(config: TrainConfig, mesh: Mesh) -> MetaTraining:
     shapes = jax.eval_shape(rule.init, jax.random.key(0))
     if not jax.tree.leaves(shapes):
         raise ValueError(f"--rule {config.rule.rule} has no meta-parameters, so there is nothing to meta-train")
-    # First: how many levels a generation has depends on the strategy.
+    # Built first because the strategy decides how many levels a generation has.
     search = evolution.search(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
     chosen = build_curriculum(config, levels, evolution.num_groups * config.evolution.levels_per_candidate)
     fresh = build_fresh(config, levels)

@@ -221,7 +221,6 @@ EXPERIMENTS: dict[str, TrainConfig] = {
         shaping="relative",
         fitness="normalised",
         end_returns="exact",
-        end_episodes=1,
         average=30,
         keep="best",
         generations=150,

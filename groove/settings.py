@@ -85,7 +85,8 @@ class EvolutionSettings:
     """Agents' return at the end of their lives: sampled, the mean of --end-episodes episodes, or exact, its
     expectation, which needs a world with an exact solver. The episodes are played in both cases."""
     end_episodes: int | None = None
-    """Episodes at the end of a life, which scores of levels go by as well; by default as many as there are workers."""
+    """Episodes at the end of a life, whose mean is an agent's return and by which levels are scored; by default one for
+    each worker."""
     average: int = 0
     """Generations over which the rule that is found averages the means of the search, exponentially; 0 for the last
     mean alone."""
@@ -167,8 +168,8 @@ class RunSettings:
     keep_checkpoints: int = 3
     """Checkpoints kept, newest first."""
     keep: Kept = "last"
-    """Rule that the run ends with: last, that of the last generation, or best, that with the highest of the scores on
-    the validation levels that were due every --validation-every generations."""
+    """Rule that the run ends with: last, that of the last generation; best, the one with the highest validation score
+    among those scored every --validation-every generations."""
     tune_configurations: int = 16
     """Configurations in the random search that tunes A2C for the closing table, on 3 seeds each."""
     devices: int | None = None

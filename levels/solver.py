@@ -233,14 +233,14 @@ def score_span(grid: TabularGrid, level: Level) -> tuple[Float[Array, ""], Float
 
 
 SIDE_BY_SIDE = 8
-"""Levels that are solved side by side."""
+"""Levels that a CPU solves side by side."""
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def returns_on(return_on: Callable[[TabularGrid, Level], Any], grid: TabularGrid, levels: Level) -> Any:
     """Compute a return on each of n levels, in a program that is compiled once for a grid and a number of levels.
 
-    Levels side by side take as many steps as the longest of them, so levels of like time limits are solved together.
+    Levels side by side take as many steps as the longest of them, so a CPU solves those of similar length together.
 
     Args:
         return_on: such as `optimal_return` or `random_return`, or one function of several of them.
@@ -252,7 +252,7 @@ def returns_on(return_on: Callable[[TabularGrid, Level], Any], grid: TabularGrid
     """
     solve, time_limits = jax.vmap(partial(return_on, grid)), levels.max_steps_in_episode
     num_levels, order = time_limits.shape[0], jnp.argsort(time_limits)
-    if num_levels <= SIDE_BY_SIDE:
+    if num_levels <= SIDE_BY_SIDE or jax.default_backend() != "cpu":
         return solve(levels)
     # Places beyond the last level repeat it; they are cut off again below.
     places = jnp.arange(-(-num_levels // SIDE_BY_SIDE) * SIDE_BY_SIDE).reshape(-1, SIDE_BY_SIDE)

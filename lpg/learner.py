@@ -256,25 +256,29 @@ class Learner:
         """
         labels, hyper = self.network.labels(agent.params), agent.hyper.at(agent.progress.fraction)
 
-        def step(learned: tuple[PyTree, PyTree], seen: tuple[Rollout, PyTree]) -> tuple[tuple[PyTree, PyTree], Metrics]:
-            (params, optimizer_state), (rollout, targets) = learned, seen
+        def step(
+            learned: tuple[PyTree, PyTree], seen: tuple[Array, Rollout, PyTree]
+        ) -> tuple[tuple[PyTree, PyTree], Metrics]:
+            (params, optimizer_state), (read, rollout, targets) = learned, seen
 
             def loss(params: PyTree) -> tuple[Array, Metrics]:
-                return self.rule.loss(self.network.apply(params, rollout.observation), rollout, targets, hyper)
+                return self.rule.loss(self.network.apply(params, read), rollout, targets, hyper)
 
             grads, metrics = jax.grad(loss, has_aux=True)(params)
             return self.optimizer.step(grads, optimizer_state, params, labels, hyper, step_scale), metrics
 
-        whole, born = (rollout, targets), (agent.params, agent.optimizer_state)
+        whole, born = (rollout.observation, rollout, targets), (agent.params, agent.optimizer_state)
         if batches is None and self.epochs == 1:
             (params, optimizer_state), metrics = step(born, whole)
             return params, optimizer_state, metrics
         table = self.network if isinstance(self.network, Table) and self.optimizer.kind == "sgd" else None
+        if table is not None and table.num_observations <= self.num_samples:
+            table = None
         if table is not None:
             # Several steps change no rows but those of the rollout, so all others need not be read in each of them.
             observation = rollout.observation.reshape(-1)
             rows, places = table.rows(agent.params, observation)
-            whole = (replace(rollout, observation=places.reshape(rollout.observation.shape)), targets)
+            whole = (places.reshape(rollout.observation.shape), rollout, targets)
             born = (rows, agent.optimizer_state)
         if batches is None:
             learned, metrics = jax.lax.scan(lambda learned, _: step(learned, whole), born, length=self.epochs)

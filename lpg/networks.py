@@ -52,7 +52,7 @@ class Network(Protocol):
         ...
 
     def labels(self, params: PyTree) -> PyTree:
-        """Return each parameter's label, "policy", "value" or "prediction"."""
+        """Return each parameter's label, one of `lpg.optimizer.LABELS`."""
         ...
 
 
@@ -204,7 +204,7 @@ class Dense:
         return outputs
 
     def labels(self, params: PyTree) -> PyTree:
-        labels = {name: "prediction" if name == APART else "policy" for name in params}
+        labels = {name: "head" if name == APART else "policy" for name in params}
         return {name: dict.fromkeys(layer, labels[name]) for name, layer in params.items()}
 
 

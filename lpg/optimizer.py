@@ -9,16 +9,16 @@ from jaxtyping import Array, Float, PyTree
 
 from lpg.update_rule import Hyperparameters
 
-LABELS = ("policy", "value", "prediction")
-"""What a parameter of an agent's network may belong to."""
+LABELS = ("policy", "value", "prediction", "head")
+"""What a parameter of an agent's network may belong to; "head" is a prediction's own layer on shared ones."""
 
 
 @dataclass(frozen=True)
 class Optimizer:
     """SGD or Adam after clipping by global norm.
 
-    Parameters labelled "policy", "value" and "prediction" are clipped separately; values and predictions share a
-    learning rate. A network that labels everything "policy" is clipped as a whole.
+    Parameters of each label are clipped separately, and "value" and "prediction" have a learning rate of their own. A
+    network that labels everything "policy" is clipped as a whole.
 
     Attributes:
         kind: "sgd" or "adam".
@@ -79,6 +79,7 @@ class Optimizer:
             "policy": hyper.learning_rate,
             "value": hyper.prediction_learning_rate,
             "prediction": hyper.prediction_learning_rate,
+            "head": hyper.learning_rate,
         }
         updates, state = self._transformation(labels).update(grads, state, params)
         params = jax.tree.map(lambda p, u, label: p - rates[label] * scale * u, params, updates, labels)

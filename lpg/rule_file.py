@@ -50,9 +50,11 @@ def describe(architecture: dict[str, Any]) -> str:
         return str(architecture["plugin"])
     if "residual" in architecture:
         settings = architecture["residual"]
-        own = "" if settings["size"] == "linear" else f" {settings['size']} {settings['units']}"
-        counts = f"{len(settings['features'])} features, {len(settings['outputs'])} outputs"
-        return f"residual{own} of {settings['base']}, {counts}"
+        if not isinstance(settings, dict):
+            return "residual"
+        size, units, base = (settings.get(name) for name in ("size", "units", "base"))
+        counts = ", ".join(f"{len(settings.get(name, ()))} {name}" for name in ("features", "outputs"))
+        return f"residual{'' if size in (None, 'linear') else f' {size} {units}'} of {base}, {counts}"
     name = "ta-lpg" if architecture.get("lifetime_inputs") else "lpg"
     name = f"scale-free {name}" if architecture.get("scale_free") else name
     cell, size, num_classes = (architecture.get(field) for field in ("cell", "hidden_size", "prediction_size"))

@@ -16,6 +16,7 @@ from lpg.settings import ResidualSettings, RuleSettings
 from lpg.shipped_rules import rule_path
 
 KINDS: dict[type, str] = {str: "a string", int: "an integer", list: "a list of strings"}
+"""What the fields of a residual rule are in a file, for complaints."""
 
 LearnedRule = LPG | Residual | PluginRule
 """A rule that can be meta-trained and kept in a rule file."""
@@ -92,12 +93,13 @@ def _built(architecture: dict[str, Any]) -> LearnedRule:
 
 
 def _residual_settings(fields: dict[str, Any]) -> ResidualSettings:
-    given, known = fields["residual"], asdict(ResidualSettings())
-    if len(fields) > 1 or not isinstance(given, dict) or set(given) != set(known):
+    known = asdict(ResidualSettings())
+    given = known | fields["residual"] if isinstance(fields["residual"], dict) else None
+    if len(fields) > 1 or given is None or set(given) != set(known):
         raise ValueError(f"residual must be the one field and have the fields {', '.join(known)}")
     for name, default in known.items():
         kind = list if type(default) is tuple else type(default)
-        if type(given[name]) is not kind or kind is list and {type(x) for x in given[name]} - {str}:
+        if type(given[name]) not in (kind, type(default)) or kind is list and {type(x) for x in given[name]} - {str}:
             raise ValueError(f"residual: {name} must be {KINDS[kind]}, got {given[name]!r}")
         if kind is int and given[name] > 2**16:
             raise ValueError(f"residual: {name} must be at most {2**16}, got {given[name]}")

@@ -35,7 +35,7 @@ RESIDUAL_FEATURES = {
     "reward": "symlog of the reward, likewise",
     "value": "symlog of the value minus its mean, likewise",
     "done": "1 where an episode ends",
-    "quiet": "2q - 1, q the share of the life's rollouts without a reward",
+    "quiet": "share of the life's rollouts without a reward",
     "novelty": "symlog(u/rms(u)) - 1/2, u = 1/sqrt(visits of the next observation), where observations are integers",
     "log_lifetime": "log10 N - 2.4, where lifetimes vary",
 }
@@ -126,6 +126,8 @@ class ResidualSettings:
             raise ValueError(
                 "ResidualSettings.outputs must not have drift with base a2c, which learns from a rollout once"
             )
+        if not self.step_outputs and self.size != "linear":
+            raise ValueError(f"ResidualSettings.size must be linear where drift is the only output, got {self.size!r}")
         if self.size not in get_args(ResidualSize):
             raise ValueError(
                 f"ResidualSettings.size must be one of {', '.join(get_args(ResidualSize))}, got {self.size!r}"

@@ -115,7 +115,7 @@ def passes_of(rule: "UpdateRule") -> tuple[int, int]:
 
 
 def reads_novelty(rule: "UpdateRule") -> bool:
-    """Return whether a rule reads how often an agent has been where it comes to, which agents then count.
+    """Return whether a rule reads counts of visits, which its agents then keep.
 
     Args:
         rule: the rule.

@@ -70,7 +70,8 @@ def _explain(files: dict[str, Path], console: Console) -> None:
                 rule, meta_params, _ = load_rule(path)
             assert isinstance(rule, Residual)
             console.print(f"{name}:", highlight=False, markup=False)
-            console.print(*numbers_of(rule, meta_params))
+            for table in numbers_of(rule, meta_params):
+                console.print(table)
 
 
 def _of_group(name: str) -> list[str]:

@@ -52,6 +52,8 @@ def refuse_ignored(config: TrainConfig, given: Iterable[str]) -> None:
         size = config.residual.size
         unread = dict.fromkeys(_OF_LPG, rule)
         unread |= dict.fromkeys(_UNREAD_BY_SIZE[size], f"residual with --size {size}")
+        if not config.residual.step_outputs:
+            unread["features"] = "residual with --outputs drift"
     for name in given:
         if name in by_curriculum:
             raise ValueError(f"{flag_of(name)} has no effect on --curriculum {by_curriculum[name]}")

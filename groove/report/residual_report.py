@@ -61,7 +61,7 @@ def numbers_of(rule: Residual, meta_params: PyTree) -> list[Table]:
 def outputs_at(
     rule: Residual, meta_params: PyTree, at: dict[str, Float[np.ndarray, "n"]]
 ) -> dict[str, Float[np.ndarray, "n"]]:
-    """Return what a rule says of steps of which a few features are known.
+    """Return a rule's outputs for steps that are given by a few features.
 
     A recurrent rule is asked about the first of 20 steps that are alike, in which the agent's prediction is uniform.
 
@@ -110,7 +110,8 @@ def draw_residual(path: Path, rule: Residual, meta_params: PyTree) -> None:
             for row, output in enumerate(rule.settings.step_outputs):
                 panels[row, column].plot(grid, drawn[output], color=color, label=f"{AXES[other][0]} = {level:g}")
                 panels[row, column].set_xlabel(label)
-        panels[0, column].legend(fontsize=7)
+        if rule.settings.step_outputs:
+            panels[0, column].legend(fontsize=7)
     for row, output in enumerate(outputs):
         panels[row, 0].set_ylabel(RESIDUAL_OUTPUTS[output], fontsize=9)
         if output not in ("offset", "drift"):

@@ -20,7 +20,7 @@ from groove.records.run_folder import RunFolder
 from groove.records.run_logs import RunLogs
 from groove.run.shared_rules import SharedRule
 from groove.scoring.closing_table import ClosingScore
-from lpg.rule_file import read_rule_header
+from lpg.rule_file import RuleFileError, read_rule_header
 from lpg.rules.residual import Residual
 from lpg.saved_rules import save_rule
 
@@ -127,15 +127,24 @@ class RunFiles:
             RuleFileError: the file could not be read or written.
         """
         path = self.folder.best_path
-        if not path.exists() or score > read_rule_header(path).provenance["validation_score"]:
+        if not path.exists() or score > self._best_score():
             provenance = self._record | {"generations": generation} | steps | {"validation_score": score}
             save_rule(path, build_rule(self._config), mean, provenance)
 
     @property
     def best(self) -> Path | None:
-        """The rule with the highest score so far, if the run keeps that one."""
+        """The rule with the highest score so far; None if no rule has been scored; raises as `save_best`."""
+        if not self.folder.best_path.exists():
+            return None
+        self._best_score()
+        return self.folder.best_path
+
+    def _best_score(self) -> float:
         path = self.folder.best_path
-        return path if self._config.run.keep == "best" and path.exists() else None
+        score = read_rule_header(path).provenance.get("validation_score")
+        if type(score) is not float:
+            raise RuleFileError(f"{path}: validation_score must be a number, got {score!r}")
+        return score
 
     def close(self, scores: list[ClosingScore], mean: PyTree, kept: SharedRule | None) -> None:
         """Write the rule that is kept, the closing table, and the picture of a residual rule.

@@ -220,7 +220,7 @@ class Run:
                 last = generation + 1 == self.config.run.generations
                 due = (generation + 1) % self.config.run.validation_every == 0
                 if last or due:
-                    mean = self._mean(state)
+                    mean = self._agreed_mean(files, generation, state)
                     row["validation_score"] = self._score(mean, validation)
                     # Not that of a last generation in between, so that a run can be continued past it.
                     if due and self.config.run.keep == "best":
@@ -275,14 +275,19 @@ class Run:
     def _save(
         self, files: RunFiles | NoFiles, generation: int, state: RunState, steps: dict[str, int], untrained: int
     ) -> None:
-        """Save a checkpoint; raises RunStopped if the processes of the job disagree about the rule."""
+        """Save a checkpoint; also raises what `_agreed_mean` raises."""
+        mean = self._agreed_mean(files, generation, state)
+        files.save(local(state), mean, steps, untrained)
+
+    def _agreed_mean(self, files: RunFiles | NoFiles, generation: int, state: RunState) -> PyTree:
+        """Return the rule; raises RunStopped if the processes of the job disagree about it."""
         mean = self._mean(state)
         if differs(self.parts.mesh, mean):
             raise RunStopped(
                 f"generation {generation}: the processes of the job hold different rules because their machines "
                 f"differ; earlier checkpoints in {files.folder.checkpoints_path} are intact"
             )
-        files.save(local(state), mean, steps, untrained)
+        return mean
 
     @property
     def _patience(self) -> int:
@@ -299,15 +304,14 @@ class Run:
         return {"env_steps": agents * per_update, "antagonist_env_steps": antagonists * per_update}
 
     def _close(self, files: RunFiles | NoFiles, trained: PyTree) -> None:
-        kept = self.parts.shared_rule(files.best) if self.config.run.keep == "best" else None
-        if kept is not None:
-            trained, made = kept.meta_params, kept.provenance
-            self.console.print(
-                f"kept: the rule of generation {made['generations']}, with the highest score on the validation levels, "
-                f"{made['validation_score']:.3f}",
-                soft_wrap=True,
-                highlight=False,
-            )
+        kept = None
+        if self.config.run.keep == "best":
+            kept = self.parts.shared_rule(files.best)
+            which = "that of the last generation, since none was scored earlier"
+            if kept is not None:
+                trained, made = kept.meta_params, kept.provenance
+                which = f"that of generation {made['generations']}, validation score {made['validation_score']:.3f}"
+            self.console.print(f"the rule that is kept: {which}", soft_wrap=True, highlight=False)
         self.console.print("scoring the rule and its baselines on the held-out levels …")
         rules = {self.start_name: self.start_params, "trained rule": trained}
         scores = self.parts.closing.scores(rules, self.parts.gains_from)
@@ -317,6 +321,7 @@ class Run:
         if isinstance(self.parts.rule, Residual):
             from groove.report.residual_report import numbers_of
 
-            self.console.print(*numbers_of(self.parts.rule, trained))
+            for table in numbers_of(self.parts.rule, trained):
+                self.console.print(table)
         self._note_no_gain(trained)
         self.console.print(f"rule: {files.folder.rule_path}", soft_wrap=True, highlight=False, markup=False)

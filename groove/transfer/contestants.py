@@ -133,7 +133,7 @@ class Contestant:
         if self.rule is not None and reads_novelty(self.rule) and environment.world.num_observations is None:
             raise ValueError(
                 f"{environment.suite}/{environment.name} has observations that are not integers, but {self.name} "
-                "counts visits of integers"
+                "counts visits to integer observations"
             )
         if isinstance(self.rule, LPG) and environment.world.continuous_actions:
             raise ValueError(

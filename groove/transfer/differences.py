@@ -4,14 +4,15 @@ import numpy as np
 from jaxtyping import Float
 
 from groove.scoring.intervals import Ends, number, of_difference, of_mean
-from groove.scoring.statistics import cvar, iqm
+from groove.scoring.statistics import iqm
 from groove.scoring.units import Units
 from groove.transfer.contestants import TUNED
 from groove.transfer.scores import SuiteScores
+from groove.transfer.worst_tasks import on_worst_tasks
 
 ALL = "all"
 WORST = 0.1
-"""Share of the tasks, or of the runs, in the worst of which rules are compared as well."""
+"""Share of the levels, or of the runs, in which rules are compared where each is worst."""
 
 
 def differences(scores: SuiteScores, learned: list[str]) -> dict[str, dict[str, dict[str, dict[str, Ends]]]]:
@@ -23,24 +24,24 @@ def differences(scores: SuiteScores, learned: list[str]) -> dict[str, dict[str, 
 
     Returns:
         By learned rule, by other rule, and by part of the suite ("all", and each environment and each lifetime if there
-        are several): the differences of the mean and the IQM, with 95% intervals, and of the worst tenth of the tasks,
-        which has none. Lives of the rules differ in nothing but the rule, and pairs of them share their units.
+        are several): the differences of the mean and the IQM, with 95% intervals unless both are groups, and of the
+        mean score on the worst tenth, which has none. Both rules lived on the same tasks with the same seeds.
     """
     if not scores.tasks:
         return {}
-    return {
-        ours: {
-            theirs: {
-                name: _difference(
-                    scores.final(ours)[..., own], scores.final(theirs)[..., own], scores.units.of_tasks(own)
-                )
-                for name, own in _parts(scores).items()
-            }
-            for theirs in scores.curves
-            if theirs != ours and theirs.endswith(TUNED) == ours.endswith(TUNED)
+    parts, over_levels = _parts(scores), scores.has_levels_with_seeds
+
+    def between(ours: str, theirs: str) -> dict[str, dict[str, Ends]]:
+        left, right = scores.final(ours), scores.final(theirs)
+        return {
+            name: _difference(left[..., own], right[..., own], scores.units.of_tasks(own), over_levels)
+            for name, own in parts.items()
         }
-        for ours in learned
-    }
+
+    def comparable(ours: str) -> list[str]:
+        return [theirs for theirs in scores.curves if theirs != ours and theirs.endswith(TUNED) == ours.endswith(TUNED)]
+
+    return {ours: {theirs: between(ours, theirs) for theirs in comparable(ours)} for ours in learned}
 
 
 def _parts(scores: SuiteScores) -> dict[str, list[int]]:
@@ -54,20 +55,15 @@ def _parts(scores: SuiteScores) -> dict[str, list[int]]:
     return found
 
 
-def _difference(ours: Float[np.ndarray, "M S n"], theirs: Float[np.ndarray, "Mt S n"], units: Units) -> dict[str, Ends]:
-    worst = _worst(ours) - _worst(theirs)
-    # The rule files of two groups make no pairs.
-    paired = len(theirs) in (1, len(ours))
-    less = ours - (theirs if paired else np.mean(theirs, axis=0, keepdims=True))
-    mean = of_mean(less, units)
+def _difference(
+    ours: Float[np.ndarray, "M S n"], theirs: Float[np.ndarray, "Mt S n"], units: Units, over_levels: bool
+) -> dict[str, Ends]:
+    worst = [float(on_worst_tasks(side, np.array([WORST]), over_levels)[0]) for side in (ours, theirs)]
+    mean, middle = float(np.mean(ours) - np.mean(theirs)), float(iqm(ours.ravel()) - iqm(theirs.ravel()))
+    # Of two groups, it is chance which files make a pair.
+    groups = min(len(ours), len(theirs)) > 1
     return {
-        "mean": mean if paired else [mean[0], None, None],
-        "iqm": of_difference(ours, theirs, iqm, units),
-        "worst_tenth": [number(worst), None, None],
+        "mean": [number(mean), None, None] if groups else of_mean(ours - theirs, units),
+        "iqm": [number(middle), None, None] if groups else of_difference(ours, theirs, iqm, units),
+        "worst_tenth": [number(worst[0] - worst[1]), None, None],
     }
-
-
-def _worst(final: Float[np.ndarray, "M S n"]) -> float:
-    """Return the mean score on the tasks that are worst for each rule file, or on the worst runs of a single task."""
-    by_task = np.mean(final, axis=1) if final.shape[2] > 1 else final[..., 0]
-    return float(np.mean([cvar(of_file, WORST) for of_file in by_task]))

@@ -56,6 +56,11 @@ class SuiteScores:
         """What was drawn at random in `tasks` alone."""
         return self.units.of_tasks(list(range(len(self.tasks))))
 
+    @property
+    def has_levels_with_seeds(self) -> bool:
+        """Whether tasks are levels that several seeds lived on; elsewhere each seed may have a draw of its own."""
+        return self.units.drawn and all(curve.shape[1] > 1 for curve in self.curves.values())
+
     def final(self, rule: str) -> Float[np.ndarray, "M S n"]:
         """Return the scores at the end of life.
 

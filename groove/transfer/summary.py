@@ -7,11 +7,12 @@ import numpy as np
 from jaxtyping import Float
 
 from groove.scoring.intervals import Ends, bracketed, number, of_aggregate, of_improvement, of_mean
-from groove.scoring.statistics import area_under_curve, cvar_curve, iqm, shortfall
+from groove.scoring.statistics import area_under_curve, iqm, shortfall
 from groove.scoring.variance_components import mean_with_error
 from groove.transfer.contestants import TUNED
 from groove.transfer.differences import differences
 from groove.transfer.scores import SuiteScores
+from groove.transfer.worst_tasks import on_worst_tasks
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,7 +54,7 @@ def summarise(
         "probability_of_improvement": _improvements(scores, learned),
         "differences": differences(scores, learned),
         "lifetimes": _lifetimes(scores),
-        "cvar_over": LEVELS if _has_levels_with_seeds(scores) else RUNS,
+        "cvar_over": LEVELS if scores.has_levels_with_seeds else RUNS,
         "cvar": _cvar(scores),
         "returns": {
             name if lifetime == 1 else f"{name} x {lifetime:g}": by_rule
@@ -126,34 +127,12 @@ def _lifetimes(scores: SuiteScores) -> dict[str, Any]:
     }
 
 
-def _has_levels_with_seeds(scores: SuiteScores) -> bool:
-    """Return whether tasks are levels that several seeds lived on; elsewhere each seed may have a draw of its own."""
-    return scores.units.drawn and all(curve.shape[1] > 1 for curve in scores.curves.values())
-
-
 def _cvar(scores: SuiteScores) -> dict[str, list[float]]:
-    """Return the mean score on the worst 1%, 2% … of the levels, or of all runs.
-
-    Levels are chosen on one seed and scored on the others, with each seed choosing once, because a score that also
-    chose the level would be too low. Where no level has several seeds, the worst runs are averaged: their curve
-    cannot fall, and it includes bad luck. Each rule file of a group has its own worst levels; the group's curve is the
-    mean of theirs.
-    """
-    of_rule = _cvar_over_levels if _has_levels_with_seeds(scores) else _cvar_over_runs
-    return {rule: np.round(of_rule(scores.final(rule)), 6).tolist() for rule in scores.curves}
-
-
-def _cvar_over_levels(final: Float[np.ndarray, "M S n"]) -> Float[np.ndarray, "100"]:
-    curves = [
-        cvar_curve(chosen_by, np.mean(np.delete(of_file, seed, axis=0), axis=0), np.array(CVAR_SHARES))
-        for of_file in final
-        for seed, chosen_by in enumerate(of_file)
-    ]
-    return np.mean(curves, axis=0)
-
-
-def _cvar_over_runs(final: Float[np.ndarray, "M S n"]) -> Float[np.ndarray, "100"]:
-    return cvar_curve(final.ravel(), final.ravel(), np.array(CVAR_SHARES))
+    """Return the mean score on the worst 1%, 2% … of the levels, or of all runs."""
+    shares, over_levels = np.array(CVAR_SHARES), scores.has_levels_with_seeds
+    return {
+        rule: np.round(on_worst_tasks(scores.final(rule), shares, over_levels), 6).tolist() for rule in scores.curves
+    }
 
 
 def mean_returns(scores: SuiteScores) -> dict[tuple[str, float], dict[str, list[Any]]]:

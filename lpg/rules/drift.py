@@ -14,7 +14,7 @@ def drift_terms(log_ratio: Float[Array, "..."], advantage: Float[Array, "..."]) 
 
     Args:
         log_ratio: [...] log-ratios, log r.
-        advantage: [...] advantages, A.
+        advantage: [...] advantages A as the base normalises them.
 
     Returns:
         [..., 8], (1 − r), (1 − r)², log r and (log r)², then the same times A.
@@ -35,7 +35,7 @@ def changed_drift(
     Args:
         weights: [..., 8] weights of the terms.
         log_ratio: [...] log-ratios, log r.
-        advantage: [...] advantages.
+        advantage: [...] advantages as the base normalises them.
         drift: [...] drift of the base, ≥ 0.
 
     Returns:

@@ -40,12 +40,13 @@ class DriftRule(A2C, ABC):
         return RatioTargets(advantage=raw.advantage, value=raw.value, log_prob=log_prob)
 
     def policy_loss(self, log_prob: Float[Array, "T B"], targets: RatioTargets) -> Float[Array, ""]:
-        advantage = targets.weighted(standardised(targets.advantage) if self.normalise else targets.advantage)
+        normalised = standardised(targets.advantage) if self.normalise else targets.advantage
+        advantage = targets.weighted(normalised)
         # Log-ratios are bounded because exp would soon overflow, which makes gradients NaN; beyond ±20 they get none.
         log_ratio = jnp.clip(log_prob - targets.log_prob, -20.0, 20.0)
         drift = self.drift(log_ratio, advantage)
         if targets.weights is not None and targets.weights.drift is not None:
-            drift = changed_drift(targets.weights.drift, log_ratio, advantage, drift)
+            drift = changed_drift(targets.weights.drift, log_ratio, normalised, drift)
         return -jnp.mean(jnp.exp(log_ratio) * advantage - drift)
 
     @abstractmethod

@@ -113,8 +113,9 @@ class Residual:
             key: consumed.
 
         Returns:
-            Dict of float32 arrays: "weights", the last layer, [F, O] where the function is linear, 0; "drift", [8], 0,
-            if that is an output; and the layers before the last.
+            Dict of float32 arrays: "weights", 0, [F, O] where the function is linear, otherwise [H, O]; "hidden" [F, H]
+            of an MLP; "recurrence", "embedding" [Y] and "prediction" [H, Y] of a recurrent function; "drift", 0, [8],
+            if that is an output.
         """
         params = function_of(self.settings).init(key, no_steps(self.settings))["params"]
         return params | ({"drift": jnp.zeros(NUM_TERMS)} if "drift" in self.settings.outputs else {})

@@ -115,7 +115,7 @@ FEATURES: dict[str, Callable[[Seen], Array]] = {
     "reward": lambda seen: seen.memory.scale.relative(seen.rollout.reward),
     "value": lambda seen: seen.memory.scale.relative(seen.outputs.value - jnp.mean(seen.outputs.value)),
     "done": lambda seen: seen.rollout.done.astype(jnp.float32),
-    "quiet": lambda seen: 2.0 * seen.memory.quiet / seen.memory.scale.count - 1.0,
+    "quiet": lambda seen: seen.memory.quiet / seen.memory.scale.count,
     "novelty": lambda seen: seen.relative_novelty - 0.5,
     "log_lifetime": lambda seen: seen.progress.log_lifetime - 2.4,
 }

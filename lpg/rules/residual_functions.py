@@ -63,7 +63,13 @@ class MLP(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A GRU from a rollout's end to its start, which also reads and teaches a prediction of the agent's, as in LPG."""
+    """A GRU from a rollout's end to its start, which also reads and teaches a prediction of the agent's, as in LPG.
+
+    z = (h − h₀)·W, where h₀ is the state that the GRU would have if all that it reads were 0, so that z is 0 there. Of
+    a uniform prediction it reads 0.
+
+    Differs from LPG's: φ is linear, and no ReLU follows the GRU.
+    """
 
     settings: ResidualSettings
 
@@ -72,13 +78,15 @@ class Recurrent(nn.Module):
         assert steps.prediction is not None and steps.next_prediction is not None
         classes, units = self.settings.classes, self.settings.units
         embedding = jnp.asarray(self.param("embedding", nn.initializers.normal(1.0), (classes,)))
-        predicted = [_product(steps.prediction, embedding), _product(steps.next_prediction, embedding)]
-        predicted[1] = jnp.where(steps.done, 0.0, predicted[1])
-        inputs = jnp.concatenate([steps.features, jnp.stack(predicted, axis=-1)], axis=-1)
-        hidden = BackwardRecurrence(units, name="recurrence")(inputs, steps.done)
+        read, next_read = (_product(y - 1 / classes, embedding) for y in (steps.prediction, steps.next_prediction))
+        predicted = jnp.stack([read, jnp.where(steps.done, 0.0, next_read)], axis=-1)
+        inputs = jnp.concatenate([steps.features, predicted], axis=-1)
+        recurrence = BackwardRecurrence(units, name="recurrence")
+        hidden = recurrence(inputs, steps.done)
+        moved = hidden - recurrence(jnp.zeros_like(inputs), steps.done)
         weights = _weights(self, units, len(self.settings.step_outputs))
         target = jnp.asarray(self.param("prediction", nn.initializers.lecun_normal(), (units, classes)))
-        return Found(_product(hidden, weights), jax.nn.log_softmax(_product(hidden, target)))
+        return Found(_product(moved, weights), jax.nn.log_softmax(_product(hidden, target)))
 
 
 FUNCTIONS: dict[str, type[nn.Module]] = {"linear": Linear, "mlp": MLP, "recurrent": Recurrent}

@@ -1,5 +1,7 @@
 """Ablations: commands that `groove train` accepts, and rows by hand."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -27,12 +29,16 @@ def test_runs_are_begun_resumed_and_skipped(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.ablations.subprocess.run", lambda command, check: asked.append(command[3:]))
     fields = {"outputs": ("entropy",)}
     discover(tmp_path, "a2c", fields, [0, 1])
-    (tmp_path / "group.json").write_text("{}")
+    config = {"base": "a2c", "outputs": ["entropy"]}
+    (tmp_path / "group.json").write_text(json.dumps({"seeds": [0, 1], "config": config}))
     discover(tmp_path, "a2c", fields, [0, 1])
     (tmp_path / "results.json").write_text("[]")
     discover(tmp_path, "a2c", fields, [0, 1])
     begin = ["train", "residual", "--base", "a2c", "--run", str(tmp_path), "--tune-configurations", "1"]
     assert asked == [[*begin, "--seeds", "0", "1", "--outputs", "entropy"], ["resume", str(tmp_path)]]
+    for seeds, base in (([0, 1, 2], "a2c"), ([0, 1], "ppo")):
+        with pytest.raises(SystemExit, match="not runs of this comparison; choose another --runs"):
+            discover(tmp_path, base, fields, seeds)
 
 
 def test_rows_by_hand():
@@ -42,10 +48,11 @@ def test_rows_by_hand():
     rows = {row["arm"]: row for row in summarise(scores)}
     arm = list(arms())[3]
     units = Units.separate(drawn=True, num_tasks=20)
-    assert list(rows[arm]["less_full"].values()) == of_mean(scores[arm] - scores[FULL], units)
-    assert list(rows[arm]["less_base"].values()) == of_mean(scores[arm] - scores[DEFAULT], units)
-    worst = np.sort(scores[arm].mean(axis=1), axis=1)[:, :2].mean()
-    assert rows[arm]["worst_tenth"] == pytest.approx(worst, abs=1e-6)
+    assert list(rows[arm]["minus_full"].values()) == of_mean(scores[arm] - scores[FULL], units)
+    assert list(rows[arm]["minus_base"].values()) == of_mean(scores[arm] - scores[DEFAULT], units)
+    # The two worst of twenty levels of each rule, chosen on either agent and scored on the other.
+    worst = [side[1 - k][np.argsort(side[k])[:2]].mean() for side in scores[arm] for k in (0, 1)]
+    assert rows[arm]["worst_tenth"] == pytest.approx(np.mean(worst), abs=1e-6)
     lines = table(list(rows.values()))
     assert len(lines) == len(rows) + 1 and lines[1][3] == "" and lines[2][4] == ""
 

@@ -144,7 +144,7 @@ def test_prediction_beside_a_value_leaves_the_torso_alone():
     network = Dense(num_logits=3, prediction_size=2, widths=(4,), has_value=True)
     seen = jnp.ones((2, 5))
     params = network.init(jax.random.key(0), seen)
-    assert network.labels(params)["prediction"] == {"kernel": "prediction", "bias": "prediction"}
+    assert network.labels(params)["prediction"] == {"kernel": "head", "bias": "head"}
     assert set(jax.tree.leaves({name: x for name, x in network.labels(params).items() if name != "prediction"})) == {
         "policy"
     }

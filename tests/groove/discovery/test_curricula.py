@@ -318,6 +318,11 @@ def test_flags_that_a_size_of_residual_rules_ignores_are_refused(size, flag):
     refuse_ignored(GRID.replaced(rule="residual", size="recurrent"), [name])
 
 
+def test_features_are_refused_where_the_drift_alone_is_learned():
+    with pytest.raises(ValueError, match="^--features has no effect on --rule residual with --outputs drift$"):
+        refuse_ignored(GRID.replaced(rule="residual", outputs=("drift",)), ["outputs", "features"])
+
+
 def test_flags_that_some_curriculum_reads_are_not_refused_there():
     assert set().union(*READ.values()) == set(vars(GRID.replay)) and set(READ) == set(CURRICULA)
     every = ["levels", "curriculum", "score", *vars(GRID.replay), *vars(GRID.antagonist), "value_steps"]

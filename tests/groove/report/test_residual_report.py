@@ -58,8 +58,11 @@ def test_outputs_of_a_hidden_layer_by_hand():
 
 
 @pytest.mark.parametrize("size", get_args(ResidualSize))
-@pytest.mark.parametrize("outputs", [("step",), tuple(RESIDUAL_OUTPUTS)], ids=len)
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("outputs", [("step",), ("drift",), tuple(RESIDUAL_OUTPUTS)], ids=len)
 def test_picture_has_a_row_for_each_output(tmp_path, outputs, size):
+    if outputs == ("drift",):
+        size = "linear"
     rule = Residual(ResidualSettings("ppo", outputs=outputs, size=size))
     meta_params = jax.tree.map(lambda x: x + 0.5, rule.init(jax.random.key(0)))
     draw_residual(tmp_path / "rule.png", rule, meta_params)

@@ -3,12 +3,14 @@
 import json
 from io import StringIO
 
+import jax
 import numpy as np
 import pytest
 from rich.console import Console
 
 from groove.records.run_folder import RunFolder
 from groove.run.train import Run
+from lpg.rule_file import RuleFileError
 from lpg.rules.residual import Residual
 from lpg.saved_rules import load_rule, save_rule
 from tests.smallest_run import SMALLEST, StubPopulation, stub_populations
@@ -70,7 +72,25 @@ def test_kept_rule_is_the_best_on_validation_levels(tmp_path, monkeypatch):
     kept, last = (load_rule(path) for path in (folder.rule_path, folder.best_path))
     np.testing.assert_array_equal(kept[1]["weights"], last[1]["weights"])
     assert kept[2]["generations"] == best + 1 and kept[2]["validation_score"] == pytest.approx(scores[best])
-    assert f"kept: the rule of generation {best + 1}, with the highest score" in printed
+    assert f"the rule that is kept: that of generation {best + 1}, validation score {scores[best]:.3f}" in printed
+
+
+def test_run_without_a_due_score_keeps_the_last_rule_and_says_so(tmp_path, monkeypatch):
+    stub_populations(monkeypatch)
+    _, printed = finished(tmp_path, RESIDUAL.replaced(keep="best", validation_every=50))
+    assert "the rule that is kept: that of the last generation, since none was scored earlier" in printed
+    assert not RunFolder(tmp_path / "run").best_path.exists()
+
+
+@pytest.mark.parametrize(("score", "shown"), [({}, "None"), ({"validation_score": "high"}, "'high'")])
+def test_best_rule_without_a_score_is_refused(tmp_path, monkeypatch, score, shown):
+    stub_populations(monkeypatch)
+    config = RESIDUAL.replaced(keep="best")
+    with RunFolder.create(tmp_path / "run") as folder:
+        rule = Residual(config.residual)
+        save_rule(folder.best_path, rule, rule.init(jax.random.key(0)), score)
+        with pytest.raises(RuleFileError, match=f"best.safetensors: validation_score must be a number, got {shown}"):
+            Run(config, Console(quiet=True)).start(folder)
 
 
 def rows(folder):

@@ -104,7 +104,7 @@ def test_a_rule_that_counts_visits_refuses_observations_that_are_not_integers(tm
     save_rule(tmp_path / "mine.safetensors", rule, rule.init(jax.random.key(0)), {"config": config.to_json()})
     who = learned(tmp_path / "mine.safetensors")
     who.refuse(tiny.grid())
-    with pytest.raises(ValueError, match="own/catch has observations that are not integers, and .* counts visits"):
+    with pytest.raises(ValueError, match="own/catch has observations that are not integers, but mine counts visits"):
         who.refuse(tiny.catch())
 
 

@@ -28,7 +28,8 @@ FINGERPRINTS = {
     "minatar-dense": "b4cacedc4bf1a5fccb307e6c6d9b25b2ae75f152ff7ba2b44796b8e148085d5a",
     "minatar-1e7": "d6be112dd77de7c5975d317f3bdc657994c067d248471d095aed91b3d5ec363d",
 }
-"""SHA-256 of the fingerprints of all environments. If one changes, it is another suite, which needs a new version."""
+"""SHA-256 of the fingerprints of all environments. If one changes after its version was released, or has results in
+runs/published, it is another suite, which needs a new version."""
 
 STARTS_WITHOUT_JAX = """
 import sys

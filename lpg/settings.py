@@ -27,6 +27,9 @@ RESIDUAL_FEATURES = {
     "progress": "2n/N - 1, the age",
     "entropy": "2H/log A - 1, the policy's entropy in a state",
     "advantage": "tanh of the normalised advantage",
+    "remaining": "1 - n/N, what is left of the life",
+    "remaining*entropy": "what is left times entropy",
+    "remaining*advantage": "what is left times advantage",
     "progress*entropy": "age times entropy",
     "progress*advantage": "age times advantage",
     "entropy*advantage": "entropy times advantage",
@@ -94,9 +97,9 @@ class ResidualSettings:
     base: str = "ppo"
     """Hand-written rule that it changes: a2c, ppo or dpo."""
     features: tuple[str, ...] = ("progress", "entropy", "advantage", "progress*entropy", "progress*advantage")
-    """What it reads of each step, some of: progress, entropy, advantage, progress*entropy, progress*advantage,
-    entropy*advantage, log_prob, td_error, reward, value, done, quiet, novelty,
-    log_lifetime."""
+    """What it reads of each step, some of: progress, entropy, advantage, remaining, remaining*entropy,
+    remaining*advantage, progress*entropy, progress*advantage, entropy*advantage, log_prob, td_error, reward, value,
+    done, quiet, novelty, log_lifetime."""
     outputs: tuple[str, ...] = ("advantage", "entropy")
     """What it changes, some of: advantage, offset, entropy, value, step, drift (of PPO and DPO)."""
     size: ResidualSize = "linear"
@@ -122,6 +125,10 @@ class ResidualSettings:
                     )
             if not given or len(set(given)) < len(given):
                 raise ValueError(f"ResidualSettings.{name} must be different and at least one, got {', '.join(given)}")
+        if {"progress", "remaining"} <= set(self.features):
+            raise ValueError(
+                "ResidualSettings.features must not have both progress and remaining, which make up a constant"
+            )
         if "drift" in self.outputs and self.base == "a2c":
             raise ValueError(
                 "ResidualSettings.outputs must not have drift with base a2c, which learns from a rollout once"

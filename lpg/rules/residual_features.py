@@ -66,6 +66,11 @@ class Seen:
         return 2.0 * self.progress.fraction - 1.0
 
     @property
+    def remaining(self) -> Float[Array, ""]:
+        """[] float32, 1 − n/N, from 1 at birth to 0 at the end."""
+        return 1.0 - self.progress.fraction
+
+    @property
     def relative_entropy(self) -> Float[Array, "T B"]:
         """[T, B], 2H/log A − 1 for A integer actions; for vectors of d floats tanh((H − H₀)/d), H₀ that at birth."""
         entropy = action_entropy(self.outputs.logits, self.rollout.action)
@@ -107,6 +112,9 @@ FEATURES: dict[str, Callable[[Seen], Array]] = {
     "progress": lambda seen: seen.centred_progress,
     "entropy": lambda seen: seen.relative_entropy,
     "advantage": lambda seen: seen.bounded_advantage,
+    "remaining": lambda seen: seen.remaining,
+    "remaining*entropy": lambda seen: seen.remaining * seen.relative_entropy,
+    "remaining*advantage": lambda seen: seen.remaining * seen.bounded_advantage,
     "progress*entropy": lambda seen: seen.centred_progress * seen.relative_entropy,
     "progress*advantage": lambda seen: seen.centred_progress * seen.bounded_advantage,
     "entropy*advantage": lambda seen: seen.relative_entropy * seen.bounded_advantage,

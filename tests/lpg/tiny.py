@@ -31,7 +31,9 @@ RULES = {
     "reinforce": REINFORCE(),
     "ppo": PPO(),
     "dpo": DPO(),
-    "residual": Residual(ResidualSettings("ppo", tuple(RESIDUAL_FEATURES), tuple(RESIDUAL_OUTPUTS))),
+    "residual": Residual(
+        ResidualSettings("ppo", tuple(x for x in RESIDUAL_FEATURES if x != "remaining"), tuple(RESIDUAL_OUTPUTS))
+    ),
     "recurrent": Residual(ResidualSettings("dpo", size="recurrent", units=3, classes=3)),
 }
 """Every rule; a new one is added here and then runs through the contract tests."""

@@ -22,9 +22,8 @@ from lpg.rules.residual_functions import FUNCTIONS
 from lpg.settings import RESIDUAL_FEATURES, RESIDUAL_OUTPUTS, ResidualSettings, ResidualSize
 from tests.lpg import tiny
 
-ALL = ResidualSettings("ppo", tuple(RESIDUAL_FEATURES), tuple(RESIDUAL_OUTPUTS))
+ALL = ResidualSettings("ppo", tuple(x for x in RESIDUAL_FEATURES if x != "remaining"), tuple(RESIDUAL_OUTPUTS))
 PER_STEP = ALL.step_outputs
-DRIFTLESS = replace(ALL, outputs=PER_STEP)
 MLP, RECURRENT = (replace(ALL, size=size, units=3) for size in ("mlp", "recurrent"))
 NUM_STEPS, NUM_WORKERS = 4, 3
 
@@ -98,19 +97,27 @@ def of_base(base, settings=ALL):
 
 
 @pytest.mark.parametrize(
-    ("base", "settings"),
-    [("a2c", ALL), ("ppo", ALL), ("dpo", DRIFTLESS), ("ppo", MLP), ("a2c", RECURRENT), ("ppo", RECURRENT)],
+    ("base", "settings", "num_updates"),
+    [
+        ("a2c", ALL, 50),
+        ("ppo", ALL, 50),
+        # Nothing cuts DPO's drift off, so that it blows roundings up: equal for 19 updates, off by 5e-5 at 50.
+        ("dpo", ALL, 15),
+        ("ppo", MLP, 50),
+        ("a2c", RECURRENT, 50),
+        ("ppo", RECURRENT, 50),
+    ],
 )
-def test_zero_weights_are_the_base_after_fifty_updates(base, settings):
+def test_zero_weights_are_the_base_after_many_updates(base, settings, num_updates):
     rule = Residual(of_base(base, settings))
     passes = BASELINES[base].epochs, BASELINES[base].minibatches
     key = jax.random.key(3)
-    found = life_of(rule, *passes)(key, rule.init(key))
-    expected = life_of(BASELINES[base].rule, *passes)(key, ())
+    found = life_of(rule, *passes)(key, rule.init(key), num_updates)
+    expected = life_of(BASELINES[base].rule, *passes)(key, (), num_updates)
     for group, table in expected.params.items():
         np.testing.assert_allclose(found.params[group], table, atol=1e-5)
         assert np.abs(table).max() > 0.1
-    assert found.rule_state.scale.count == 50
+    assert found.rule_state.scale.count == num_updates
     # The target of the prediction is not 0 at the start, so the agent learns it.
     assert "prediction" not in found.params or np.abs(found.params["prediction"]).max() > 0.1
 
@@ -232,6 +239,7 @@ def test_continuous_actions_are_learned_from(settings):
         ({"base": "a2c", "outputs": ("drift",)}, "outputs must not have drift with base a2c"),
         ({"size": "large"}, "ResidualSettings.size must be one of linear, mlp, recurrent, got 'large'"),
         ({"outputs": ("drift",), "size": "mlp"}, "size must be linear where drift is the only output, got 'mlp'"),
+        ({"features": ("remaining", "progress")}, "features must not have both progress and remaining, which make up"),
         ({"units": 0}, "ResidualSettings.units must be >= 1, got 0"),
         ({"classes": 1}, "ResidualSettings.classes must be >= 2, got 1"),
     ],

@@ -74,6 +74,8 @@ def outputs_at(
         [n] by output: factors, and the offset.
     """
     nothing = np.zeros_like(next(iter(at.values())))
+    if "progress" in at:
+        at = at | {"remaining": (1 - at["progress"]) / 2}
     features = [
         math.prod((at.get(part, nothing) for part in name.split("*")), start=np.ones_like(nothing))
         for name in rule.settings.features

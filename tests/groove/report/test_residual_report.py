@@ -48,6 +48,13 @@ def test_drift_has_a_table_of_its_own():
     assert rows[0] == ["(1 - r)", "+0.000"] and rows[7] == ["Â·(log r)²", "+1.750"] and len(rows) == 8
 
 
+def test_what_remains_follows_from_the_age():
+    rule = Residual(ResidualSettings("a2c", ("remaining", "remaining*advantage"), ("offset",)))
+    at = {"progress": np.array([-1.0, 0.0, 1.0]), "advantage": np.full(3, 0.5)}
+    found = outputs_at(rule, {"weights": np.array([[1.0], [2.0]], np.float32)}, at)
+    np.testing.assert_allclose(found["offset"], [2.0, 1.0, 0.0], atol=1e-6)
+
+
 def test_outputs_of_a_hidden_layer_by_hand():
     rule = Residual(ResidualSettings("a2c", ("progress", "advantage"), ("offset",), size="mlp", units=2))
     hidden, weights = np.array([[1.0, -1.0], [0.5, 0.0]], np.float32), np.array([[2.0], [1.0]], np.float32)

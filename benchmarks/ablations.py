@@ -61,7 +61,7 @@ def path_of(folder: Path, arm: str) -> Path:
 
 
 def discover(path: Path, base: str, fields: dict[str, tuple[str, ...]], seeds: Sequence[int]) -> None:
-    """Discover the rules of an arm, going on with unfinished runs and skipping finished ones.
+    """Train the rules of an arm, resuming unfinished runs and skipping finished ones.
 
     Args:
         path: folder of the runs.
@@ -190,7 +190,7 @@ def table(rows: list[dict[str, Any]]) -> Rows:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Discover what is missing, score it, and write and print the table.
+    """Train what is missing, score it, and write and print the table.
 
     Args:
         arguments: command-line arguments; those of this process if None.

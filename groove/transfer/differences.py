@@ -16,7 +16,7 @@ WORST = 0.1
 
 
 def differences(scores: SuiteScores, learned: list[str]) -> dict[str, dict[str, dict[str, dict[str, Ends]]]]:
-    """Subtract the scores of each other rule from those of learned ones, tuned from tuned.
+    """Compute how much better learned rules are than each other rule, tuned against tuned.
 
     Args:
         scores: scores in a suite.

@@ -159,7 +159,7 @@ def mean_returns(scores: SuiteScores) -> dict[tuple[str, float], dict[str, list[
 
 
 def tables(summary: dict[str, Any]) -> "list[Table]":
-    """Build tables for each suite: of rules, of returns by environment, and of what each learned rule gains.
+    """Build tables for each suite: rules, returns by environment, and gains of learned rules.
 
     Args:
         summary: summaries of all suites by name.

@@ -73,7 +73,7 @@ def lpg_targets(params, rule, logits, prediction, next_prediction, rollout, prog
     taken = np.take_along_axis(softmax(logits), rollout.action[..., None], -1)[..., 0]
     reward = rollout.reward
     if rule.settings.scale_free:
-        reward = reward / np.sqrt(np.mean(reward.astype(float) ** 2))
+        reward = reward / max(np.sqrt(np.mean(reward.astype(float) ** 2)), 1e-8)
         reward = np.sign(reward) * np.log1p(np.abs(reward))
     inputs = [reward, done.astype(float), taken, embed(softmax(prediction))]
     inputs.append(np.where(done, 0, embed(softmax(next_prediction))))

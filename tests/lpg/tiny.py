@@ -22,6 +22,9 @@ WORLD = TabularGrid(3, 3, 1)
 NUM_WORKERS, NUM_STEPS = 4, 6
 
 SMALL = {"prediction_size": 3, "hidden_size": 5, "embedding_size": 4}
+FEATURES = tuple(name for name in RESIDUAL_FEATURES if name not in ("remaining", "novelty"))
+"""Features that go together and need nothing that rollouts lack."""
+
 RULES = {
     "lpg": LPG(RuleSettings(**SMALL)),
     "ta_lpg": LPG(RuleSettings("ta-lpg", **SMALL)),
@@ -32,7 +35,9 @@ RULES = {
     "ppo": PPO(),
     "dpo": DPO(),
     "residual": Residual(
-        ResidualSettings("ppo", tuple(x for x in RESIDUAL_FEATURES if x != "remaining"), tuple(RESIDUAL_OUTPUTS))
+        ResidualSettings(
+            "ppo", tuple(x for x in RESIDUAL_FEATURES if x not in ("remaining", "novelty")), tuple(RESIDUAL_OUTPUTS)
+        )
     ),
     "recurrent": Residual(ResidualSettings("dpo", size="recurrent", units=3, classes=3)),
 }

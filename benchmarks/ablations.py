@@ -69,14 +69,15 @@ def discover(path: Path, base: str, fields: dict[str, tuple[str, ...]], seeds: S
         fields: config fields of the arm.
         seeds: meta-seeds.
     """
-    if (path / "group.json").is_file():
+    begun = (path / "group.json").is_file()
+    if begun:
         made = json.loads((path / "group.json").read_text())
         asked = {name: list(values) for name, values in fields.items()} | {"base": base}
         if made["seeds"] != list(seeds) or any(made["config"].get(name) != value for name, value in asked.items()):
             raise SystemExit(f"{path}: not runs of this comparison; choose another --runs")
     if (path / "results.json").is_file():
         return
-    if (path / "group.json").is_file():
+    if begun:
         command = ["resume", str(path)]
     else:
         command = ["train", "residual", "--base", base, "--run", str(path), "--tune-configurations", "1"]
@@ -130,7 +131,7 @@ def undiscovered(
     Returns:
         [1, S, n] normalised scores by arm, and the hyperparameters of each.
     """
-    from groove.scoring.closing_table import TUNING_SEEDS, returns_of, tuned_on
+    from groove.scoring.closing_table import best_on, returns_of, tuned_on
 
     own = parts.closing.hand_written[base.upper()]
     schedules = [
@@ -139,13 +140,9 @@ def undiscovered(
         for decay in DECAYS
     ]
 
-    def worth(hyper: Any) -> float:
-        lived = returns_of(own.evaluation, (), parts.validation, hyper, TUNING_SEEDS)
-        return float(np.mean(parts.validation.normalised(lived.returns)))
-
     chosen = {
         DEFAULT: own.default,
-        SCHEDULED: max(schedules, key=worth),
+        SCHEDULED: best_on(own.evaluation, parts.validation, schedules),
         TUNED: tuned_on(own.evaluation, parts.validation, own.default, CONFIGURATIONS),
     }
     scores = {

@@ -131,7 +131,20 @@ def tuned_on(
     Returns:
         The best one. Agents that fail count as random play.
     """
-    configurations = search_space(evaluation.rule, default, num_configurations)
+    return best_on(evaluation, validation, search_space(evaluation.rule, default, num_configurations))
+
+
+def best_on(evaluation: Evaluation, validation: LevelSet, configurations: list[Hyperparameters]) -> Hyperparameters:
+    """Return the configuration of a hand-written rule that is best on validation levels, of given ones.
+
+    Args:
+        evaluation: evaluation of the rule.
+        validation: levels that are not held out.
+        configurations: configurations to try, each with `TUNING_SEEDS` seeds.
+
+    Returns:
+        The best one, the first on ties. Agents that fail count as random play.
+    """
     lived = (returns_of(evaluation, (), validation, hyper, TUNING_SEEDS) for hyper in configurations)
     return best_of(configurations, np.array([np.mean(validation.normalised(own.returns)) for own in lived]))
 

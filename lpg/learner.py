@@ -283,9 +283,9 @@ class Learner:
         if batches is None:
             learned, metrics = jax.lax.scan(lambda learned, _: step(learned, whole), born, length=self.epochs)
         else:
-            samples = jax.tree.map(lambda x: x.reshape(-1, 1, *x.shape[2:]), whole)
+            samples = jax.tree.map(lambda x: x.reshape(1, -1, *x.shape[2:]), whole)
             learned, metrics = jax.lax.scan(
-                lambda learned, batch: step(learned, jax.tree.map(lambda x: x[batch], samples)), born, batches
+                lambda learned, batch: step(learned, jax.tree.map(lambda x: x[:, batch], samples)), born, batches
             )
         params, optimizer_state = learned
         if table is not None:

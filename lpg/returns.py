@@ -61,4 +61,4 @@ def generalised_advantage(
         advantage = delta + keep * advantage
         return advantage, advantage
 
-    return jax.lax.scan(backward, jnp.zeros_like(reward[0]), (delta, keep), reverse=True)[1]
+    return jax.lax.scan(backward, jnp.zeros_like(delta[0]), (delta, keep), reverse=True)[1]

@@ -17,7 +17,7 @@ class Scale:
     @classmethod
     def at_birth(cls) -> "Scale":
         """Return the scale of an agent that has not yet lived."""
-        return cls(jnp.float32(0.0), jnp.float32(0.0))
+        return cls(jnp.zeros(()), jnp.zeros(()))
 
     def after(self, numbers: Float[Array, "T B"]) -> "Scale":
         """Return the scale with one more rollout.

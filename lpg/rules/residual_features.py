@@ -26,7 +26,7 @@ class Memory:
     @classmethod
     def at_birth(cls) -> "Memory":
         """Return the memory of an agent that has not yet learned."""
-        return cls(Scale.at_birth(), Scale.at_birth(), *[jnp.float32(0.0)] * 3)
+        return cls(Scale.at_birth(), Scale.at_birth(), *[jnp.zeros(())] * 3)
 
     def after(self, advantage: Float[Array, "T B"], entropy: Float[Array, "T B"], rollout: Rollout) -> "Memory":
         """Return the memory with one more rollout.

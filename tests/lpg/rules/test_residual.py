@@ -97,27 +97,21 @@ def of_base(base, settings=ALL):
 
 
 @pytest.mark.parametrize(
-    ("base", "settings", "num_updates"),
-    [
-        ("a2c", ALL, 50),
-        ("ppo", ALL, 50),
-        # Nothing cuts DPO's drift off, so that it blows roundings up: equal for 19 updates, off by 5e-5 at 50.
-        ("dpo", ALL, 15),
-        ("ppo", MLP, 50),
-        ("a2c", RECURRENT, 50),
-        ("ppo", RECURRENT, 50),
-    ],
+    ("base", "settings"),
+    [("a2c", ALL), ("ppo", ALL), ("dpo", ALL), ("ppo", MLP), ("a2c", RECURRENT), ("ppo", RECURRENT)],
 )
-def test_zero_weights_are_the_base_after_many_updates(base, settings, num_updates):
+def test_zero_weights_are_the_base_after_many_updates(base, settings):
     rule = Residual(of_base(base, settings))
     passes = BASELINES[base].epochs, BASELINES[base].minibatches
     key = jax.random.key(3)
-    found = life_of(rule, *passes)(key, rule.init(key), num_updates)
-    expected = life_of(BASELINES[base].rule, *passes)(key, (), num_updates)
+    # In single precision, roundings of two programs differ, and large steps make that grow: by 50 updates to 5e-5.
+    with jax.enable_x64(True):
+        found = jax.device_get(life_of(rule, *passes)(key, rule.init(key), 50))
+        expected = jax.device_get(life_of(BASELINES[base].rule, *passes)(key, (), 50))
     for group, table in expected.params.items():
-        np.testing.assert_allclose(found.params[group], table, atol=1e-5)
+        np.testing.assert_allclose(found.params[group], table, atol=1e-9)
         assert np.abs(table).max() > 0.1
-    assert found.rule_state.scale.count == num_updates
+    assert found.rule_state.scale.count == 50
     # The target of the prediction is not 0 at the start, so the agent learns it.
     assert "prediction" not in found.params or np.abs(found.params["prediction"]).max() > 0.1
 

@@ -1,12 +1,14 @@
 """What the parts of a residual rule are worth, and what needs no discovery: `python -m benchmarks.ablations`.
 
 Each arm is the experiment `residual` with one feature or output fewer, discovered with several meta-seeds. Beside them
-stand the base with its defaults, with the best of a few hand-made schedules of its entropy cost, and with the settings
-that a random search finds, learning rates and their decay among them; both are chosen on validation levels. All are
-scored on levels that no run has read. If called again, it continues where it stopped.
+stand the base with its defaults, with the best of a few hand-made schedules of its entropy cost or of the weights of
+both its entropy cost and its advantages, and with the settings that a random search finds, learning rates and their
+decay among them; all are chosen on validation levels. All are scored on levels that no run has read. If called again,
+it continues where it stopped.
 """
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -23,9 +25,11 @@ from benchmarks.tables import Rows
 from groove.config import EXPERIMENTS, TrainConfig, flag_of
 from groove.job.devices import configure
 from groove.scoring.intervals import ENDS, bracketed, number, of_aggregate, of_mean
+from groove.scoring.random_search import TUNING_SEEDS
 from groove.scoring.statistics import iqm
 from groove.scoring.units import Units
 from groove.transfer.worst_tasks import on_worst_tasks
+from lpg.settings import ResidualSettings
 
 if TYPE_CHECKING:
     from groove.run.run_parts import RunParts
@@ -36,8 +40,12 @@ NUM_LEVELS, LIFE_SEEDS = 128, 4
 ENTROPY_COSTS, DECAYS = (0.01, 0.05, 0.2, 0.8), (0.0, 1.0, 2.0)
 """Entropy costs c and exponents p of the hand-made schedules c·(1 − n/N)^p."""
 
+LATE_ADVANTAGES, EARLY_ENTROPIES = (0.0, 0.4, 0.8), (0.0, 0.5, 1.0)
+"""Weights by hand a and e: factors exp(a·(2n/N − 1)) on advantages and exp(−3·e·(2n/N − 1)) on the entropy cost."""
+
 CONFIGURATIONS = 16
-FULL, DEFAULT, SCHEDULED, TUNED = "all features and outputs", "base", "base, entropy scheduled by hand", "base, tuned"
+FULL, DEFAULT, TUNED = "all features and outputs", "base", "base, tuned"
+SCHEDULED, WEIGHTED = "base, entropy scheduled by hand", "base, entropy and advantages scheduled by hand"
 
 
 def arms() -> dict[str, dict[str, tuple[str, ...]]]:
@@ -118,6 +126,23 @@ def discovered(
     return found
 
 
+def by_hand(settings: ResidualSettings, late: float, early: float) -> dict[str, Float[np.ndarray, "F O"]]:
+    """Return meta-parameters that read the agent's age alone.
+
+    Args:
+        settings: settings of a linear rule with the feature progress and the outputs advantage and entropy.
+        late: a, one of `LATE_ADVANTAGES`.
+        early: e, one of `EARLY_ENTROPIES`.
+
+    Returns:
+        The meta-parameters.
+    """
+    weights = np.zeros((len(settings.features), len(settings.step_outputs)), np.float32)
+    for output, weight in (("advantage", late), ("entropy", -early)):
+        weights[settings.features.index("progress"), settings.step_outputs.index(output)] = weight
+    return {"weights": weights}
+
+
 def undiscovered(
     parts: "RunParts", base: str, level_set: "LevelSet"
 ) -> tuple[dict[str, Float[np.ndarray, "1 S n"]], dict[str, dict[str, float]]]:
@@ -129,7 +154,7 @@ def undiscovered(
         level_set: levels that no run has read.
 
     Returns:
-        [1, S, n] normalised scores by arm, and the hyperparameters of each.
+        [1, S, n] normalised scores by arm; and the hyperparameters of each, or its weights a and e.
     """
     from groove.scoring.closing_table import best_on, returns_of, tuned_on
 
@@ -140,6 +165,14 @@ def undiscovered(
         for decay in DECAYS
     ]
 
+    settings = config_of(base, {}).residual
+
+    def weighted(weights: tuple[float, float], levels: "LevelSet", num_seeds: int) -> Float[np.ndarray, "1 S n"]:
+        rule = by_hand(settings, *weights)
+        return levels.normalised(returns_of(parts.evaluation, rule, levels, parts.training.hyper, num_seeds).returns)
+
+    pairs = itertools.product(LATE_ADVANTAGES, EARLY_ENTROPIES)
+    best = max(pairs, key=lambda pair: float(np.mean(weighted(pair, parts.validation, TUNING_SEEDS))))
     chosen = {
         DEFAULT: own.default,
         SCHEDULED: best_on(own.evaluation, parts.validation, schedules),
@@ -149,7 +182,11 @@ def undiscovered(
         arm: level_set.normalised(returns_of(own.evaluation, (), level_set, hyper, LIFE_SEEDS).returns)
         for arm, hyper in chosen.items()
     }
-    return scores, {arm: {name: float(x) for name, x in vars(hyper).items()} for arm, hyper in chosen.items()}
+    found = {arm: {name: float(x) for name, x in vars(hyper).items()} for arm, hyper in chosen.items()}
+    return (
+        scores | {WEIGHTED: weighted(best, level_set, LIFE_SEEDS)},
+        found | {WEIGHTED: dict(zip(("late_advantage", "early_entropy"), best, strict=True))},
+    )
 
 
 def summarise(scores: dict[str, Float[np.ndarray, "M S n"]]) -> list[dict[str, Any]]:

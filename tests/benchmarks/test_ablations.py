@@ -2,14 +2,17 @@
 
 import json
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from benchmarks import ablations
-from benchmarks.ablations import DEFAULT, FULL, arms, config_of, discover, main, path_of, summarise, table
+from benchmarks.ablations import DEFAULT, FULL, arms, by_hand, config_of, discover, main, path_of, summarise, table
 from groove.discovery.ignored_fields import refuse_ignored
 from groove.scoring.intervals import of_mean
 from groove.scoring.units import Units
+from lpg.rules.residual import Residual
+from lpg.rules.residual_functions import no_steps
 
 
 def test_arms_leave_out_each_feature_and_output_in_turn():
@@ -22,6 +25,18 @@ def test_arms_leave_out_each_feature_and_output_in_turn():
         (left_out,) = set(getattr(whole, name)) - set(kept)
         assert arm == f"without the {name.removesuffix('s')} {left_out}" and config.residual.base == "ppo"
     assert len({path_of(ablations.Path("x"), arm) for arm in arms()}) == len(arms())
+
+
+def test_weights_by_hand_change_what_they_say():
+    settings = config_of("ppo", {}).residual
+    rule = Residual(settings)
+    steps = no_steps(settings)
+    steps = steps.replace(features=steps.features.at[..., settings.features.index("progress")].set(0.5))
+    weights = {name: jnp.asarray(x) for name, x in by_hand(settings, 0.4, 1.0).items()}
+    factors = rule.bounded(rule.outputs(weights, steps).outputs)
+    np.testing.assert_allclose(factors["advantage"], 0.2, rtol=1e-6)
+    np.testing.assert_allclose(factors["entropy"], -1.5, rtol=1e-6)
+    assert not by_hand(settings, 0.0, 0.0)["weights"].any()
 
 
 def test_runs_are_begun_resumed_and_skipped(tmp_path, monkeypatch):

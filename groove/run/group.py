@@ -136,7 +136,7 @@ class RunGroup:
             assert rule is not None
             trained.append(rule.meta_params)
         rules = {self._first.start_name: [run.start_params for run in self.runs.values()], "trained rule": trained}
-        scores = group_scores(parts.closing, rules, parts.gains_from)
+        scores = group_scores(parts.closing, rules)
         if folder is not None:
             folder.write_results([dataclasses.asdict(score) for score in scores])
             levels = f"{parts.heldout.num_levels} held-out levels of {self._first.config.world.levels}"

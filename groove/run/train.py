@@ -314,7 +314,7 @@ class Run:
             self.console.print(f"the rule that is kept: {which}", soft_wrap=True, highlight=False)
         self.console.print("scoring the rule and its baselines on the held-out levels …")
         rules = {self.start_name: self.start_params, "trained rule": trained}
-        scores = self.parts.closing.scores(rules, self.parts.gains_from)
+        scores = self.parts.closing.scores(rules)
         files.close(scores, trained, kept)
         title = f"{self.parts.heldout.num_levels} held-out levels of {self.config.world.levels}"
         self.console.print(render(scores, title))

@@ -51,8 +51,8 @@ class ClosingScore:
         iqm: IQM of the agents' scores and the ends of its 95% interval over levels, which are None for few levels; None
             for a single level and in files of version 0.1.
         failed: number of agents that failed and count as random play; None in files of version 0.1.
-        gain: mean difference from the score of the rule that the search started at, on the same levels, with its 95%
-            interval; None in other rows, and where the start has learned nothing.
+        gain: mean difference of the trained rule's score from this one, on the same levels, with its 95% interval;
+            None for the trained rule itself, a random policy and the optimum.
     """
 
     name: str
@@ -229,21 +229,31 @@ class ClosingTable:
         random, optimum = (LevelReturns(exact[None, None]) for exact in (self.heldout.random, self.heldout.optimum))
         return {"random policy": random} | rows | {"optimum": optimum}
 
-    def scores(self, rules: dict[str, PyTree], start: str | None = None) -> list[ClosingScore]:
+    def gains(self, rules: dict[str, LevelReturns]) -> dict[str, Ends]:
+        """Compare the trained rule with all others that learn.
+
+        Args:
+            rules: returns of learned rules on the held-out levels by name, the trained one last.
+
+        Returns:
+            Mean difference of the trained rule's score with its 95% interval, by the name of the other rule.
+        """
+        trained = list(rules)[-1]
+        others = rules | self.baselines
+        return {name: gain(self.heldout, rules[trained], own) for name, own in others.items() if name != trained}
+
+    def scores(self, rules: dict[str, PyTree]) -> list[ClosingScore]:
         """Score learned rules and their baselines.
 
         Args:
-            rules: meta-parameters of the learned rules, by the name to print.
-            start: the one among them whose score the gains of the others are measured from; None for no gains.
+            rules: meta-parameters of the learned rules, by the name to print, the trained one last.
 
         Returns:
             Scores in the order of `among_baselines`.
         """
         returns = {name: self.returns(meta_params) for name, meta_params in rules.items()}
         rows = [score(name, self.heldout, values) for name, values in self.among_baselines(returns).items()]
-        if start is None:
-            return rows
-        gains = {name: gain(self.heldout, own, returns[start]) for name, own in returns.items() if name != start}
+        gains = self.gains(returns)
         return [replace(row, gain=gains.get(row.name)) for row in rows]
 
 
@@ -270,15 +280,17 @@ def table_of_rules(title: str, titles: list[str], rows: list[list[str]], gains: 
         title: title above the table.
         titles: titles of the columns, "rule" first.
         rows: cells of each row.
-        gains: by rule, its gain over the start; None for rules without one.
+        gains: by rule, the trained rule's gain over it; None where they are not compared.
 
     Returns:
         A rich table.
     """
     from rich.table import Table
 
-    below = [f"{name} over the start: {bracketed(gain, '+')}" for name, gain in gains.items() if gain is not None]
-    table = Table(title=title, title_justify="left", caption="\n".join(below) or None, caption_justify="left")
+    compared = {name: bracketed(gain, "+") for name, gain in gains.items() if gain is not None}
+    below = ["the trained rule's score minus that of", *(f"  {name:20s} {text}" for name, text in compared.items())]
+    caption = "\n".join(below) if compared else None
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     for column in titles:
         table.add_column(column, justify="left" if column == "rule" else "right")
     for cells in rows:
@@ -310,7 +322,7 @@ def _cells(scores: list[ClosingScore]) -> tuple[list[str], list[list[str]]]:
         "IQM of returns [95%]" if is_raw else "IQM [95%]": middles,
         "return" if is_raw else "score": [f"{row.mean:.3f}" for row in scores],
         "± s.e.": [f"{row.standard_error:.3f}" for row in scores],
-        "over the start [95%]": [None if row.gain is None else bracketed(row.gain, "+") for row in scores],
+        "trained rule minus it [95%]": [None if row.gain is None else bracketed(row.gain, "+") for row in scores],
         "return": [f"{row.mean_return:.3f}" for row in scores],
         "failed": [None if row.failed is None else str(row.failed) for row in scores],
     }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import PyTree
 
-from groove.scoring.closing_table import ClosingTable, LevelReturns, gain, table_of_rules
+from groove.scoring.closing_table import ClosingTable, LevelReturns, table_of_rules
 from groove.scoring.intervals import Ends, bracketed, of_aggregate, of_mean
 from groove.scoring.statistics import iqm
 from groove.scoring.units import Units
@@ -42,30 +42,27 @@ class GroupScore:
     gain: Ends | None = None
 
 
-def group_scores(closing: ClosingTable, rules: dict[str, list[PyTree]], start: str | None = None) -> list[GroupScore]:
+def group_scores(closing: ClosingTable, rules: dict[str, list[PyTree]]) -> list[GroupScore]:
     """Score the learned rules of a group and their baselines.
 
     Args:
         closing: scores single rules.
-        rules: meta-parameters of the rule of each meta-seed, by the name to print.
-        start: as for `ClosingTable.scores`.
+        rules: meta-parameters of the rule of each meta-seed, by the name to print, the trained ones last.
 
     Returns:
         Scores in the order of `ClosingTable.among_baselines`.
     """
     lived = {name: _joined([closing.returns(one) for one in of_seeds]) for name, of_seeds in rules.items()}
     units = Units.separate(drawn=True, num_tasks=closing.heldout.num_levels)
+    gains = closing.gains(lived)
     rows = []
     for name, own in closing.among_baselines(lived).items():
         scores = closing.heldout.normalised(own.returns)
         mean, middle = float(np.mean(scores)), of_aggregate(scores, iqm, units)
         _, low, high = of_mean(scores, units)
         by_seed = np.mean(scores, axis=(1, 2)).tolist() if name in rules else []
-        over_start = (
-            gain(closing.heldout, own, lived[start]) if start is not None and name in rules and name != start else None
-        )
-        row = GroupScore(name, mean, low, high, float(np.mean(own.returns)), middle, own.failed, by_seed, over_start)
-        rows.append(row)
+        returned = float(np.mean(own.returns))
+        rows.append(GroupScore(name, mean, low, high, returned, middle, own.failed, by_seed, gains.get(name)))
     return rows
 
 

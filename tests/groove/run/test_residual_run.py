@@ -46,9 +46,9 @@ def test_closing_table_compares_the_rule_with_its_base(tmp_path, monkeypatch, ba
     results, printed = finished(tmp_path, RESIDUAL.replaced(base=base))
     assert [row["name"] for row in results] == rows
     start, trained = results[:2]
-    assert trained["gain"][0] == pytest.approx(trained["mean"] - start["mean"], abs=1e-5) and trained["gain"][0] > 0
-    assert [row["name"] for row in results if row["gain"]] == ["trained rule"]
-    assert "over the start" in printed and "note:" not in printed
+    assert start["gain"][0] == pytest.approx(trained["mean"] - start["mean"], abs=1e-5) and start["gain"][0] > 0
+    assert [row["name"] for row in results if row["gain"]] == [row for row in rows if row != "trained rule"]
+    assert "the trained rule's score minus that of" in printed and "note:" not in printed
     rule, meta_params, _ = load_rule(tmp_path / "run" / "rule.safetensors")
     assert "z of the entropy" in printed and (tmp_path / "run" / "rule.png").read_bytes()[:4] == b"\x89PNG"
     assert rule.settings == RESIDUAL.replaced(base=base).residual and (meta_params["weights"] != 0).all()
@@ -107,7 +107,7 @@ def test_run_from_another_residual_rule_shows_the_base_with_its_defaults(tmp_pat
         Run(RESIDUAL, Console(file=text, width=120), tmp_path / "start.safetensors").start(folder)
     rows = json.loads((tmp_path / "run" / "results.json").read_text())
     names = ["starting rule", "trained rule", "A2C (default)", "A2C (tuned)", "PPO (default)", "PPO (tuned)"]
-    assert [row["name"] for row in rows] == names and rows[1]["gain"][0] > 0
+    assert [row["name"] for row in rows] == names and rows[0]["gain"][0] > 0
     other = RESIDUAL.replaced(features=("progress", "entropy", "advantage", "done", "reward"))
     with pytest.raises(ValueError, match=r"its rule is base ppo, features .*, but the run's is .*'done', 'reward'"):
         Run(other, Console(quiet=True), tmp_path / "start.safetensors")

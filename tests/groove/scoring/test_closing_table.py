@@ -146,7 +146,7 @@ def test_closing_table_tunes_only_on_validation_levels(heldout):
     assert again == values | {"trained": 0.5} and len(baseline.asked) == 25 and len(learned.asked) == 15
 
 
-def test_closing_table_measures_gains_from_the_start_on_the_same_levels():
+def test_closing_table_measures_gains_of_the_trained_rule_on_the_same_levels():
     spread = np.array([0.0, 0.1, 0.2, 0.3])
 
     class Uneven(KnownEvaluation):
@@ -156,16 +156,16 @@ def test_closing_table_measures_gains_from_the_start_on_the_same_levels():
     learned = Uneven(lambda rule, hyper, seed: rule)
     tuned_alone = {"PPO": HandWritten(KnownEvaluation(lambda *_: 0.5), DEFAULT, shows_default=False)}
     table = ClosingTable(learned, DEFAULT, tuned_alone, SOLVED, UNSOLVED, 1)
-    rows = {row.name: row for row in table.scores({"PPO (start)": 0.25, "trained": 0.5}, "PPO (start)")}
+    rows = {row.name: row for row in table.scores({"PPO (start)": 0.25, "trained": 0.5})}
     assert list(rows) == ["random policy", "PPO (start)", "trained", "PPO (tuned)", "optimum"]
     # Differences between levels and seeds are the same in both rows and cancel.
-    assert rows["trained"].gain == [0.25, 0.25, 0.25]
-    assert [name for name, row in rows.items() if row.gain is not None] == ["trained"]
-    assert "| over the start [95%] |" in markdown(list(rows.values()))
+    assert rows["PPO (start)"].gain == [0.25, 0.25, 0.25]
+    assert [name for name, row in rows.items() if row.gain is not None] == ["PPO (start)", "PPO (tuned)"]
+    assert "| trained rule minus it [95%] |" in markdown(list(rows.values()))
     assert "| +0.250 [+0.250, +0.250] |" in markdown(list(rows.values()))
     text = StringIO()
     Console(width=80, file=text).print(render(list(rows.values()), "4 levels"))
-    assert "trained over the start: +0.250 [+0.250, +0.250]" in text.getvalue()
+    assert "PPO (start)          +0.250 [+0.250, +0.250]" in text.getvalue()
 
 
 def test_a2c_learns_small_levels():

@@ -1,10 +1,10 @@
 """What the parts of a residual rule are worth, and what needs no discovery: `python -m benchmarks.ablations`.
 
 Each arm is the experiment `residual` with one feature or output fewer, discovered with several meta-seeds. Beside them
-stand the base with its defaults, with the best of a few hand-made schedules of its entropy cost or of the weights of
-both its entropy cost and its advantages, and with the settings that a random search finds, learning rates and their
-decay among them; all are chosen on validation levels. All are scored on levels that no run has read. If called again,
-it continues where it stopped.
+stand the base with its defaults, with the best of a few hand-made schedules of its entropy cost, with the best of a few
+schedules of entropy cost and advantages together, and with the settings that a random search finds, learning rates and
+their decay among them. The last three are chosen on validation levels; every arm is scored on levels that no run has
+read. If called again, it continues where it stopped.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from benchmarks.tables import Rows
 from groove.config import EXPERIMENTS, TrainConfig, flag_of
 from groove.job.devices import configure
 from groove.scoring.intervals import ENDS, bracketed, number, of_aggregate, of_mean
-from groove.scoring.random_search import TUNING_SEEDS
+from groove.scoring.random_search import DECAYS, TUNING_SEEDS, best_of
 from groove.scoring.statistics import iqm
 from groove.scoring.units import Units
 from groove.transfer.worst_tasks import on_worst_tasks
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 
 BASES = ("a2c", "ppo")
 NUM_LEVELS, LIFE_SEEDS = 128, 4
-ENTROPY_COSTS, DECAYS = (0.01, 0.05, 0.2, 0.8), (0.0, 1.0, 2.0)
-"""Entropy costs c and exponents p of the hand-made schedules c·(1 − n/N)^p."""
+ENTROPY_COSTS = (0.01, 0.05, 0.2, 0.8)
+"""Entropy costs c of the hand-made schedules c·(1 − n/N)^p, with the exponents p in `DECAYS`."""
 
 LATE_ADVANTAGES, EARLY_ENTROPIES = (0.0, 0.4, 0.8), (0.0, 0.5, 1.0)
-"""Weights by hand a and e: factors exp(a·(2n/N − 1)) on advantages and exp(−3·e·(2n/N − 1)) on the entropy cost."""
+"""Hand-set weights a and e: factors exp(a·(2n/N − 1)) on advantages and exp(−3·e·(2n/N − 1)) on the entropy cost."""
 
 CONFIGURATIONS = 16
 FULL, DEFAULT, TUNED = "all features and outputs", "base", "base, tuned"
-SCHEDULED, WEIGHTED = "base, entropy scheduled by hand", "base, entropy and advantages scheduled by hand"
+SCHEDULED, WEIGHTED = "base, entropy scheduled by hand", "base, both scheduled by hand"
 
 
 def arms() -> dict[str, dict[str, tuple[str, ...]]]:
@@ -171,8 +171,8 @@ def undiscovered(
         rule = by_hand(settings, *weights)
         return levels.normalised(returns_of(parts.evaluation, rule, levels, parts.training.hyper, num_seeds).returns)
 
-    pairs = itertools.product(LATE_ADVANTAGES, EARLY_ENTROPIES)
-    best = max(pairs, key=lambda pair: float(np.mean(weighted(pair, parts.validation, TUNING_SEEDS))))
+    pairs = list(itertools.product(LATE_ADVANTAGES, EARLY_ENTROPIES))
+    best = best_of(pairs, np.array([np.mean(weighted(pair, parts.validation, TUNING_SEEDS)) for pair in pairs]))
     chosen = {
         DEFAULT: own.default,
         SCHEDULED: best_on(own.evaluation, parts.validation, schedules),
@@ -251,8 +251,8 @@ def main(arguments: list[str] | None = None) -> None:
     level_set = draw_level_set(
         generator(levels), HELDOUT_STREAM, NUM_LEVELS, zlib.crc32(f"ablations/{levels}".encode())
     )
-    by_hand, settings = undiscovered(RunParts(config_of(flags.base, {})), flags.base, level_set)
-    rows = summarise(by_hand | discovered(folder, flags.base, seeds, level_set))
+    not_searched, settings = undiscovered(RunParts(config_of(flags.base, {})), flags.base, level_set)
+    rows = summarise(not_searched | discovered(folder, flags.base, seeds, level_set))
     content = {"base": flags.base, "levels": levels, "settings": settings, "rows": rows}
     (folder / "ablations.json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     for line in table(rows):

@@ -83,7 +83,7 @@ def action_log_prob(logits: Float[Array, "T B K"], action: Array) -> Float[Array
 
     Args:
         logits: [T, B, K], where K is A, or 2·A for vectors.
-        action: [T, B] int32, or [T, B, A] float32.
+        action: [T, B] int32 in 0..A − 1, or [T, B, A] float32.
 
     Returns:
         [T, B] log-probabilities, ≤ 0 for integers.
@@ -127,7 +127,7 @@ def entropy(logits: Float[Array, "... K"]) -> Float[Array, "..."]:
 
 
 def _log_policy(logits: Float[Array, "... A"]) -> Float[Array, "A ..."]:
-    """Return log π with actions first: CPUs are faster over the many steps than over the few actions."""
+    """Return log π with actions as the first axis, because CPUs vectorise over steps, of which there are many."""
     return jax.nn.log_softmax(jnp.moveaxis(logits, -1, 0), axis=0)
 
 

@@ -187,6 +187,6 @@ class UpdateRule(Protocol):
     ) -> tuple[Float[Array, ""], Metrics]:
         """Compute the loss to minimise and the metrics to report.
 
-        The loss is a mean over samples, whose order must not matter: a minibatch is [S, 1] instead of [T, B].
+        The loss is a mean over samples, whose order must not matter: a minibatch is [1, S] instead of [T, B].
         """
         ...

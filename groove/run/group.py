@@ -16,6 +16,7 @@ from groove.records.group_folder import GroupFolder, check_seeds
 from groove.records.json_file import RunFolderError
 from groove.records.run_folder import RunFolder
 from groove.run.train import Run, RunInterrupted
+from groove.scoring.closing_table import TRAINED
 from groove.scoring.group_table import group_scores, render
 
 NEW, BEGUN, FINISHED = b"new", b"begun", b"finished"
@@ -135,7 +136,7 @@ class RunGroup:
             rule = parts.shared_rule(None if folder is None else folder.run(seed).rule_path)
             assert rule is not None
             trained.append(rule.meta_params)
-        rules = {self._first.start_name: [run.start_params for run in self.runs.values()], "trained rule": trained}
+        rules = {self._first.start_name: [run.start_params for run in self.runs.values()], TRAINED: trained}
         scores = group_scores(parts.closing, rules)
         if folder is not None:
             folder.write_results([dataclasses.asdict(score) for score in scores])

@@ -155,11 +155,6 @@ class RunParts:
             return "starting rule"
         return "untrained rule" if self.base is None else f"{self.base.upper()} (start)"
 
-    @property
-    def gains_from(self) -> str | None:
-        """The row that gains are measured from; None where the search started at a rule that does not learn."""
-        return None if self.start is None and self.base is None else self.start_name
-
 
 def _refuse_other_shape(start_from: Path | str, wanted: dict[str, Any]) -> None:
     found = load_rule(start_from)[0].architecture

@@ -23,7 +23,7 @@ from groove.records.run_folder import RunFolder
 from groove.run.run_files import NoFiles, RunFiles
 from groove.run.run_parts import RunParts
 from groove.run.stop_requests import stop_requests
-from groove.scoring.closing_table import render
+from groove.scoring.closing_table import TRAINED, render
 from groove.scoring.heldout import TRAINING_STREAM, LevelSet, counted, stream_key
 from groove.scoring.intervals import bracketed
 from groove.versions import recorded_versions
@@ -239,13 +239,13 @@ class Run:
 
     def _note_no_gain(self, trained: PyTree) -> None:
         """Say if no gain over the rule that the search started at shows on levels that are not held out."""
-        if self.parts.gains_from is None:
+        if self.parts.start is None and self.parts.base is None:
             return
         gain = self.parts.validation_gain(trained, self.start_params)
         if gain[1] is None or gain[1] <= 0:
             self.console.print(
                 f"note: on the validation levels the trained rule scores {bracketed(gain, '+')} relative to the "
-                f"{self.parts.gains_from}, so this run shows no gain",
+                f"{self.start_name}, so this run shows no gain",
                 soft_wrap=True,
                 highlight=False,
                 markup=False,
@@ -313,7 +313,7 @@ class Run:
                 which = f"that of generation {made['generations']}, validation score {made['validation_score']:.3f}"
             self.console.print(f"the rule that is kept: {which}", soft_wrap=True, highlight=False)
         self.console.print("scoring the rule and its baselines on the held-out levels …")
-        rules = {self.start_name: self.start_params, "trained rule": trained}
+        rules = {self.start_name: self.start_params, TRAINED: trained}
         scores = self.parts.closing.scores(rules)
         files.close(scores, trained, kept)
         title = f"{self.parts.heldout.num_levels} held-out levels of {self.config.world.levels}"

@@ -21,6 +21,9 @@ from lpg.update_rule import Hyperparameters
 if TYPE_CHECKING:
     from rich.table import Table
 
+TRAINED = "trained rule"
+"""Name of the rule that a run has found."""
+
 CLOSING_SEEDS = 5
 """Agents of each rule on each level in the closing table."""
 
@@ -51,8 +54,8 @@ class ClosingScore:
         iqm: IQM of the agents' scores and the ends of its 95% interval over levels, which are None for few levels; None
             for a single level and in files of version 0.1.
         failed: number of agents that failed and count as random play; None in files of version 0.1.
-        gain: mean difference of the trained rule's score from this one, on the same levels, with its 95% interval;
-            None for the trained rule itself, a random policy and the optimum.
+        gain: the trained rule's mean score minus this one, on the same levels, with its 95% interval; None for the
+            trained rule itself, a random policy and the optimum, and in files of version 0.1.
     """
 
     name: str
@@ -233,20 +236,19 @@ class ClosingTable:
         """Compare the trained rule with all others that learn.
 
         Args:
-            rules: returns of learned rules on the held-out levels by name, the trained one last.
+            rules: returns of learned rules on the held-out levels by name, `TRAINED` among them.
 
         Returns:
             Mean difference of the trained rule's score with its 95% interval, by the name of the other rule.
         """
-        trained = list(rules)[-1]
         others = rules | self.baselines
-        return {name: gain(self.heldout, rules[trained], own) for name, own in others.items() if name != trained}
+        return {name: gain(self.heldout, rules[TRAINED], own) for name, own in others.items() if name != TRAINED}
 
     def scores(self, rules: dict[str, PyTree]) -> list[ClosingScore]:
         """Score learned rules and their baselines.
 
         Args:
-            rules: meta-parameters of the learned rules, by the name to print, the trained one last.
+            rules: meta-parameters of the learned rules, by the name to print, `TRAINED` among them.
 
         Returns:
             Scores in the order of `among_baselines`.
@@ -288,9 +290,8 @@ def table_of_rules(title: str, titles: list[str], rows: list[list[str]], gains: 
     from rich.table import Table
 
     compared = {name: bracketed(gain, "+") for name, gain in gains.items() if gain is not None}
-    below = ["the trained rule's score minus that of", *(f"  {name:20s} {text}" for name, text in compared.items())]
-    caption = "\n".join(below) if compared else None
-    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    caption = "\n".join([f"the {TRAINED} minus", *(f"  {name:20s} {text}" for name, text in compared.items())])
+    table = Table(title=title, title_justify="left", caption=caption if compared else None, caption_justify="left")
     for column in titles:
         table.add_column(column, justify="left" if column == "rule" else "right")
     for cells in rows:
@@ -322,7 +323,7 @@ def _cells(scores: list[ClosingScore]) -> tuple[list[str], list[list[str]]]:
         "IQM of returns [95%]" if is_raw else "IQM [95%]": middles,
         "return" if is_raw else "score": [f"{row.mean:.3f}" for row in scores],
         "± s.e.": [f"{row.standard_error:.3f}" for row in scores],
-        "trained rule minus it [95%]": [None if row.gain is None else bracketed(row.gain, "+") for row in scores],
+        f"{TRAINED} minus this [95%]": [None if row.gain is None else bracketed(row.gain, "+") for row in scores],
         "return": [f"{row.mean_return:.3f}" for row in scores],
         "failed": [None if row.failed is None else str(row.failed) for row in scores],
     }

@@ -47,7 +47,7 @@ def group_scores(closing: ClosingTable, rules: dict[str, list[PyTree]]) -> list[
 
     Args:
         closing: scores single rules.
-        rules: meta-parameters of the rule of each meta-seed, by the name to print, the trained ones last.
+        rules: meta-parameters of the rule of each meta-seed, by the name to print, `TRAINED` among them.
 
     Returns:
         Scores in the order of `ClosingTable.among_baselines`.

@@ -1,12 +1,15 @@
 """The one random search, for hyperparameters that suit a rule on validation levels or environments."""
 
 from dataclasses import replace
+from typing import TypeVar
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from lpg.update_rule import Hyperparameters, UpdateRule
+
+Configuration = TypeVar("Configuration")
 
 TUNING_SEEDS = 3
 """Agents of each configuration on each level or environment."""
@@ -40,7 +43,7 @@ def search_space(rule: UpdateRule, default: Hyperparameters, num_configurations:
     return [default] + [around() for _ in range(num_configurations - 1)]
 
 
-def best_of(configurations: list[Hyperparameters], worths: Float[np.ndarray, "n"]) -> Hyperparameters:
+def best_of(configurations: list[Configuration], worths: Float[np.ndarray, "n"]) -> Configuration:
     """Return the configuration with the highest worth, the first one on ties.
 
     Args:

@@ -14,6 +14,7 @@ from groove.config import TrainConfig
 from groove.discovery.population import Population
 from groove.job.devices import lives_mesh
 from groove.scoring.closing_table import (
+    TRAINED,
     ClosingScore,
     ClosingTable,
     HandWritten,
@@ -122,11 +123,11 @@ def test_closing_table_tunes_only_on_validation_levels(heldout):
     baseline = KnownEvaluation(lambda _, hyper, seed: float(hyper.learning_rate) / 1000)
     validation = LevelSet(None, KEYS, None, None)
     table = ClosingTable(learned, DEFAULT, {"A2C": HandWritten(baseline, DEFAULT)}, heldout, validation, 5)
-    rows = table.scores({"untrained": 0.25, "trained": 0.75})
+    rows = table.scores({"untrained": 0.25, TRAINED: 0.75})
     values = {row.name: row.mean_return for row in rows}
     anchors = {} if heldout is UNSOLVED else {"random policy": 0.0, "optimum": 2.0}
     tuned = max(float(hyper.learning_rate) for hyper in search_space(A2C(), DEFAULT, 5)) / 1000
-    learners = {"untrained": 0.25, "trained": 0.75, "A2C (default)": 0.04, "A2C (tuned)": tuned}
+    learners = {"untrained": 0.25, TRAINED: 0.75, "A2C (default)": 0.04, "A2C (tuned)": tuned}
     assert values == pytest.approx(learners | anchors) and tuned > 0.04
     # 15 evaluations to tune, then five with the default and five with the best settings on the held-out levels.
     assert [asked[0] is validation for asked in baseline.asked] == [True] * 15 + [False] * 10
@@ -142,8 +143,8 @@ def test_closing_table_tunes_only_on_validation_levels(heldout):
         else ["rule", "IQM [95%]", "score", "± s.e.", "return", "failed"]
     )
     # Another run of the group scores only its own rule.
-    again = {row.name: row.mean_return for row in table.scores({"untrained": 0.25, "trained": 0.5})}
-    assert again == values | {"trained": 0.5} and len(baseline.asked) == 25 and len(learned.asked) == 15
+    again = {row.name: row.mean_return for row in table.scores({"untrained": 0.25, TRAINED: 0.5})}
+    assert again == values | {TRAINED: 0.5} and len(baseline.asked) == 25 and len(learned.asked) == 15
 
 
 def test_closing_table_measures_gains_of_the_trained_rule_on_the_same_levels():
@@ -156,12 +157,12 @@ def test_closing_table_measures_gains_of_the_trained_rule_on_the_same_levels():
     learned = Uneven(lambda rule, hyper, seed: rule)
     tuned_alone = {"PPO": HandWritten(KnownEvaluation(lambda *_: 0.5), DEFAULT, shows_default=False)}
     table = ClosingTable(learned, DEFAULT, tuned_alone, SOLVED, UNSOLVED, 1)
-    rows = {row.name: row for row in table.scores({"PPO (start)": 0.25, "trained": 0.5})}
-    assert list(rows) == ["random policy", "PPO (start)", "trained", "PPO (tuned)", "optimum"]
+    rows = {row.name: row for row in table.scores({"PPO (start)": 0.25, TRAINED: 0.5})}
+    assert list(rows) == ["random policy", "PPO (start)", TRAINED, "PPO (tuned)", "optimum"]
     # Differences between levels and seeds are the same in both rows and cancel.
     assert rows["PPO (start)"].gain == [0.25, 0.25, 0.25]
     assert [name for name, row in rows.items() if row.gain is not None] == ["PPO (start)", "PPO (tuned)"]
-    assert "| trained rule minus it [95%] |" in markdown(list(rows.values()))
+    assert "| trained rule minus this [95%] |" in markdown(list(rows.values()))
     assert "| +0.250 [+0.250, +0.250] |" in markdown(list(rows.values()))
     text = StringIO()
     Console(width=80, file=text).print(render(list(rows.values()), "4 levels"))

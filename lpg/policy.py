@@ -92,9 +92,8 @@ def action_log_prob(logits: Float[Array, "T B K"], action: Array) -> Float[Array
         mean, log_std = gaussian(logits)
         return jnp.sum(jax.scipy.stats.norm.logpdf(action, mean, jnp.exp(log_std)), axis=-1)
     log_policy = _log_policy(logits)
-    actions = jnp.arange(log_policy.shape[0], dtype=action.dtype)
-    taken = action == actions.reshape(-1, *(1,) * action.ndim)
-    return jnp.sum(jnp.where(taken, log_policy, 0.0), axis=0)
+    taken = jax.nn.one_hot(action, log_policy.shape[0], axis=0, dtype=bool)
+    return jnp.sum(log_policy, axis=0, where=taken)
 
 
 def action_entropy(logits: Float[Array, "T B K"], action: Array) -> Float[Array, "T B"]:
